@@ -1,0 +1,49 @@
+# The way in. `make help` lists what there is; docs/HACKING.md tells the first hour.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# For `make install`; DESTDIR goes before each path, as packagers expect.
+PREFIX ?= /usr/local
+DESTDIR ?=
+# For `make demo`, e.g. DEMO=--keep; for `make sim`, e.g. SIM="run --seeds 1000" or SIM=--help.
+DEMO ?=
+SIM ?= run --seeds 500
+# What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
+TEST ?=
+
+.PHONY: help setup build demo test lint sim install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:
+	@.ci/setup
+
+build: setup ## the release binary .build/release/roost, installing Debian packages if some are missing
+	@.ci/build roost
+
+demo: build ## three nodes on this machine over real UDP and TLS, and the exercise's story, step by step
+	@exec .build/release/roost demo $(DEMO)
+
+test: ## every check: format, warnings as errors, tidiness, unit, simulation and process tests
+	@.ci/setup tests
+	@.ci/step lint $(MAKE) lint
+	@.ci/step "build of everything" swift build --build-tests
+	@exec .ci/tests $(TEST)
+
+lint: setup ## swift-format, strict
+	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
+
+sim: setup ## 500 seeded clusters of whole agents under faults, every law checked; prints the seed of a failure
+	@.ci/build roost-sim
+	@exec .build/release/roost-sim $(SIM)
+
+install: ## the built program, the systemd unit and its example into PREFIX (/usr/local); never over a configuration
+	@[[ -x .build/release/roost ]] || $(MAKE) build
+	@.ci/install "$(DESTDIR)" "$(PREFIX)"
+
+clean: ## remove what was built (.build); sources and installed files stay
+	@rm -rf .build && echo "removed .build"

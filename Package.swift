@@ -1,0 +1,143 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The targets and the only arrows allowed between them: see docs/ARCHITECTURE.md.
+// Tests/TidyTests reads the sources and fails on an import that is not listed there.
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    // A warning in our own sources is an error; those of the dependencies are theirs.
+    .treatAllWarnings(as: .error),
+]
+
+// The pure cores are optimised in debug builds too: the simulation tests spend their whole time in them, and run
+// several times as many seeds in the same minutes. `assert` stays on, and `@testable import` works as before.
+let pureSettings = swiftSettings + [.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))]
+
+func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: pureSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+
+let package = Package(
+    name: "roost",
+    platforms: [.macOS(.v14)],
+    products: [
+        .executable(name: "roost", targets: ["roost"]),
+        .executable(name: "roost-sim", targets: ["roost-sim"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // The pure cores: no I/O, no clock, no randomness but what is passed in.
+        pure("Vocabulary"),
+        pure("SWIM", ["Vocabulary", collections]),
+        pure("Resources", ["Vocabulary"]),
+        pure("Placement", ["Vocabulary"]),
+        pure("Relocation", ["Vocabulary", "Placement", "Resources"]),
+        pure("Node", ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation"]),
+
+        // The shell.
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "TLS",
+            dependencies: ["Vocabulary", "COpenSSL", nioCore, nioLocks],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Gossip", dependencies: ["Vocabulary", "SWIM", "TLS"], swiftSettings: swiftSettings),
+        .target(name: "Authority", dependencies: ["Vocabulary", "TLS"], swiftSettings: swiftSettings),
+        .target(
+            name: "Storage",
+            dependencies: [
+                "Vocabulary", "Resources", "TLS", nioCore, nioPosix, nioLocks,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Client",
+            dependencies: ["Vocabulary", "TLS", nioCore, nioPosix, nioHTTP1, nioLocks],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "Agent",
+            dependencies: [
+                "Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node", "TLS", "Gossip",
+                "Storage", "Client", nioCore, nioPosix, nioLocks, logging,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: swiftSettings),
+
+        // The simulator: the other shell of the same cores.
+        .target(
+            name: "Simulation",
+            dependencies: ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node", collections],
+            swiftSettings: pureSettings),
+        .executableTarget(
+            name: "roost-sim", dependencies: ["Vocabulary", "Simulation", arguments], swiftSettings: swiftSettings),
+
+        // The command line.
+        .executableTarget(
+            name: "roost",
+            dependencies: ["Vocabulary", "Agent", "Client", "Authority", arguments, logging],
+            swiftSettings: swiftSettings),
+
+        tests("TidyTests", []),
+        tests("VocabularyTests", ["Vocabulary"]),
+        tests("SWIMTests", ["Vocabulary", "SWIM"], resources: [.copy("Stories")]),
+        tests("ResourcesTests", ["Vocabulary", "Resources"]),
+        tests("PlacementTests", ["Vocabulary", "Placement"]),
+        tests("RelocationTests", ["Vocabulary", "Placement", "Resources", "Relocation"]),
+        tests("NodeTests", ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node"]),
+        tests("TLSTests", ["Vocabulary", "TLS", "Authority", nioCore, nioPosix, nioEmbedded]),
+        tests("GossipTests", ["Vocabulary", "SWIM", "TLS", "Gossip"]),
+        tests("AuthorityTests", ["Vocabulary", "TLS", "Authority"]),
+        tests(
+            "StorageTests",
+            [
+                "Vocabulary", "Resources", "TLS", "Storage", nioCore, nioPosix,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        tests("ClientTests", ["Vocabulary", "TLS", "Authority", "Client", nioCore, nioPosix, nioHTTP1]),
+        tests(
+            "AgentTests",
+            [
+                "Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node", "TLS", "Gossip", "Storage",
+                "Client", "Agent",
+                "Authority", nioCore, nioPosix, nioLocks, logging,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        tests("SimulationTests", ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node", "Simulation"]),
+        // Real processes of the built `roost` on loopback; it must be built before they run.
+        tests("ProcessTests", ["Vocabulary", "Client", "Authority", "TLS", "roost", nioCore, nioPosix]),
+    ]
+)

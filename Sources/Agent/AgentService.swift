@@ -1,0 +1,298 @@
+import Gossip
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import Node
+import Relocation
+import Resources
+import SWIM
+import Storage
+import TLS
+import UnixSignals
+import Vocabulary
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// One agent from start to end: puts the rooms of this target together, runs them, and takes them apart in order
+/// (DESIGN §8: starting → joining → syncing → serving → draining → left).
+public struct AgentService: Sendable {
+    let core: AgentCore
+    let members: MembersService
+    let server: APIServer
+    let leaving: LeaveService
+    let stopped: StopSignal
+    let notifier: SystemdNotifier
+    let group: any EventLoopGroup
+
+    /// Runs an agent until it is told to stop, or has left.
+    ///
+    /// - Parameter version: what `members` shows of this build.
+    /// - Throws: `StartError` when it can not start; then nothing was changed.
+    public static func run(settings: AgentSettings, version: String) async throws {
+        let log = Logger(label: "roost") { _ in LineLogHandler(format: settings.log.format, level: settings.log.level) }
+        let service: AgentService
+        do {
+            service = try await start(settings, version: version, log: log)
+        } catch {
+            throw StartError(error)
+        }
+        await service.run()
+    }
+
+    // MARK: Starting
+
+    private static func start(_ settings: AgentSettings, version: String, log: Logger) async throws -> AgentService {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let credentials = try Credentials(folder: settings.certificatesFolder)
+        let (name, cluster) = try identity(settings, credentials)
+        let context = CurrentCredentials(try TLSContext(credentials: credentials))
+        let store = try await Store.open(folder: settings.dataFolder, cluster: cluster, node: name)
+        do {
+            return try await start(
+                settings, version: version, log: log, group: group, name: name, cluster: cluster, credentials: context,
+                store: store)
+        } catch {
+            await store.shutdown()
+            throw error
+        }
+    }
+
+    /// What the certificate says counts; settings that say otherwise are a mistake to be told.
+    private static func identity(
+        _ settings: AgentSettings, _ credentials: Credentials
+    ) throws -> (NodeName, ClusterName) {
+        let certificate = credentials.name
+        guard certificate.role == .node else {
+            throw StartError.configuration(
+                "the certificate in \(settings.certificatesFolder) is for \(certificate), not for a node",
+                hint: "issue one with: roost ca issue DIR --node NAME --out \(settings.certificatesFolder)")
+        }
+        if let name = settings.name, name != certificate.name {
+            throw StartError.configuration(
+                "name is \(name), but the certificate in \(settings.certificatesFolder) says \(certificate.name)",
+                hint: "remove name from the configuration, or use that node's certificate")
+        }
+        if let cluster = settings.cluster, cluster != certificate.cluster {
+            throw StartError.configuration(
+                "cluster is \(cluster), but the certificate in \(settings.certificatesFolder) says \(certificate.cluster)",
+                hint: "remove cluster from the configuration, or use that cluster's certificate")
+        }
+        return (certificate.name, certificate.cluster)
+    }
+
+    private static func start(
+        _ settings: AgentSettings, version: String, log: Logger, group: any EventLoopGroup, name: NodeName,
+        cluster: ClusterName, credentials: CurrentCredentials, store: Store
+    ) async throws -> AgentService {
+        let box = CoreBox()
+        let revoked = try await RevocationList(store: store)
+        let router = APIRouter.make { caller in
+            guard case .certificate(let identity) = caller else { return false }
+            return revoked.contains(identity.name)
+        }
+        ResourceRoutes(box: box).add(to: router)
+        CatalogueRoutes(box: box).add(to: router)
+        PeerRoutes(box: box).add(to: router)
+        MembershipRoutes(box: box).add(to: router)
+        StatusRoutes(box: box, version: version).add(to: router)
+        EventRoutes(box: box).add(to: router)
+        MetricsRoutes(box: box, version: version).add(to: router)
+
+        let peers = PeersTable(
+            settings: PeersTable.Settings(peersMax: settings.peersMax), credentials: credentials, group: group)
+        let server = try await APIServer.bind(
+            .init(
+                tls: (settings.bind, credentials), unixSocket: settings.socketPath, loopbackHTTP: settings.httpBind),
+            node: name, router: router, gate: peers, group: group, logger: log)
+        let port = server.tlsPort ?? settings.bind.port
+        let driverBox = NIOLockedValueBox<NodeDriver?>(nil)
+        let gossip = try await GossipPort.bind(
+            Endpoint(host: settings.bind.host, port: port), keyring: Keyring(), group: group, logger: log
+        ) { packet, source in
+            driverBox.withLockedValue { $0 }?.feed(.membership(.packet(packet, from: source)))
+        }
+        let keys = try await KeyKeeper(store: store) { gossip.use($0) }
+
+        let endpoint = try settings.advertise ?? AdvertisedEndpoint.find(bound: settings.bind, port: port)
+        let events = EventLog()
+        let machine = NodeMachine(
+            NodeMachine.Identity(
+                name: name, cluster: cluster, epoch: store.epoch, endpoint: endpoint,
+                metadata: try Metadata(zone: settings.zone, weight: settings.weight, version: version)),
+            settings: settings.machine, at: NodeDriver.now)
+        let driver = NodeDriver(machine, seed: try seed(), eventLoop: group.next()) { effect in
+            switch effect {
+            case .send(let packet, let to):
+                gossip.send(packet, to: to)
+                return true
+            case .event(let event):
+                EventRecorder.record(event, in: events, log: log)
+                return true
+            case .acknowledge: return true
+            case .exchangeMembers, .convergence, .offer: return false
+            }
+        }
+        driverBox.withLockedValue { $0 = driver }
+        let core = AgentCore(
+            settings: settings, name: name, cluster: cluster, credentials: credentials, driver: driver, store: store,
+            peers: peers, gossip: gossip, keys: keys, revoked: revoked, events: events, log: log)
+        driver.feed(.convergence(.loaded(try await store.groups())))
+        let members = MembersService(core: core, group: group)
+        let leaving = LeaveService(core: core)
+        let stopped = StopSignal()
+        box.fill(
+            CoreBox.Parts(
+                core: core, members: members, writes: WriteService(core: core),
+                catalogue: CatalogueService(core: core), leave: leaving, stop: { _ = stopped.signal() }))
+        log.notice(
+            "roost \(version) started",
+            metadata: [
+                "node": "\(name)", "cluster": "\(cluster)", "address": "\(endpoint)", "data": "\(settings.dataFolder)",
+                "resources": "\(driver.read { $0.convergence.totals.held })",
+            ])
+        return AgentService(
+            core: core, members: members, server: server, leaving: leaving, stopped: stopped,
+            notifier: SystemdNotifier(environment: ProcessInfo.processInfo.environment), group: group)
+    }
+
+    /// For the order of probes and jitter; keys and nonces come from OpenSSL.
+    private static func seed() throws -> UInt64 {
+        try SecureRandom.bytes(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    // MARK: Running
+
+    private func run() async {
+        await withDiscardingTaskGroup { tasks in
+            tasks.addTask { await EffectRunner(core: core, members: members).run() }
+            tasks.addTask { await serve() }
+            tasks.addTask { await join() }
+            tasks.addTask { await rememberMembers() }
+            tasks.addTask { await obeySignals() }
+            tasks.addTask { await feedWatchdog() }
+            await stopped.wait()
+            notifier.stopping("stopping")
+            core.driver.stop()
+            server.stop()
+            tasks.cancelAll()
+        }
+        await members.save()
+        await core.peers.closeAll()
+        await core.gossip.close()
+        await core.store.shutdown()
+        core.log.notice("stopped", metadata: ["node": "\(core.name)"])
+    }
+
+    private func serve() async {
+        do {
+            try await server.run()
+        } catch {
+            core.log.error("the API server ended", metadata: ["error": "\(error)"])
+        }
+        _ = stopped.signal()
+    }
+
+    private func join() async {
+        let own = core.endpoint
+        var seeds = core.settings.join
+        for endpoint in await members.savedEndpoints() where !seeds.contains(endpoint) { seeds.append(endpoint) }
+        seeds.removeAll { $0 == own }
+        if seeds.isEmpty {
+            do { _ = try await core.keys.createIfNeeded() } catch {
+                core.log.error("could not make a cluster key", metadata: ["error": "\(error)"])
+            }
+            ready()
+        } else {
+            core.driver.feed(.lifecycle(.joining))
+            await JoinLoop(core: core, members: members, seeds: seeds).run(settled: ready)
+        }
+    }
+
+    @Sendable private func ready() {
+        let members = core.driver.read { $0.membership.presentCount }
+        notifier.ready("serving, \(members) members")
+        core.log.notice("ready", metadata: ["members": "\(members)"])
+    }
+
+    /// Fed from the event loops that do the work: when one of them hangs, systemd hears nothing and restarts.
+    private func feedWatchdog() async {
+        guard let interval = notifier.watchdog else { return }
+        while !Task.isCancelled {
+            for eventLoop in group.makeIterator() {
+                do { try await eventLoop.submit {}.get() } catch { return }
+            }
+            // The node's lock and the catalogue are part of the work, too.
+            _ = core.driver.read { $0.phase }
+            notifier.feedWatchdog()
+            do { try await Task.sleep(for: interval / 2) } catch { return }
+        }
+    }
+
+    /// What the next start should know, written down when it changed.
+    private func rememberMembers() async {
+        var known: UInt64 = 0
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: .seconds(5)) } catch { return }
+            let now = core.events.lastID
+            if now != known { await members.save() }
+            known = now
+        }
+    }
+
+    /// SIGTERM and SIGINT drain and leave (a second one stops at once); SIGHUP reads the certificates again.
+    private func obeySignals() async {
+        var asked = 0
+        for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup) {
+            if signal == .sighup {
+                reloadCertificates()
+                continue
+            }
+            asked += 1
+            guard asked == 1, core.settings.leave.onStop else {
+                _ = stopped.signal()
+                continue
+            }
+            notifier.stopping("draining")
+            notifier.extendTimeout(by: core.settings.leave.timeout + .seconds(10))
+            Task {
+                _ = await leaving.leave(now: false, timeout: core.settings.leave.timeout)
+                _ = stopped.signal()
+            }
+        }
+    }
+
+    private func reloadCertificates() {
+        do {
+            let credentials = try Credentials(folder: core.settings.certificatesFolder)
+            guard credentials.name == core.credentials.context.credentials.name else {
+                core.log.error(
+                    "the new certificate has another name; kept the old one", metadata: ["name": "\(credentials.name)"])
+                return
+            }
+            core.credentials.replace(with: try TLSContext(credentials: credentials))
+            core.log.notice("read the certificates again")
+        } catch {
+            core.log.error("could not read the certificates; kept the old ones", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+extension AgentSettings {
+    /// What of it the pure node wants to know.
+    var machine: NodeMachine.Settings {
+        var machine = NodeMachine.Settings()
+        machine.replicas = replicas
+        machine.relocationDelay = relocation.delay
+        machine.convergence.pullsActiveMax = relocation.streams
+        machine.membership.probeInterval = swim.probeInterval
+        machine.membership.probeTimeout = swim.probeTimeout
+        machine.membership.suspicionMultiplier = swim.suspicionMultiplier
+        machine.membership.pushPullInterval = swim.pushPullInterval
+        return machine
+    }
+}

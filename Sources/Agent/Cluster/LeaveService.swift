@@ -1,0 +1,57 @@
+import Client
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import Node
+import Relocation
+import SWIM
+import Vocabulary
+
+/// Going in good order: mark this node `draining`, wait until every resource is on its other owners, say farewell.
+actor LeaveService {
+    private let core: AgentCore
+    private var underWay: Task<API.LeaveResult, Never>?
+
+    init(core: AgentCore) { self.core = core }
+
+    /// How often progress is looked at; nothing else depends on it.
+    private static let pollInterval = Duration.milliseconds(50)
+    private static let farewellMax = Duration.seconds(3)
+
+    /// Drains and leaves, once: a second caller waits for the same end.
+    func leave(now: Bool, timeout: Duration) async -> API.LeaveResult {
+        if let underWay { return await underWay.value }
+        let task = Task { await self.carryOut(now: now, timeout: timeout) }
+        underWay = task
+        return await task.value
+    }
+
+    private nonisolated func carryOut(now: Bool, timeout: Duration) async -> API.LeaveResult {
+        let began = ContinuousClock.now
+        let sentBefore = core.traffic.sentBytes
+        if !now { await drain(within: timeout) }
+        let remaining = core.driver.read { $0.convergence.resourcesUnsettled }
+        core.driver.feed(.lifecycle(.leave))
+        await wait(atMost: Self.farewellMax) { $0.membership.farewellComplete }
+        if remaining > 0 {
+            core.log.warning("left before everything was handed over", metadata: ["resources": "\(remaining)"])
+        }
+        return API.LeaveResult(
+            node: core.name.text, complete: remaining == 0, remaining: remaining,
+            bytes: core.traffic.sentBytes &- sentBefore,
+            durationMilliseconds: UInt64(clamping: Int64((ContinuousClock.now - began).milliseconds)))
+    }
+
+    private nonisolated func drain(within timeout: Duration) async {
+        core.log.notice("draining", metadata: ["resources": "\(core.driver.read { $0.convergence.totals.held })"])
+        core.driver.feed(.lifecycle(.drain))
+        await wait(atMost: timeout) { $0.convergence.isDrained }
+    }
+
+    private nonisolated func wait(atMost limit: Duration, until condition: @Sendable (NodeMachine) -> Bool) async {
+        let end = ContinuousClock.now + limit
+        while !core.driver.read(condition), ContinuousClock.now < end {
+            do { try await Task.sleep(for: Self.pollInterval) } catch { return }
+        }
+    }
+}

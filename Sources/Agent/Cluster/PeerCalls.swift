@@ -1,0 +1,143 @@
+import Client
+import NIOCore
+import Node
+import Relocation
+import Resources
+import SWIM
+import Storage
+import Vocabulary
+
+/// Typed calls to other nodes: JSON over the peers table, each with its bound on time and size.
+struct PeerCalls: Sendable {
+    /// A listing or an exchange of 512 names with full histories stays far below this.
+    static let answerBytesMax = 64 * 1024 * 1024
+
+    let me: NodeName
+    let driver: NodeDriver
+    let peers: PeersTable
+
+    /// Where the member is now.
+    ///
+    /// - Throws: `PeerCallError.unknown` when there is no such member.
+    func endpoint(of node: NodeName) throws -> Endpoint {
+        guard let member = driver.read({ $0.membership.member(node) }) else { throw PeerCallError.unknown(node) }
+        return member.endpoint
+    }
+
+    func compare(_ request: CompareRequest, with node: NodeName) async throws -> CompareReply {
+        try await call(node, "POST", "/v1/peer/compare", request, within: .seconds(30))
+    }
+
+    func exchange(_ request: ExchangeRequest, with node: NodeName) async throws -> ExchangeReply {
+        try await call(node, "POST", "/v1/peer/exchange", request, within: .seconds(60))
+    }
+
+    /// The answer comes when the bytes are durable there, so it may take as long as they take.
+    func offer(_ request: OfferRequest, to node: NodeName) async throws -> OfferReply {
+        try await call(node, "POST", "/v1/peer/offer", request, within: TransferTime.limit(bytes: request.version.size))
+    }
+
+    func write(_ order: WriteOrder, to node: NodeName, size: UInt64) async throws -> WriteReceipt {
+        try await call(
+            node, "POST", "/v1/peer/write", order, within: TransferTime.limit(bytes: size) * 2,
+            isIdempotent: false)
+    }
+
+    func members(_ exchange: MembersExchange, with node: NodeName, at endpoint: Endpoint) async throws
+        -> MembersExchange
+    {
+        let bytes = try API.JSON.encode(exchange)
+        let response = try await peers.request(
+            to: node, at: endpoint, jsonRequest("POST", "/v1/peer/members", bytes), idempotent: true,
+            timeouts: Self.timeouts(.seconds(10)))
+        return try await decode(response, "/v1/peer/members", from: node)
+    }
+
+    func list(_ query: [(name: String, value: String?)], from node: NodeName) async throws -> PeerListing {
+        let path = ResourcePath.with("/v1/peer/list", query: query)
+        return try await get(node, path, within: .seconds(10))
+    }
+
+    func versions(of name: ResourceName, from node: NodeName) async throws -> [Version] {
+        let path = "/v1/peer/versions/" + ResourcePath.encode(name.text)
+        let answer: PeerVersions = try await get(node, path, within: .seconds(5))
+        return answer.versions
+    }
+
+    func forget(_ node: NodeName, on member: NodeName) async throws {
+        let _: [API.Member] = try await call(
+            member, "POST", "/v1/forget", API.ForgetRequest(node: node.text), within: .seconds(5))
+    }
+
+    // MARK: Plumbing
+
+    static func timeouts(_ limit: Duration) -> ClientTimeouts {
+        ClientTimeouts(idle: limit, total: limit)
+    }
+
+    private func call<Body: Encodable & Sendable, Answer: Decodable>(
+        _ node: NodeName, _ method: String, _ path: String, _ body: Body, within limit: Duration,
+        isIdempotent: Bool = true
+    ) async throws -> Answer {
+        let request = jsonRequest(method, path, try API.JSON.encode(body))
+        let response = try await peers.request(
+            to: node, at: try endpoint(of: node), request, idempotent: isIdempotent, timeouts: Self.timeouts(limit))
+        return try await decode(response, path, from: node)
+    }
+
+    private func get<Answer: Decodable>(_ node: NodeName, _ path: String, within limit: Duration) async throws -> Answer
+    {
+        let response = try await peers.request(
+            to: node, at: try endpoint(of: node), ClientRequest("GET", path), idempotent: true,
+            timeouts: Self.timeouts(limit))
+        return try await decode(response, path, from: node)
+    }
+
+    private func jsonRequest(_ method: String, _ path: String, _ bytes: [UInt8]) -> ClientRequest {
+        ClientRequest(
+            method, path, headers: ["Content-Type": "application/json"], body: .bytes(ByteBuffer(bytes: bytes)))
+    }
+
+    private func decode<Answer: Decodable>(
+        _ response: PeerResponse, _ path: String, from node: NodeName
+    ) async throws -> Answer {
+        var bytes: [UInt8] = []
+        for try await part in response.body {
+            guard bytes.count + part.readableBytes <= Self.answerBytesMax else {
+                throw PeerCallError.tooLarge(node, path: path)
+            }
+            bytes.append(contentsOf: part.readableBytesView)
+        }
+        guard (200..<300).contains(response.status) else {
+            let body = try? API.JSON.decode(API.ErrorBody.self, from: bytes)
+            throw PeerCallError.refused(
+                node, path: path, status: response.status,
+                body ?? API.ErrorBody(code: "unknown", message: "no reason given"))
+        }
+        return try API.JSON.decode(Answer.self, from: bytes)
+    }
+}
+
+/// How long a transfer may take before it counts as failed.
+enum TransferTime {
+    /// Ten seconds, and one more for each MiB: 8 Mbit/s is the slowest link that is waited for; an hour at most.
+    static func limit(bytes: UInt64) -> Duration {
+        min(.seconds(3600), .seconds(10 + Int64(clamping: bytes / 1_048_576)))
+    }
+}
+
+/// Why a call to another node did not work.
+enum PeerCallError: Error, CustomStringConvertible {
+    case unknown(NodeName)
+    case tooLarge(NodeName, path: String)
+    case refused(NodeName, path: String, status: Int, API.ErrorBody)
+
+    var description: String {
+        switch self {
+        case .unknown(let node): "\(node) is not a member"
+        case .tooLarge(let node, let path): "\(node) answered \(path) with more than \(PeerCalls.answerBytesMax) bytes"
+        case .refused(let node, let path, let status, let body):
+            "\(node) refused \(path) with \(status) \(body.error.code): \(body.error.message)"
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import Gossip
+import Resources
+import SWIM
+import Vocabulary
+
+/// Bodies of `/v1/peer/…` that belong to the shell; those of convergence are Relocation's own.
+
+/// `POST /v1/peer/members`: push and pull of the whole membership, and of the keys (SWIM, and DESIGN §4).
+struct MembersExchange: Codable, Sendable {
+    var node: NodeName
+    var claims: [Claim]
+    var keyring: Keyring
+    /// URI names of certificates without rights.
+    var revoked: [String]
+    /// Resources that the speaker holds.
+    var holds: Int
+    /// In an answer: the address that the asker was seen at, for one that does not know its own.
+    var seenAs: String?
+    /// The speaker is on its way in itself: it is nobody's way in yet.
+    var joining: Bool? = nil
+
+    enum CodingKeys: String, CodingKey {
+        case node, claims, keyring, revoked, holds, joining
+        case seenAs = "seen_as"
+    }
+}
+
+/// `POST /v1/peer/write`: take this write; its bytes can be pulled from the asker.
+struct WriteOrder: Codable, Sendable {
+    enum Condition: Codable, Sendable {
+        case none, absent, present
+        case digest(ContentDigest)
+        case version(Dot)
+    }
+
+    var name: ResourceName
+    var content: Version.Content
+    var home: NodeName?
+    var condition: Condition
+    /// The nodes that the write has been at.
+    var visited: [NodeName]
+}
+
+/// What `POST /v1/peer/write` answers with 200; a refusal is the API's error body.
+struct WriteReceipt: Codable, Sendable {
+    var version: Version
+    var copies: [NodeName]
+    var wanted: Int
+    /// Whether the name existed before.
+    var replaced: Bool
+    /// From the node asked to the one that took the write.
+    var route: [NodeName]
+}
+
+/// One page of `GET /v1/peer/list`: heads as this node holds them, deleted ones included, so that the asker can tell
+/// which of several nodes' heads is the newest.
+struct PeerListing: Codable, Sendable {
+    struct Entry: Codable, Sendable {
+        var head: Version
+        var conflicts: Int
+    }
+
+    var entries: [Entry]
+    /// There is more after the last one.
+    var truncated: Bool
+}
+
+/// `GET /v1/peer/versions/NAME`
+struct PeerVersions: Codable, Sendable {
+    var versions: [Version]
+}
+
+extension WriteOrder.Condition {
+    init(_ precondition: Precondition) {
+        switch precondition {
+        case .none: self = .none
+        case .absent: self = .absent
+        case .present: self = .present
+        case .digest(let digest): self = .digest(digest)
+        case .version(let dot): self = .version(dot)
+        }
+    }
+
+    var precondition: Precondition {
+        switch self {
+        case .none: .none
+        case .absent: .absent
+        case .present: .present
+        case .digest(let digest): .digest(digest)
+        case .version(let dot): .version(dot)
+        }
+    }
+}

@@ -1,0 +1,26 @@
+import NIOCore
+import NIOPosix
+import Vocabulary
+
+/// The address that others are told to call, when the operator named none.
+enum AdvertisedEndpoint {
+    /// The bound address; for a bind to every interface, the first address of an interface that is not loopback, in
+    /// the order of the system; on a machine without one, loopback.
+    static func find(bound: Endpoint, port: UInt16) throws -> Endpoint {
+        guard isWildcard(bound.host) else { return try Endpoint(host: bound.host, port: port) }
+        let wantsV6 = bound.host.contains(":")
+        let addresses = try System.enumerateDevices().compactMap(\.address)
+        let candidates = addresses.compactMap { address -> String? in
+            switch address {
+            case .v4: address.ipAddress.flatMap { $0.hasPrefix("127.") || $0.hasPrefix("169.254.") ? nil : $0 }
+            case .v6:
+                wantsV6
+                    ? address.ipAddress.flatMap { $0 == "::1" || $0.lowercased().hasPrefix("fe80") ? nil : $0 } : nil
+            case .unixDomainSocket: nil
+            }
+        }
+        return try Endpoint(host: candidates.first ?? "127.0.0.1", port: port)
+    }
+
+    private static func isWildcard(_ host: String) -> Bool { host == "0.0.0.0" || host == "::" }
+}

@@ -1,0 +1,56 @@
+import Gossip
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import Node
+import SWIM
+import Storage
+import TLS
+import Vocabulary
+
+/// What the parts of one running agent share. Each of them is safe to use from any task.
+final class AgentCore: Sendable {
+    let settings: AgentSettings
+    let name: NodeName
+    let cluster: ClusterName
+    let credentials: CurrentCredentials
+    let driver: NodeDriver
+    let store: Store
+    let peers: PeersTable
+    let calls: PeerCalls
+    let puller: Puller
+    let gossip: GossipPort
+    let keys: KeyKeeper
+    let revoked: RevocationList
+    let events: EventLog
+    let traffic: Traffic
+    let log: Logger
+    let startedAt = NIODeadline.now()
+    /// Resources that other members said they hold, when they last said so.
+    let holds = NIOLockedValueBox<[NodeName: Int]>([:])
+
+    init(
+        settings: AgentSettings, name: NodeName, cluster: ClusterName, credentials: CurrentCredentials,
+        driver: NodeDriver, store: Store, peers: PeersTable, gossip: GossipPort, keys: KeyKeeper,
+        revoked: RevocationList,
+        events: EventLog, log: Logger
+    ) {
+        self.settings = settings
+        self.name = name
+        self.cluster = cluster
+        self.credentials = credentials
+        self.driver = driver
+        self.store = store
+        self.peers = peers
+        self.gossip = gossip
+        self.keys = keys
+        self.revoked = revoked
+        self.events = events
+        self.log = log
+        traffic = Traffic()
+        calls = PeerCalls(me: name, driver: driver, peers: peers)
+        puller = Puller(store: store, calls: calls, traffic: traffic)
+    }
+
+    var endpoint: Endpoint { driver.read { $0.membership.oneself.endpoint } }
+}

@@ -1,0 +1,28 @@
+import NIOConcurrencyHelpers
+
+/// Where the routes find the agent: the ports are bound, and so refused to others, before the rest stands.
+final class CoreBox: Sendable {
+    private let box = NIOLockedValueBox<Parts?>(nil)
+
+    struct Parts: Sendable {
+        let core: AgentCore
+        let members: MembersService
+        let writes: WriteService
+        let catalogue: CatalogueService
+        let leave: LeaveService
+        /// Asks the agent to end, after the answer that says so is out.
+        let stop: @Sendable () -> Void
+    }
+
+    func fill(_ parts: Parts) { box.withLockedValue { $0 = parts } }
+
+    /// - Throws: 503 while the agent is starting.
+    var parts: Parts {
+        get throws(APIError) {
+            guard let parts = box.withLockedValue({ $0 }) else {
+                throw .unavailable("this node is starting", code: "starting", retryAfterSeconds: 1)
+            }
+            return parts
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import Logging
+import Node
+import Relocation
+import Resources
+import SWIM
+import Storage
+import Vocabulary
+
+/// Carries out what the node decided, each effect as its own task, and feeds back how it went. What can be under way
+/// at once is bounded by the node: one comparison or exchange a peer, a few pulls, the offers of the writes.
+struct EffectRunner: Sendable {
+    let core: AgentCore
+    let members: MembersService
+
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            for await effect in core.driver.pending { group.addTask { await carryOut(effect) } }
+            group.cancelAll()
+        }
+    }
+
+    private func carryOut(_ effect: NodeMachine.Effect) async {
+        switch effect {
+        case .exchangeMembers(let node, let endpoint): await members.exchange(with: node, at: endpoint)
+        case .convergence(let effect): await carryOut(effect)
+        case .offer(let id, let node, let version): await offer(version, to: node, for: id)
+        case .send, .event, .acknowledge: break  // carried out at once, by the driver and its `immediate`
+        }
+    }
+
+    private func carryOut(_ effect: Convergence.Effect) async {
+        switch effect {
+        case .compare(let id, let node, let request):
+            do {
+                let reply = try await core.calls.compare(request, with: node)
+                core.driver.feed(.convergence(.compared(id, reply)))
+            } catch {
+                failed(id, "compare", node, error)
+            }
+        case .exchange(let id, let node, let intents): await exchange(id, intents, with: node)
+        case .pull(let version, let holders): await pull(version, from: holders)
+        case .drop(let key, let digest): await drop(key, ifDigest: digest)
+        }
+    }
+
+    private func failed(_ id: Convergence.CallID, _ what: String, _ node: NodeName, _ error: any Error) {
+        core.log.debug("could not \(what) with \(node)", metadata: ["error": "\(error)"])
+        core.driver.feed(.convergence(.failed(id)))
+    }
+
+    private func exchange(_ id: Convergence.CallID, _ intents: [Convergence.ExchangeIntent], with node: NodeName) async
+    {
+        do {
+            var told: [ExchangeGroup] = []
+            for intent in intents {
+                let sets = try await core.store.versions(in: intent.key)
+                told.append(ExchangeGroup(key: intent.key, sets: sets, copies: intent.copies))
+            }
+            let reply = try await core.calls.exchange(ExchangeRequest(groups: told), with: node)
+            core.driver.feed(.convergence(.exchanged(id, told: told, reply)))
+        } catch {
+            failed(id, "exchange", node, error)
+        }
+    }
+
+    private func pull(_ version: Version, from holders: [NodeName]) async {
+        do {
+            var leases: [BlobLease] = []
+            if case .blob(let digest, let size, _) = version.content {
+                leases = [try await core.puller.obtain(digest, size: size, from: nearestFirst(holders))]
+            }
+            let groups = try await core.store.merge([version], holding: leases)
+            core.driver.feed(.convergence(.stored(groups)))
+            core.driver.feed(.convergence(.pulled(version, durable: true)))
+        } catch {
+            core.log.info(
+                "could not pull a version yet",
+                metadata: [
+                    "name": "\(version.name)", "from": "\(holders.map(\.text).joined(separator: ","))",
+                    "error": "\(error)",
+                ])
+            core.driver.feed(.convergence(.pulled(version, durable: false)))
+        }
+    }
+
+    private func nearestFirst(_ nodes: [NodeName]) -> [NodeName] {
+        let distances = core.driver.read { machine in
+            nodes.map { ($0, machine.membership.member($0)?.rtt ?? .seconds(3600)) }
+        }
+        return distances.sorted { $0.1 < $1.1 }.map(\.0)
+    }
+
+    private func drop(_ key: GroupKey, ifDigest digest: SetDigest) async {
+        do {
+            if try await core.store.drop(key, ifDigest: digest) {
+                core.driver.feed(.convergence(.stored([GroupSummary(key: key)])))
+            }
+        } catch {
+            core.log.warning("could not drop what others hold now", metadata: ["group": "\(key)", "error": "\(error)"])
+        }
+        core.driver.feed(.convergence(.dropped(key)))
+    }
+
+    private func offer(_ version: Version, to node: NodeName, for id: NodeMachine.WriteID) async {
+        let key = GroupKey(slot: Slot(ofName: version.name.text, in: core.cluster), home: version.home)
+        let status = core.driver.read { $0.convergence.status(of: key) }
+        do {
+            let reply = try await core.calls.offer(OfferRequest(version: version, status: status), to: node)
+            core.driver.feed(.offerAnswered(id, by: node, reply))
+        } catch {
+            core.log.info(
+                "a copy could not be made", metadata: ["name": "\(version.name)", "on": "\(node)", "error": "\(error)"])
+            core.driver.feed(.offerAnswered(id, by: node, nil))
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import NIOConcurrencyHelpers
+import NIOCore
+import Node
+import Relocation
+import Resources
+import Vocabulary
+
+/// Drives the pure `NodeMachine` in real time: inputs from any thread go in under one lock, effects come out in order
+/// for `EffectRunner`, and one timer on an event loop sends the ticks. All of the agent's own decisions pass here.
+final class NodeDriver: Sendable {
+    struct Acknowledgement: Sendable {
+        /// The nodes that hold the write durably, this one first.
+        let copies: [NodeName]
+        let wanted: Int
+    }
+
+    private struct State {
+        var machine: NodeMachine
+        var rng: SeededGenerator
+        var timer: (at: Instant, task: Scheduled<Void>)?
+        var waiters: [NodeMachine.WriteID: CheckedContinuation<Acknowledgement, Never>] = [:]
+        var writes: UInt64 = 0
+        var isStopped = false
+    }
+
+    private let state: NIOLockedValueBox<State>
+    private let eventLoop: any EventLoop
+    private let effects: AsyncStream<NodeMachine.Effect>.Continuation
+    /// What `EffectRunner` carries out. The machine's own bounds (one call a peer, a few pulls, the writes under way)
+    /// bound what can wait here.
+    let pending: AsyncStream<NodeMachine.Effect>
+    /// Datagrams do not wait behind other work: they go out at once.
+    private let send: @Sendable (NodeMachine.Effect) -> Bool
+
+    /// - Parameter immediate: carries out an effect that needs no waiting; `false` hands it to `pending`.
+    init(
+        _ machine: NodeMachine, seed: UInt64, eventLoop: any EventLoop,
+        immediate: @escaping @Sendable (NodeMachine.Effect) -> Bool
+    ) {
+        state = NIOLockedValueBox(State(machine: machine, rng: SeededGenerator(seed: seed)))
+        self.eventLoop = eventLoop
+        send = immediate
+        (pending, effects) = AsyncStream.makeStream(of: NodeMachine.Effect.self)
+    }
+
+    /// The machine's clock: this process's uptime.
+    static var now: Instant { Instant(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
+
+    func feed(_ input: NodeMachine.Input) {
+        change { machine, rng, effects in machine.handle(input, at: Self.now, using: &rng, into: &effects) }
+    }
+
+    /// Looks at the machine as it is now.
+    func read<T>(_ body: (NodeMachine) -> T) -> T { state.withLockedValue { body($0.machine) } }
+
+    func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
+        state.withLockedValue { $0.machine.answer(request, from: peer) }
+    }
+
+    /// Reports a write that is durable here, and waits until it has its copies, nobody is left to ask, or the time
+    /// is up.
+    func acknowledgement(
+        of version: Version, leaving former: GroupKey?, within limit: Duration
+    ) async -> Acknowledgement {
+        let id = state.withLockedValue { state in
+            state.writes &+= 1
+            return NodeMachine.WriteID(number: state.writes)
+        }
+        let timeout = eventLoop.scheduleTask(in: TimeAmount(limit)) { self.feed(.writeTimedOut(id)) }
+        defer { timeout.cancel() }
+        return await withCheckedContinuation { continuation in
+            let stopped = state.withLockedValue { state in
+                if !state.isStopped { state.waiters[id] = continuation }
+                return state.isStopped
+            }
+            if stopped {
+                continuation.resume(returning: Acknowledgement(copies: [], wanted: 1))
+            } else {
+                feed(.wrote(id, version, leaving: former))
+            }
+        }
+    }
+
+    /// No effect leaves and no tick comes any more; whoever waits for a write is told what is known: nothing.
+    func stop() {
+        let waiters = state.withLockedValue { state in
+            state.isStopped = true
+            state.timer?.task.cancel()
+            state.timer = nil
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        effects.finish()
+        for waiter in waiters { waiter.resume(returning: Acknowledgement(copies: [], wanted: 1)) }
+    }
+
+    private func change(_ body: (inout NodeMachine, inout SeededGenerator, inout [NodeMachine.Effect]) -> Void) {
+        var out: [NodeMachine.Effect] = []
+        var resumed: [(CheckedContinuation<Acknowledgement, Never>, Acknowledgement)] = []
+        state.withLockedValue { state in
+            guard !state.isStopped else { return }
+            body(&state.machine, &state.rng, &out)
+            for case .acknowledge(let id, let copies, let wanted) in out {
+                guard let waiter = state.waiters.removeValue(forKey: id) else { continue }
+                resumed.append((waiter, Acknowledgement(copies: copies, wanted: wanted)))
+            }
+            schedule(&state)
+        }
+        for (waiter, acknowledgement) in resumed { waiter.resume(returning: acknowledgement) }
+        for effect in out where !send(effect) { effects.yield(effect) }
+    }
+
+    /// Keeps exactly one timer, for the machine's next deadline.
+    private func schedule(_ state: inout State) {
+        let deadline = state.machine.deadline
+        if let timer = state.timer {
+            // A timer that fires early finds nothing due and is set again; only a late one must be replaced.
+            if timer.at <= deadline { return }
+            timer.task.cancel()
+        }
+        let nanoseconds = UInt64(clamping: max(deadline.nanoseconds, 0))
+        let task = eventLoop.scheduleTask(deadline: NIODeadline.uptimeNanoseconds(nanoseconds)) { self.tick() }
+        state.timer = (deadline, task)
+    }
+
+    private func tick() {
+        state.withLockedValue { $0.timer = nil }
+        feed(.tick)
+    }
+}

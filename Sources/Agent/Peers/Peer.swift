@@ -1,0 +1,125 @@
+import Client
+import Vocabulary
+
+/// What the table knows of one connected peer.
+struct Peer {
+    /// Our connections to it that wait for a request; the last one used is taken first, so that surplus ones age.
+    var idle: [ClientConnection] = []
+    /// Our connections with a request under way.
+    var inUse: [ClientConnection] = []
+    /// Our connections being made.
+    var connecting = 0
+    /// Requests of ours under way, each on a connection of its own (those being made included).
+    var active = 0
+    /// Its connections to us, by the server's number.
+    var inbound: [UInt64: Connection] = [:]
+    /// Its requests under way here.
+    var inboundActive = 0
+    var address: Endpoint?
+    var connectedSince = ContinuousClock.now
+    var lastUsed = ContinuousClock.now
+    /// Requests since it connected, both ways.
+    var sent: UInt64 = 0
+    var received: UInt64 = 0
+
+    /// Our connections: those in use and those that wait.
+    var outbound: Int { active + idle.count }
+    var isBusy: Bool { active > 0 || inboundActive > 0 }
+    var isConnected: Bool { isBusy || !idle.isEmpty || !inbound.isEmpty }
+
+    mutating func began(at now: ContinuousClock.Instant) {
+        active += 1
+        sent += 1
+        lastUsed = now
+    }
+
+    mutating func ended(at now: ContinuousClock.Instant) {
+        active -= 1
+        lastUsed = now
+    }
+}
+
+/// One peer for the API.
+public struct PeerSnapshot: Sendable {
+    public let name: NodeName
+    /// Where we call it; nil when only it calls us.
+    public let address: Endpoint?
+    public let connectedFor: Duration
+    public let outboundConnections: Int
+    public let inboundConnections: Int
+    public let isConnecting: Bool
+    public let isBusy: Bool
+    /// Since the last request began or ended.
+    public let unusedFor: Duration
+    public let requestsSent: UInt64
+    public let requestsReceived: UInt64
+
+    init(_ name: NodeName, _ peer: Peer, now: ContinuousClock.Instant) {
+        self.name = name
+        address = peer.address
+        connectedFor = now - peer.connectedSince
+        outboundConnections = peer.outbound
+        inboundConnections = peer.inbound.count
+        isConnecting = peer.connecting > 0
+        isBusy = peer.isBusy
+        unusedFor = now - peer.lastUsed
+        requestsSent = peer.sent
+        requestsReceived = peer.received
+    }
+
+    /// As `GET /v1/peers` shows it.
+    public func api(rttMilliseconds: Double?) -> API.Peer {
+        API.Peer(
+            name: name.text, address: address?.description ?? "",
+            state: isConnecting ? .connecting : isBusy ? .busy : .idle,
+            connections: outboundConnections + inboundConnections, requests: requestsSent,
+            rttMilliseconds: rttMilliseconds,
+            idleMilliseconds: isBusy ? nil : UInt64(max(0, unusedFor.saturatingNanoseconds) / 1_000_000))
+    }
+}
+
+/// Why a request did not reach its peer, before any connection was tried.
+public enum PeersError: Error, Hashable, Sendable, CustomStringConvertible {
+    case allBusy(peer: NodeName, max: Int)
+    case peerBusy(NodeName, connections: Int)
+    case closed
+
+    public var description: String {
+        switch self {
+        case .allBusy(let peer, let max):
+            "no place for a request to \(peer): \(max) peers are connected and busy; raise peers.max, or try again"
+        case .peerBusy(let peer, let connections):
+            "all \(connections) connections to \(peer) have a request under way; try again"
+        case .closed: "the agent is stopping and calls nobody any more"
+        }
+    }
+}
+
+/// One use of one connection to one peer.
+struct Lease: Sendable {
+    let peer: NodeName
+    let connection: ClientConnection
+    /// It had served before: the other side may have closed it unseen.
+    let wasReused: Bool
+}
+
+extension ClientError {
+    /// The connection ended before any of an answer came.
+    var isStaleConnection: Bool {
+        switch self {
+        case .closed, .notIdle: true
+        case .badAddress, .badRequest, .cannotConnect, .refused, .timedOut, .closedMidBody, .badAnswer, .status, .json,
+            .changed, .checksum, .credentials, .file, .outputClosed:
+            false
+        }
+    }
+}
+
+extension ClientRequest {
+    var streamsBody: Bool {
+        switch body {
+        case .stream: true
+        case .none, .bytes: false
+        }
+    }
+}

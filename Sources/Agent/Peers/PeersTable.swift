@@ -1,0 +1,252 @@
+import Client
+import NIOCore
+import NIOPosix
+import TLS
+import Vocabulary
+
+/// DESIGN §7's peers table: at most `peers.max` distinct peers connected at once, ours to them and theirs to us
+/// counted together, told apart by the name in their certificate.
+///
+/// A peer without a request under way is idle; idle ones give way, least recently used first. Who asks for a place
+/// when all are busy waits a bounded time in a bounded queue (outbound), or is told to come again (inbound).
+///
+/// **Why it can not deadlock.** An inbound request never waits here: it gets a place at once or a 503. An outbound
+/// request waits at most `placeTimeout`, then fails with `.allBusy`. A request's handler that calls another node
+/// (a forward) holds its caller's place while it waits for one, so a cycle of full tables can form; each of its members
+/// breaks it after `placeTimeout` at the latest, because its wait ends with an error that ends its request and frees its
+/// place. No lock is held while waiting: the actor is re-entrant at each `await`.
+///
+/// `peers.max: 1` works for tables that forward nothing; from 2 on a node can serve one peer and call another.
+public actor PeersTable {
+    public struct Settings: Sendable {
+        /// `peers.max`
+        public var peersMax: Int
+        /// Connections to one peer. Requests on HTTP/1.1 go one after another, so this is how many run at once; more
+        /// wait their turn.
+        /// Above `relocation.streams`, so that transfers leave room for queries.
+        public var connectionsPerPeerMax = 8
+        /// Requests that wait for a place or for a connection, over all peers.
+        public var waitersMax = 256
+        public var placeTimeout: Duration = .seconds(5)
+        public var connectTimeout: Duration = .seconds(5)
+
+        public init(peersMax: Int) { self.peersMax = max(1, peersMax) }
+    }
+
+    var peers: [NodeName: Peer] = [:]
+    var waiters: [Waiter] = []
+    private var nextWaiter: UInt64 = 1
+    private var isClosed = false
+
+    let settings: Settings
+    private let credentials: CurrentCredentials
+    private let group: any EventLoopGroup
+    let clock = ContinuousClock()
+
+    struct Waiter {
+        let id: UInt64
+        let continuation: CheckedContinuation<Bool, Never>
+    }
+
+    public init(
+        settings: Settings, credentials: CurrentCredentials,
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    ) {
+        self.settings = settings
+        self.credentials = credentials
+        self.group = group
+    }
+
+    /// Sends one request to a peer and returns with the head of its answer; the peer is busy until the body has been
+    /// read or dropped.
+    ///
+    /// - Parameter idempotent: whether it may be sent twice. A kept connection may have been closed by the other side
+    ///   at the moment of sending; then it is sent once more over a new connection. A streamed body is sent once only.
+    /// - Throws: `PeersError`, `ClientError`, `CancellationError`.
+    public func request(
+        to name: NodeName, at endpoint: Endpoint, _ request: ClientRequest, idempotent: Bool,
+        timeouts: ClientTimeouts = .standard
+    ) async throws -> PeerResponse {
+        var mayRetry = idempotent && !request.streamsBody
+        while true {
+            let lease = try await lease(name, endpoint)
+            do {
+                let response = try await lease.connection.send(request, timeouts: timeouts)
+                return PeerResponse(
+                    status: response.status, headers: response.headers, contentLength: response.contentLength,
+                    body: PeerBody(response.body, PlaceHolder(table: self, lease: lease)))
+            } catch {
+                giveBack(lease)
+                guard mayRetry, lease.wasReused, let cause = error as? ClientError, cause.isStaleConnection else {
+                    throw error
+                }
+                mayRetry = false
+            }
+        }
+    }
+
+    // MARK: Places and connections
+
+    /// An idle connection to the peer, or a new one; waits for a place within `placeTimeout`.
+    private func lease(_ name: NodeName, _ endpoint: Endpoint) async throws -> Lease {
+        let deadline = clock.now + settings.placeTimeout
+        while true {
+            guard !isClosed else { throw PeersError.closed }
+            try Task.checkCancellation()
+            if let connection = takeIdle(name, endpoint) {
+                return Lease(peer: name, connection: connection, wasReused: true)
+            }
+            if makePlace(for: name), peers[name, default: Peer()].outbound < settings.connectionsPerPeerMax {
+                return try await connect(name, endpoint)
+            }
+            guard clock.now < deadline, waiters.count < settings.waitersMax else {
+                if let peer = peers[name] { throw PeersError.peerBusy(name, connections: peer.outbound) }
+                throw PeersError.allBusy(peer: name, max: settings.peersMax)
+            }
+            await wait(until: deadline)
+        }
+    }
+
+    private func takeIdle(_ name: NodeName, _ endpoint: Endpoint) -> ClientConnection? {
+        guard var peer = peers[name] else { return nil }
+        defer { store(name, peer) }
+        peer.idle.removeAll { !$0.isOpen }
+        // A member that moved: what leads to its old address would reach nobody, or somebody else.
+        let moved = peer.idle.filter { $0.address != .https(endpoint) }
+        peer.idle.removeAll { $0.address != .https(endpoint) }
+        for connection in moved { Task { await connection.close() } }
+        guard let connection = peer.idle.popLast() else { return nil }
+        peer.began(at: clock.now)
+        peer.inUse.append(connection)
+        return connection
+    }
+
+    private func connect(_ name: NodeName, _ endpoint: Endpoint) async throws -> Lease {
+        var peer = peers[name] ?? Peer()
+        peer.connecting += 1
+        peer.address = endpoint
+        peer.began(at: clock.now)
+        peers[name] = peer
+        do {
+            let connection = try await ClientConnection.connect(
+                to: .https(endpoint), tls: credentials.context, expecting: .node(name),
+                timeout: settings.connectTimeout, eventLoopGroup: group)
+            guard !isClosed else {
+                await connection.close()
+                throw PeersError.closed
+            }
+            peers[name]?.connecting -= 1
+            peers[name]?.inUse.append(connection)
+            return Lease(peer: name, connection: connection, wasReused: false)
+        } catch {
+            if var peer = peers[name] {
+                peer.connecting -= 1
+                peer.ended(at: clock.now)
+                store(name, peer)
+            }
+            wakeAll()
+            throw error
+        }
+    }
+
+    /// Ends the use of a connection: kept when it can serve again.
+    func giveBack(_ lease: Lease) {
+        let connection = lease.connection
+        // One that was evicted meanwhile and is back has other connections: this use is none of its own.
+        guard var peer = peers[lease.peer], let index = peer.inUse.firstIndex(where: { $0 === connection }) else {
+            Task { await connection.close() }
+            return
+        }
+        peer.ended(at: clock.now)
+        peer.inUse.remove(at: index)
+        if connection.isIdle, !isClosed {
+            peer.idle.append(connection)
+        } else {
+            Task { await connection.close() }
+        }
+        store(lease.peer, peer)
+        wakeAll()
+    }
+
+    /// Whether the peer is connected or may become so now; closes the least recently used idle peer for it.
+    func makePlace(for name: NodeName) -> Bool {
+        dropClosed()
+        if peers[name] != nil { return true }
+        guard peers.count >= settings.peersMax else { return true }
+        let idle = peers.filter { !$0.value.isBusy }
+        guard let oldest = idle.min(by: { ($0.value.lastUsed, $0.key) < ($1.value.lastUsed, $1.key) }) else {
+            return false
+        }
+        evict(oldest.key)
+        return true
+    }
+
+    private func evict(_ name: NodeName) {
+        guard let peer = peers.removeValue(forKey: name) else { return }
+        for connection in peer.idle + peer.inUse { Task { await connection.close() } }
+        for connection in peer.inbound.values { connection.close() }
+    }
+
+    private func dropClosed() {
+        for (name, var peer) in peers {
+            peer.idle.removeAll { !$0.isOpen }
+            peer.inbound = peer.inbound.filter { $0.value.channel.isActive }
+            store(name, peer)
+        }
+    }
+
+    /// A peer without any connection is none.
+    func store(_ name: NodeName, _ peer: Peer) { peers[name] = peer.isConnected ? peer : nil }
+
+    // MARK: Waiting
+
+    private func wait(until deadline: ContinuousClock.Instant) async {
+        let id = nextWaiter
+        nextWaiter += 1
+        let timer = Task { [clock] in
+            try? await clock.sleep(until: deadline)
+            self.wake(id)
+        }
+        _ = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                if Task.isCancelled {
+                    continuation.resume(returning: false)
+                } else {
+                    waiters.append(Waiter(id: id, continuation: continuation))
+                }
+            }
+        } onCancel: {
+            Task { await self.wake(id) }
+        }
+        timer.cancel()
+    }
+
+    private func wake(_ id: UInt64) {
+        guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
+        waiters.remove(at: index).continuation.resume(returning: true)
+    }
+
+    /// Each looks for itself whether its turn has come; at most `waitersMax` do.
+    func wakeAll() {
+        let all = waiters
+        waiters = []
+        for waiter in all { waiter.continuation.resume(returning: true) }
+    }
+
+    // MARK: The end, and looking in
+
+    /// Closes every connection; requests under way fail, and so does every later one.
+    public func closeAll() async {
+        isClosed = true
+        for name in Array(peers.keys) { evict(name) }
+        wakeAll()
+    }
+
+    /// For `GET /v1/peers`, sorted by name.
+    public var snapshot: [PeerSnapshot] {
+        dropClosed()
+        return peers.map { PeerSnapshot($0.key, $0.value, now: clock.now) }.sorted { $0.name < $1.name }
+    }
+
+    public var peersMax: Int { settings.peersMax }
+}

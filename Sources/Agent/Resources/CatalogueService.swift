@@ -1,0 +1,139 @@
+import Client
+import Node
+import Relocation
+import Resources
+import SWIM
+import Storage
+import Vocabulary
+
+/// What the whole cluster holds: the list, and who holds what. Every member that can be reached is asked; those that
+/// do not answer in time are named in the answer.
+struct CatalogueService: Sendable {
+    let core: AgentCore
+
+    static let limitDefault = 1000
+    static let limitMax = Store.listLimitMax
+
+    struct Query: Sendable {
+        var prefix = ""
+        var pattern: String?
+        var limit = CatalogueService.limitDefault
+        var after: ResourceName?
+
+        var items: [(name: String, value: String?)] {
+            [
+                ("prefix", prefix.isEmpty ? nil : prefix), ("pattern", pattern), ("limit", "\(limit)"),
+                ("after", after?.text),
+            ]
+        }
+    }
+
+    /// This node's own page, deleted names included.
+    func page(_ query: Query) async throws -> PeerListing {
+        let limit = min(max(query.limit, 1), Self.limitMax)
+        let sets = try await core.store.list(
+            prefix: query.prefix, glob: query.pattern.map { Glob($0) }, limit: limit, after: query.after,
+            liveOnly: false)
+        return PeerListing(
+            entries: sets.map { PeerListing.Entry(head: $0.head, conflicts: $0.conflicts) },
+            truncated: sets.count == limit)
+    }
+
+    func list(_ query: Query) async throws -> API.ResourceList {
+        let (pages, unreachable) = try await everyone { node in
+            node == core.name ? try await page(query) : try await core.calls.list(query.items, from: node)
+        }
+        // Beyond the last name of a truncated page that node was not heard: names past it belong to the next page.
+        let horizon = pages.filter { $0.answer.truncated }.compactMap { $0.answer.entries.last?.head.name }.min()
+        var found: [ResourceName: Found] = [:]
+        for (node, page) in pages {
+            for entry in page.entries {
+                if let horizon, entry.head.name > horizon { break }
+                found[entry.head.name, default: Found()].add(entry, from: node)
+            }
+        }
+        let names = found.keys.sorted()
+        let limit = min(max(query.limit, 1), Self.limitMax)
+        let shown = names.prefix(limit)
+        let infos = shown.compactMap { found[$0]?.info }
+        let more = horizon != nil || names.count > limit
+        return API.ResourceList(
+            resources: infos, next: more ? shown.last?.text ?? horizon?.text : nil,
+            unreachable: unreachable.map(\.text).sorted())
+    }
+
+    /// One name's greatest head over all nodes, and who has it.
+    private struct Found {
+        var head: Version?
+        var conflicts = 0
+        var holders: [NodeName] = []
+
+        mutating func add(_ entry: PeerListing.Entry, from node: NodeName) {
+            guard let known = head, !Version.precedes(known, entry.head) else {
+                head = entry.head
+                conflicts = entry.conflicts
+                holders = [node]
+                return
+            }
+            guard known.dot == entry.head.dot else { return }
+            holders.append(node)
+            conflicts = max(conflicts, entry.conflicts)
+        }
+
+        var info: API.ResourceInfo? {
+            guard let head, case .blob(let digest, let size, let mediaType) = head.content else { return nil }
+            return API.ResourceInfo(
+                name: head.name.text, version: head.dot.description, sha256: digest.hex, size: size,
+                modified: API.Timestamp.text(unixMilliseconds: head.time.wallMilliseconds), contentType: mediaType,
+                home: head.home?.text, holders: holders.map(\.text).sorted(), conflicts: conflicts)
+        }
+    }
+
+    /// - Throws: `CatalogueError.notFound` when no node that answers has the name.
+    func locate(_ name: ResourceName) async throws -> API.Where {
+        let (answers, _) = try await everyone { node in
+            node == core.name
+                ? try await core.store.versions(of: name)?.versions ?? []
+                : try await core.calls.versions(of: name, from: node)
+        }
+        let heads = answers.compactMap { answer in VersionSet(answer.answer).map { (answer.node, $0.head) } }
+        guard let head = heads.map(\.1).max(by: Version.precedes), !head.isTombstone else {
+            throw CatalogueError.notFound(name)
+        }
+        let key = GroupKey(slot: Slot(ofName: name.text, in: core.cluster), home: head.home)
+        let owners = core.driver.read { $0.convergence.owners(of: key) }
+        return API.Where(
+            name: name.text, slot: Int(key.slot.number), owners: owners.map(\.text),
+            holders: heads.filter { $0.1.dot == head.dot }.map(\.0.text).sorted(), home: head.home?.text)
+    }
+
+    /// Asks this node and every member that can be called, eight at a time.
+    private func everyone<Answer: Sendable>(
+        _ ask: @escaping @Sendable (NodeName) async throws -> Answer
+    ) async throws -> (answers: [(node: NodeName, answer: Answer)], unreachable: [NodeName]) {
+        let members = core.driver.read { machine in
+            machine.membership.members.filter { $0.status != .left && $0.name != core.name }
+        }
+        var waiting = [core.name] + members.filter { !$0.status.isDeparted }.map(\.name)
+        var unreachable = members.filter(\.status.isDeparted).map(\.name)
+        var answers: [(node: NodeName, answer: Answer)] = []
+        await withTaskGroup(of: (NodeName, Answer?).self) { group in
+            var running = 0
+            while running > 0 || !waiting.isEmpty {
+                while running < 8, !waiting.isEmpty {
+                    let node = waiting.removeFirst()
+                    running += 1
+                    group.addTask { (node, try? await ask(node)) }
+                }
+                guard let (node, answer) = await group.next() else { break }
+                running -= 1
+                if let answer { answers.append((node, answer)) } else { unreachable.append(node) }
+            }
+        }
+        return (answers.sorted { $0.node < $1.node }, unreachable)
+    }
+}
+
+enum CatalogueError: Error {
+    case notFound(ResourceName)
+}

@@ -1,0 +1,45 @@
+import Client
+import HTTPTypes
+import Hummingbird
+import Resources
+import Vocabulary
+
+/// `GET /v1/resources` and `GET /v1/where/NAME`: what the whole cluster holds.
+struct CatalogueRoutes: Sendable {
+    let box: CoreBox
+
+    func add(to router: Router<APIContext>) {
+        router.get("/v1/resources") { request, _ in
+            Response.json(try await box.parts.catalogue.list(Self.query(request)))
+        }
+        router.get("/v1/where/**") { request, _ in
+            let name = try ResourceRoutes.name(request, after: "/v1/where/")
+            do {
+                return Response.json(try await box.parts.catalogue.locate(name))
+            } catch CatalogueError.notFound {
+                throw APIError.notFound("there is no resource \"\(name)\"", hint: "ls or find shows what there is")
+            }
+        }
+    }
+
+    static func query(_ request: Request) throws(APIError) -> CatalogueService.Query {
+        let values = try request.query()
+        var query = CatalogueService.Query()
+        query.prefix = values["prefix"] ?? ""
+        query.pattern = values["pattern"]
+        guard query.prefix.utf8.count <= ResourceName.byteCountMax, (query.pattern?.utf8.count ?? 0) <= 2048 else {
+            throw .badRequest("the prefix or the pattern is longer than any name")
+        }
+        if let text = values["limit"] {
+            guard let limit = Int(text), (1...CatalogueService.limitMax).contains(limit) else {
+                throw .badRequest("limit must be 1-\(CatalogueService.limitMax)")
+            }
+            query.limit = limit
+        }
+        if let text = values["after"] {
+            guard let after = try? ResourceName(text) else { throw .badRequest("after must be the name of a resource") }
+            query.after = after
+        }
+        return query
+    }
+}

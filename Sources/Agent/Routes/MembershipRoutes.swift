@@ -1,0 +1,144 @@
+import Client
+import Gossip
+import HTTPTypes
+import Hummingbird
+import NIOConcurrencyHelpers
+import NIOCore
+import Node
+import Relocation
+import SWIM
+import TLS
+import Vocabulary
+
+/// Who is there, who comes and goes: members, join, leave, forget, revoke, keys, peers.
+struct MembershipRoutes: Sendable {
+    let box: CoreBox
+
+    func add(to router: Router<APIContext>) {
+        router.get("/v1/members") { _, _ in Response.json(try members(box.parts.core)) }
+        router.post("/v1/join") { request, context in
+            let ask = try await request.json(API.JoinRequest.self, context: context)
+            return Response.json(try await join(ask, box.parts))
+        }
+        router.post("/v1/leave") { request, context in
+            let ask = try await request.json(API.LeaveRequest.self, context: context)
+            return Response.json(try await leave(ask, box.parts))
+        }
+        router.post("/v1/forget") { request, context in
+            let ask = try await request.json(API.ForgetRequest.self, context: context)
+            return Response.json(try await forget(ask, box.parts, fromNode: context.caller.node != nil))
+        }
+        router.post("/v1/revoke") { request, context in
+            let ask = try await request.json(API.RevokeRequest.self, context: context)
+            return Response.json(try await revoke(ask, box.parts))
+        }
+        router.get("/v1/keys") { _, _ in Response.json(try keys(box.parts.core)) }
+        router.get("/v1/peers") { _, _ in
+            let core = try box.parts.core
+            let peers = await core.peers.snapshot.map { peer in
+                peer.api(rttMilliseconds: core.driver.read { $0.membership.member(peer.name)?.rtt?.milliseconds })
+            }
+            return Response.json(
+                API.Peers(max: core.settings.peersMax, connected: peers.count, peers: peers))
+        }
+    }
+
+    private func members(_ core: AgentCore) -> [API.Member] {
+        let (members, ownHolds) = core.driver.read { ($0.membership.members, $0.convergence.totals.held) }
+        let holds = core.holds.withLockedValue { $0 }
+        let now = NodeDriver.now
+        let wall = WallClock.milliseconds
+        return members.map { member in
+            API.Member(
+                name: member.name.text, address: member.endpoint.description,
+                state: API.MemberState(rawValue: member.status.rawValue) ?? .alive,
+                incarnation: UInt64(member.incarnation.number), zone: member.metadata.zone,
+                weight: member.metadata.weight, rttMilliseconds: member.rtt?.milliseconds,
+                since: API.Timestamp.text(
+                    unixMilliseconds: wall &- UInt64(clamping: Int64((now - member.since).milliseconds))),
+                version: member.metadata.version,
+                holds: member.name == core.name ? ownHolds : holds[member.name])
+        }
+    }
+
+    private func join(_ ask: API.JoinRequest, _ parts: CoreBox.Parts) async throws -> API.JoinResult {
+        guard !ask.addresses.isEmpty, ask.addresses.count <= API.JoinRequest.addressesMax else {
+            throw APIError.badRequest("name 1-\(API.JoinRequest.addressesMax) addresses")
+        }
+        var result = API.JoinResult(joined: [], failed: [], members: 0)
+        for address in ask.addresses {
+            do {
+                let node = try await parts.members.join(through: Endpoint(parsing: address))
+                result.joined.append(node.text)
+            } catch {
+                result.failed.append(API.JoinResult.Failure(address: address, message: "\(error)"))
+            }
+        }
+        result.members = parts.core.driver.read { $0.membership.presentCount }
+        guard !result.joined.isEmpty else {
+            let reasons = result.failed.map { "\($0.address): \($0.message)" }.joined(separator: "; ")
+            throw APIError(
+                .badGateway, code: "cannot_join", "no address was a way into the cluster (\(reasons))",
+                hint: "check that an agent of this cluster runs there and that port 7667 is open for TCP and UDP")
+        }
+        return result
+    }
+
+    private func leave(_ ask: API.LeaveRequest, _ parts: CoreBox.Parts) async throws -> API.LeaveResult {
+        let limit = ask.timeoutMilliseconds.map { Duration.milliseconds(Int64(clamping: min($0, 86_400_000))) }
+        let result = await parts.leave.leave(now: ask.now, timeout: limit ?? parts.core.settings.leave.timeout)
+        parts.stop()
+        return result
+    }
+
+    /// An admin's word goes to every member; a member's word is for this one.
+    private func forget(
+        _ ask: API.ForgetRequest, _ parts: CoreBox.Parts, fromNode: Bool
+    ) async throws -> [API.Member] {
+        let core = parts.core
+        guard let node = try? NodeName(ask.node), let member = core.driver.read({ $0.membership.member(node) }) else {
+            throw APIError.notFound("there is no member \"\(ask.node.prefix(80))\"", code: "no_such_node")
+        }
+        guard member.status.isDeparted else {
+            throw APIError(
+                .conflict, code: "not_departed",
+                "\(node) is \(member.status.rawValue): only who left or crashed is forgotten",
+                hint: "stop its agent first")
+        }
+        await parts.members.forget(node, everywhere: !fromNode)
+        return members(core)
+    }
+
+    private func revoke(_ ask: API.RevokeRequest, _ parts: CoreBox.Parts) async throws -> [String] {
+        let core = parts.core
+        var uris: [String] = []
+        if let name = try? CertificateName(uri: ask.name) {
+            guard name.cluster == core.cluster else {
+                throw APIError.badRequest("\(ask.name) is not of the cluster \(core.cluster)")
+            }
+            uris = [name.uri]
+        } else if let name = try? NodeName(ask.name) {
+            uris = Role.allCases.map { CertificateName(cluster: core.cluster, role: $0, name: name).uri }
+        } else {
+            throw APIError.badRequest("\"\(ask.name.prefix(80))\" is neither a name nor roost://CLUSTER/ROLE/NAME")
+        }
+        guard !uris.contains(core.credentials.context.credentials.name.uri) else {
+            throw APIError(
+                .conflict, code: "oneself", "\(core.name) can not revoke itself", hint: "ask another node to do it")
+        }
+        if try await core.revoked.add(uris) { await parts.members.tellEveryone(besides: nil) }
+        return core.revoked.all
+    }
+
+    private func keys(_ core: AgentCore) -> API.Keys {
+        let ring = core.keys.current
+        let primary = ring?.primary?.id
+        let keys = (ring?.keys ?? []).map { key in
+            let digits = String(key.id, radix: 16)
+            return API.Keys.Key(
+                id: String(repeating: "0", count: max(0, 8 - digits.count)) + digits,
+                created: API.Timestamp.text(unixMilliseconds: key.createdAt), primary: key.id == primary)
+        }
+        return API.Keys(keys: keys)
+    }
+}

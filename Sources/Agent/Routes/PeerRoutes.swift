@@ -1,0 +1,117 @@
+import Client
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Node
+import Relocation
+import Resources
+import Storage
+import Vocabulary
+
+/// `/v1/peer/…`: what nodes ask of one another. The router let only node certificates through.
+struct PeerRoutes: Sendable {
+    let box: CoreBox
+
+    static let bodyBytesMax = PeerCalls.answerBytesMax
+
+    func add(to router: Router<APIContext>) {
+        router.post("/v1/peer/members") { request, context in
+            let ask = try await request.json(MembersExchange.self, upTo: Self.bodyBytesMax, context: context)
+            let asker = try Self.asker(context, saysItIs: ask.node)
+            return Response.json(try await box.parts.members.answer(ask, from: asker, at: context.remoteAddress))
+        }
+        router.post("/v1/peer/compare") { request, context in
+            let ask = try await request.json(CompareRequest.self, upTo: Self.bodyBytesMax, context: context)
+            return Response.json(try box.parts.core.driver.answer(ask, from: Self.asker(context)))
+        }
+        router.post("/v1/peer/exchange") { request, context in
+            let ask = try await request.json(ExchangeRequest.self, upTo: Self.bodyBytesMax, context: context)
+            return Response.json(try await exchange(ask, from: Self.asker(context)))
+        }
+        router.post("/v1/peer/offer") { request, context in
+            let ask = try await request.json(OfferRequest.self, upTo: Self.bodyBytesMax, context: context)
+            return Response.json(
+                try await StorageRefusal.translated { try await accept(ask, from: Self.asker(context)) })
+        }
+        router.post("/v1/peer/write") { request, context in
+            let order = try await request.json(WriteOrder.self, upTo: Self.bodyBytesMax, context: context)
+            return Response.json(
+                try await StorageRefusal.translated {
+                    try await box.parts.writes.take(order, from: Self.asker(context))
+                })
+        }
+        router.get("/v1/peer/list") { request, _ in
+            Response.json(try await box.parts.catalogue.page(CatalogueRoutes.query(request)))
+        }
+        router.get("/v1/peer/versions/**") { request, _ in
+            let name = try ResourceRoutes.name(request, after: "/v1/peer/versions/")
+            let set = try await box.parts.core.store.versions(of: name)
+            return Response.json(PeerVersions(versions: set?.versions ?? []))
+        }
+        router.get("/v1/peer/blobs/{sha256}") { request, context in try await blob(request, context) }
+    }
+
+    private static func asker(_ context: APIContext, saysItIs claimed: NodeName? = nil) throws(APIError) -> NodeName {
+        guard let node = context.caller.node else { throw .forbidden("only nodes may ask this") }
+        if let claimed, claimed != node {
+            throw .badRequest("the certificate says \(node), the body \(claimed)", code: "wrong_node")
+        }
+        return node
+    }
+
+    private func exchange(_ ask: ExchangeRequest, from asker: NodeName) async throws -> ExchangeReply {
+        let core = try box.parts.core
+        guard ask.groups.count <= 4096 else { throw APIError.tooLarge(limit: 4096) }
+        var mine: [ResourceName: VersionSet] = [:]
+        for group in ask.groups {
+            for set in try await core.store.versions(in: group.key) { mine[set.name] = set }
+            for set in group.sets where mine[set.name] == nil {
+                if let held = try await core.store.versions(of: set.name) { mine[set.name] = held }
+            }
+        }
+        let sets = Array(mine.values)
+        let reply = core.driver.read { $0.convergence.answer(ask, mine: sets) }
+        core.driver.feed(.convergence(.offered(by: asker, ask.groups, mine: sets)))
+        return reply
+    }
+
+    /// Makes an offered version durable here, then says so.
+    private func accept(_ offer: OfferRequest, from asker: NodeName) async throws -> OfferReply {
+        let core = try box.parts.core
+        let version = offer.version
+        if core.driver.read({ $0.isDraining }) {
+            throw APIError.unavailable("\(core.name) is leaving", code: "draining", retryAfterSeconds: 60)
+        }
+        var leases: [BlobLease] = []
+        if case .blob(let digest, let size, _) = version.content {
+            leases = [try await core.puller.obtain(digest, size: size, from: [asker])]
+        }
+        let groups = try await core.store.merge([version], holding: leases)
+        core.driver.feed(.convergence(.wrote(groups)))
+        core.driver.feed(.convergence(.confirmed(by: asker, offer.status)))
+        return OfferReply(status: core.driver.read { $0.convergence.status(of: offer.status.key) })
+    }
+
+    private func blob(_ request: Request, _ context: APIContext) async throws -> Response {
+        let core = try box.parts.core
+        guard let digest = context.parameters.get("sha256").flatMap({ ContentDigest(hex: $0) }) else {
+            throw APIError.badRequest("a blob is named by 64 hexadecimal digits")
+        }
+        guard let reader = try await core.store.blob(digest), let total = Int(exactly: reader.size) else {
+            throw APIError.notFound("the bytes \(digest) are not here", code: "no_such_blob")
+        }
+        let traffic = core.traffic
+        func bytes(_ offset: Int, _ count: Int) -> BlobBytes {
+            BlobBytes(reader: reader, offset: UInt64(offset), count: UInt64(count), onRead: { traffic.sent($0) })
+        }
+        switch ByteRange.parse(request, etag: "\"\(digest.hex)\"", size: total) {
+        case .whole: return .stream(count: total, pacedBy: context.loop, bytes(0, total))
+        case .part(let offset, let count):
+            return .stream(
+                status: .partialContent,
+                headers: [.contentRange: ByteRange.contentRange(offset: offset, count: count, size: total)],
+                count: count, pacedBy: context.loop, bytes(offset, count))
+        case .unsatisfiable: throw APIError.unsatisfiable(size: total)
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import Client
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Node
+import Placement
+import Relocation
+import SWIM
+import Storage
+import TLS
+import Vocabulary
+
+/// How this node is doing: status, ring, events, health.
+struct StatusRoutes: Sendable {
+    let box: CoreBox
+    let version: String
+
+    func add(to router: Router<APIContext>) {
+        router.get("/v1/status") { _, _ in Response.json(try await status(box.parts.core)) }
+        router.get("/v1/ring") { _, _ in Response.json(try ring(box.parts.core)) }
+        router.get("/healthz") { _, _ in Response.text("ok\n") }
+        router.get("/readyz") { _, _ in
+            let phase = try box.parts.core.driver.read { $0.phase }
+            let isReady = phase == .serving || phase == .syncing
+            return Response.text("\(phase.rawValue)\n", status: isReady ? .ok : .serviceUnavailable)
+        }
+    }
+
+    private func status(_ core: AgentCore) async throws -> API.Status {
+        let (phase, totals, members, endpoint) = core.driver.read {
+            ($0.phase, $0.convergence.totals, $0.membership.members, $0.membership.oneself.endpoint)
+        }
+        let usage = try await core.store.usage()
+        var counts = API.MemberCounts()
+        for member in members {
+            switch member.status {
+            case .alive: counts.alive += 1
+            case .suspect: counts.suspect += 1
+            case .restarting: counts.restarting += 1
+            case .draining: counts.draining += 1
+            case .crashed: counts.crashed += 1
+            case .left: counts.left += 1
+            }
+        }
+        let credentials = core.credentials.context.credentials
+        let settled = phase == .serving || phase == .draining
+        return API.Status(
+            node: core.name.text, cluster: core.cluster.text, phase: API.Phase(rawValue: phase.rawValue) ?? .starting,
+            converged: settled && totals.isConverged, version: version, address: endpoint.description,
+            uptimeMilliseconds: UInt64(clamping: (NIODeadline.now() - core.startedAt).nanoseconds / 1_000_000),
+            members: counts,
+            resources: API.ResourceCounts(
+                held: totals.held, owned: totals.owned, underReplicated: totals.underReplicated,
+                misplaced: totals.misplaced),
+            moves: API.MoveCounts(
+                active: totals.pullsActive, queued: totals.pullsQueued,
+                bytes: core.traffic.receivedBytes &+ core.traffic.sentBytes),
+            certificate: API.CertificateStatus(
+                name: credentials.name.uri, expires: API.Timestamp.text(unixSeconds: credentials.notAfter)),
+            data: API.DataStatus(used: usage.bytes, free: usage.freeBytes), replicas: core.settings.replicas)
+    }
+
+    private func ring(_ core: AgentCore) -> API.RingInfo {
+        core.driver.read { machine in
+            var first: [NodeName: Int] = [:]
+            var owned: [NodeName: Int] = [:]
+            for slot in Slot.all {
+                let owners = machine.convergence.owners(of: slot)
+                if let leader = owners.first { first[leader, default: 0] += 1 }
+                for owner in owners { owned[owner, default: 0] += 1 }
+            }
+            let candidates = machine.convergence.view.ring.candidates
+            let copies = Double(Slot.count * min(machine.settings.replicas, max(candidates.count, 1)))
+            return API.RingInfo(
+                slots: Slot.count, replicas: machine.settings.replicas,
+                nodes: candidates.map { candidate in
+                    API.RingInfo.Share(
+                        node: candidate.name.text, weight: candidate.weight, zone: candidate.zone,
+                        first: first[candidate.name] ?? 0, owned: owned[candidate.name] ?? 0,
+                        share: Double(owned[candidate.name] ?? 0) / copies)
+                })
+        }
+    }
+}

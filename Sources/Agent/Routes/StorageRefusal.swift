@@ -1,0 +1,54 @@
+import Client
+import HTTPTypes
+import Resources
+import Storage
+
+/// What went wrong inside a write, as the status that CONTRACT gives it.
+enum StorageRefusal {
+    static func translated<Answer>(_ body: () async throws -> Answer) async throws -> Answer {
+        do {
+            return try await body()
+        } catch let error as StorageError {
+            throw apiError(error)
+        } catch let error as WriteFailure {
+            throw apiError(error)
+        }
+    }
+
+    private static func apiError(_ error: StorageError) -> any Error {
+        switch error {
+        case .full:
+            return APIError(
+                HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"), code: "no_space", "\(error)",
+                hint: "free some space on the node, or ask another one")
+        case .refused(.preconditionFailed(let head)):
+            return APIError(
+                .preconditionFailed, code: "precondition_failed",
+                head.map { "the name's version is \($0)" } ?? "the name does not exist",
+                hint: "read it again and decide anew")
+        case .refused(.notFound):
+            return APIError.notFound("there is no such resource to delete", hint: "ls or find shows what there is")
+        case .digestMismatch(let expected, let actual):
+            return APIError(
+                .unprocessableContent, code: "checksum_differs",
+                "the bytes have the SHA-256 \(actual), not \(expected): nothing was kept", hint: "send them again")
+        case .sizeMismatch:
+            return APIError(.unprocessableContent, code: "size_differs", "\(error)", hint: "send them again")
+        case .tooManyStreams, .closed, .alreadyReceiving:
+            return APIError.unavailable("\(error)", code: "busy", retryAfterSeconds: 1)
+        case .inUse, .notOurs, .belongsTo, .newerSchema, .damaged, .io, .database, .missingBlob, .valueTooLarge,
+            .streamClosed, .cancelled:
+            return error
+        }
+    }
+
+    private static func apiError(_ failure: WriteFailure) -> APIError {
+        switch failure {
+        case .nobody, .unreachable, .stopping:
+            APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
+        case .refused(let status, let body):
+            APIError(
+                HTTPResponse.Status(code: status), code: body.error.code, body.error.message, hint: body.error.hint)
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import HummingbirdCore
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import TLS
+
+/// The certificates in use: replaced at a reload, read once for each connection accepted, so that those that are open
+/// keep what they were made with.
+public final class CurrentCredentials: Sendable {
+    private let box: NIOLockedValueBox<TLSContext>
+
+    public init(_ context: TLSContext) { box = NIOLockedValueBox(context) }
+
+    public var context: TLSContext { box.withLockedValue { $0 } }
+    public func replace(with context: TLSContext) { box.withLockedValue { $0 = context } }
+}
+
+/// Puts our TLS and our guards in front of Hummingbird's HTTP/1.1 channel:
+///
+///     socket ─ WriteStallGuard ─ TLSHandler ─ RequestGuard ─ HTTP decoder ─ PartCounter ─ Hummingbird
+struct APIChildChannel: ServerChildChannel {
+    struct Value: ServerChildChannelValue {
+        let http: HTTP1Channel
+        let parts: HTTP1Channel.Value
+        let connection: Connection
+        var channel: any Channel { connection.channel }
+    }
+
+    typealias Respond = @Sendable (Request, consuming ResponseWriter, Connection) async throws -> Void
+
+    let transport: Connection.Transport
+    /// Nil for the transports without TLS.
+    let credentials: CurrentCredentials?
+    let limits: ServerLimits
+    let table: ConnectionTable
+    let failures: TLSFailures
+    let respond: Respond
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        let connection = table.open(channel, transport)
+        channel.closeFuture.whenComplete { _ in table.closed(connection) }
+        let http = HTTP1Channel(
+            responder: { [respond] request, writer, _ in try await respond(request, writer, connection) },
+            configuration: .init(
+                additionalChannelHandlers: [PartCounter(connection: connection)],
+                idleTimeout: limits.idleTimeout,
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: limits.headerBytesMax, maxHeaderListSize: limits.headerBytesMax,
+                    maxHeaderFieldCount: limits.headerFieldsMax)))
+        return channel.eventLoop.makeCompletedFuture {
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(WriteStallGuard(timeout: limits.writeStallTimeout))
+            if let credentials {
+                try pipeline.addHandler(
+                    TLSHandler.server(context: credentials.context, handshakeTimeout: limits.handshakeTimeout))
+            }
+            try pipeline.addHandler(RequestGuard(connection: connection, limits: limits, failures: failures))
+        }.flatMap {
+            http.setup(channel: channel, logger: logger)
+        }.map { parts in
+            Value(http: http, parts: parts, connection: connection)
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async {
+        await value.http.handle(value: value.parts, logger: logger)
+    }
+}

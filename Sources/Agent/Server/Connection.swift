@@ -1,0 +1,103 @@
+import NIOConcurrencyHelpers
+import NIOCore
+import TLS
+
+/// One accepted connection: who it is, and what it is doing. Shared between its event loop and its task.
+public final class Connection: Sendable {
+    enum Transport: Sendable {
+        case tls, unixSocket, loopbackHTTP
+    }
+
+    public let id: UInt64
+    let channel: any Channel
+    let transport: Transport
+    public let remoteAddress: String
+    private let state = NIOLockedValueBox(State())
+
+    private struct State {
+        var identity: PeerIdentity?
+        /// HTTP parts decoded so far: tells whether bytes that came completed anything.
+        var parts: UInt64 = 0
+        var requestsUnderWay = 0
+        var lastUsed = NIODeadline.now()
+    }
+
+    init(id: UInt64, channel: any Channel, transport: Transport) {
+        self.id = id
+        self.channel = channel
+        self.transport = transport
+        remoteAddress = channel.remoteAddress.map(Self.shown) ?? "unix"
+    }
+
+    /// Nobody before the handshake, so nothing is served before it either.
+    var caller: Caller {
+        switch transport {
+        case .unixSocket: .unixSocket
+        case .loopbackHTTP: .loopbackHTTP
+        // HTTP parts only pass after the handshake; were that ever broken, the fallback is the caller without rights.
+        case .tls: state.withLockedValue { $0.identity }.map(Caller.certificate) ?? .loopbackHTTP
+        }
+    }
+
+    func authenticated(_ identity: PeerIdentity) { state.withLockedValue { $0.identity = identity } }
+
+    var parts: UInt64 { state.withLockedValue { $0.parts } }
+    func partDecoded() { state.withLockedValue { $0.parts &+= 1 } }
+
+    func requestBegan() { state.withLockedValue { $0.requestsUnderWay += 1 } }
+    func requestEnded() {
+        state.withLockedValue {
+            $0.requestsUnderWay -= 1
+            $0.lastUsed = .now()
+        }
+    }
+
+    /// When the connection became idle; nil while a request is under way.
+    var idleSince: NIODeadline? {
+        state.withLockedValue { $0.requestsUnderWay == 0 ? $0.lastUsed : nil }
+    }
+
+    public func close() { channel.close(mode: .all, promise: nil) }
+
+    private static func shown(_ address: SocketAddress) -> String {
+        switch address {
+        case .v4, .v6:
+            let host = address.ipAddress ?? "?"
+            return address.port.map { host.contains(":") ? "[\(host)]:\($0)" : "\(host):\($0)" } ?? host
+        case .unixDomainSocket: return "unix"
+        }
+    }
+}
+
+/// The connections of one server: their count is bounded by the listeners, and whoever has been idle longest gives
+/// way when it becomes crowded.
+final class ConnectionTable: Sendable {
+    private let state = NIOLockedValueBox((connections: [UInt64: Connection](), next: UInt64(1)))
+
+    var count: Int { state.withLockedValue { $0.connections.count } }
+
+    func open(_ channel: any Channel, _ transport: Connection.Transport) -> Connection {
+        state.withLockedValue { state in
+            let connection = Connection(id: state.next, channel: channel, transport: transport)
+            state.connections[state.next] = connection
+            state.next += 1
+            return connection
+        }
+    }
+
+    func closed(_ connection: Connection) {
+        state.withLockedValue { _ = $0.connections.removeValue(forKey: connection.id) }
+    }
+
+    /// Closes the connection of a transport that has been idle longest, when there are more than `crowd` of them.
+    func makeRoom(_ transport: Connection.Transport, crowd: Int) {
+        let all = state.withLockedValue { Array($0.connections.values) }.filter { $0.transport == transport }
+        guard all.count > crowd else { return }
+        let idle = all.compactMap { connection in connection.idleSince.map { (connection, $0) } }
+        idle.min { $0.1 < $1.1 }?.0.close()
+    }
+
+    func forEach(_ body: (Connection) -> Void) {
+        for connection in state.withLockedValue({ Array($0.connections.values) }) { body(connection) }
+    }
+}

@@ -1,0 +1,66 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import Vocabulary
+
+/// Binds the listeners of one server. They accept nothing until `autoRead` is set: what arrives earlier waits in the
+/// kernel's backlog.
+struct ListenerBinder {
+    let limits: ServerLimits
+    let group: any EventLoopGroup
+    let table: ConnectionTable
+    let failures: TLSFailures
+    let responder: APIResponder
+    let logger: Logger
+
+    func bind(
+        _ endpoint: Endpoint, _ transport: Connection.Transport, credentials: CurrentCredentials?, key: String
+    ) async throws(ListenError) -> any Channel {
+        do {
+            return try await bootstrap(transport, credentials)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .bind(host: endpoint.host, port: Int(endpoint.port)).get()
+        } catch {
+            throw ListenError.from(error, endpoint, .tcp, key: key)
+        }
+    }
+
+    func bind(unixSocket path: String) async throws(ListenError) -> any Channel {
+        try await UnixSocketFile.clear(path, on: group)
+        do {
+            return try await bootstrap(.unixSocket, nil).bind(unixDomainSocketPath: path).get()
+        } catch {
+            throw .socketFailed(path: path, reason: "\(error)")
+        }
+    }
+
+    private func bootstrap(_ transport: Connection.Transport, _ credentials: CurrentCredentials?) -> ServerBootstrap {
+        let child = APIChildChannel(
+            transport: transport, credentials: credentials, limits: limits, table: table, failures: failures,
+            respond: responder.respond)
+        let connectionsMax = transport == .tls ? limits.connectionsMax : limits.localConnectionsMax
+        let crowd = Int(Double(connectionsMax) * limits.crowdedShare)
+        return ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: limits.backlog)
+            .serverChannelOption(.autoRead, value: false)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        AvailableConnectionsChannelHandler(maxConnections: connectionsMax))
+                }
+            }
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { [table, logger] channel in
+                if transport == .tls {
+                    // Small answers leave at once; a socket that just closed is no reason to refuse the next.
+                    channel.setOption(.tcpOption(.tcp_nodelay), value: 1).whenFailure { _ in }
+                }
+                return child.setup(channel: channel, logger: logger).map { value in
+                    table.makeRoom(transport, crowd: crowd)
+                    // Its own task: it ends with the connection, and `run()` waits for all connections.
+                    Task { await child.handle(value: value, logger: logger) }
+                }
+            }
+    }
+}

@@ -1,0 +1,34 @@
+import NIOCore
+
+/// Every bound of the API server (law 9), in one place. A test may make them smaller.
+public struct ServerLimits: Sendable {
+    /// Connections over TLS in all. Twice as many cost twice the memory (some 40 KiB each with OpenSSL's state); half
+    /// would be too few for a cluster of 400 whose members all exchange at once.
+    public var connectionsMax = 1_000
+    /// Connections on the unix socket, and again on the loopback HTTP port: never taken from those over TLS, so that
+    /// an operator on the host always gets in.
+    public var localConnectionsMax = 100
+    /// From this share of `connectionsMax` on, a new connection closes the one that has been idle longest.
+    public var crowdedShare = 0.9
+    /// A connection between two requests, or one whose request body stopped coming, ends after this.
+    public var idleTimeout: TimeAmount = .seconds(60)
+    /// From the first byte of a request's head to its last: a head sent byte by byte (slow loris) ends here.
+    public var headTimeout: TimeAmount = .seconds(10)
+    /// A reader that takes nothing of its answer for this long is cut off.
+    public var writeStallTimeout: TimeAmount = .seconds(60)
+    /// The TLS handshake, from accept to the verified certificate.
+    public var handshakeTimeout: TimeAmount = .seconds(10)
+    /// All header fields of one request.
+    public var headerBytesMax = 16 * 1024
+    public var headerFieldsMax = 100
+    /// After a refusal the rest of a request's body is read and dropped up to this, so that the client sees the answer
+    /// and not a reset; then the connection closes.
+    public var lingerBytesMax = 8 * 1024 * 1024
+    public var lingerTimeout: TimeAmount = .seconds(2)
+    /// At a stop, requests under way have this long to end.
+    public var stopGrace: Duration = .seconds(5)
+    /// Connections that the kernel may queue for us.
+    public var backlog: Int32 = 512
+
+    public init() {}
+}

@@ -1,0 +1,86 @@
+import FoundationEssentials
+import Yams
+
+/// Reads a YAML file into pairs of key and text. Both `peers: {max: 4}` and `peers.max: 4` mean the key `peers.max`.
+struct SettingsFile {
+    /// In the order of the file.
+    let pairs: [(key: String, value: String)]
+
+    /// A configuration has some thirty lines; the bounds stop a wrong file, or an alias that multiplies itself.
+    static let bytesMax = 256 * 1024
+    static let pairsMax = 256
+    static let depthMax = 4
+
+    init(path: String) throws(SettingsError) {
+        let data: Data
+        do {
+            let handle = try BoundedFile.read(path, bytesMax: Self.bytesMax)
+            data = handle
+        } catch {
+            throw .unreadable(path: path, reason: error.reason)
+        }
+        guard let text = String(validating: data, as: UTF8.self) else {
+            throw .notYAML(path: path, reason: "it is not UTF-8 text")
+        }
+        try self.init(yaml: text, path: path)
+    }
+
+    init(yaml: String, path: String) throws(SettingsError) {
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: yaml)
+        } catch {
+            throw .notYAML(path: path, reason: "\(error)")
+        }
+        var pairs: [(key: String, value: String)] = []
+        if let root, !Self.isNull(root) {
+            guard case .mapping = root else {
+                throw .notYAML(path: path, reason: "expected KEY: VALUE lines at the top level")
+            }
+            try Self.collect(root, prefix: "", depth: 0, path: path, into: &pairs)
+        }
+        self.pairs = pairs
+    }
+
+    private static func collect(
+        _ node: Node, prefix: String, depth: Int, path: String, into pairs: inout [(key: String, value: String)]
+    ) throws(SettingsError) {
+        guard pairs.count < pairsMax, depth < depthMax else {
+            throw .notYAML(path: path, reason: "it has too many keys, or keys nested too deeply")
+        }
+        switch node {
+        case .mapping(let mapping):
+            for (key, value) in mapping {
+                guard let name = key.scalar?.string else {
+                    throw .notYAML(path: path, reason: "a key under \"\(prefix)\" is not a word")
+                }
+                let full = prefix.isEmpty ? name : prefix + "." + name
+                try collect(value, prefix: full, depth: depth + 1, path: path, into: &pairs)
+            }
+        case .scalar(let scalar):
+            // `zone:` with nothing after it leaves the default.
+            if !isNull(node) { pairs.append((prefix, scalar.string)) }
+        case .sequence(let sequence):
+            var elements: [String] = []
+            for element in sequence {
+                guard let text = element.scalar?.string, !text.contains(",") else {
+                    throw .notYAML(path: path, reason: "the list \"\(prefix)\" has an element that is not one word")
+                }
+                elements.append(text)
+            }
+            if let setting = Setting.byKey[prefix], !setting.isList {
+                throw .badValue(
+                    key: prefix, value: "[\(elements.joined(separator: ", "))]", source: .file(path),
+                    allowed: setting.allowed)
+            }
+            pairs.append((prefix, elements.joined(separator: ",")))
+        case .alias:
+            throw .notYAML(path: path, reason: "\"\(prefix)\" is an alias of nothing")
+        }
+    }
+
+    private static func isNull(_ node: Node) -> Bool {
+        guard case .scalar(let scalar) = node, scalar.style == .plain || scalar.style == .any else { return false }
+        return ["", "~", "null"].contains(scalar.string)
+    }
+}

@@ -1,0 +1,52 @@
+import Foundation
+import Vocabulary
+
+/// One certificate that the CA signed: a line of its log, and what `roost ca issue --json` prints.
+public struct IssuedCertificate: Hashable, Sendable {
+    public let name: CertificateName
+    /// 128 bits, upper-case hexadecimal.
+    public let serial: String
+    /// Seconds since 1970.
+    public let notBefore: Int64
+    /// Seconds since 1970.
+    public let notAfter: Int64
+
+    public init(name: CertificateName, serial: String, notBefore: Int64, notAfter: Int64) {
+        self.name = name
+        self.serial = serial
+        self.notBefore = notBefore
+        self.notAfter = notAfter
+    }
+}
+
+extension IssuedCertificate: Codable {
+    private enum Field: String, CodingKey {
+        case uri, name, role, cluster, serial
+        case notBefore = "not_before"
+        case notAfter = "not_after"
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Field.self)
+        try container.encode(name.uri, forKey: .uri)
+        try container.encode(name.name, forKey: .name)
+        try container.encode(name.role, forKey: .role)
+        try container.encode(name.cluster, forKey: .cluster)
+        try container.encode(serial, forKey: .serial)
+        try container.encode(Timestamp.text(notBefore), forKey: .notBefore)
+        try container.encode(Timestamp.text(notAfter), forKey: .notAfter)
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Field.self)
+        name = try CertificateName(uri: container.decode(String.self, forKey: .uri))
+        serial = try container.decode(String.self, forKey: .serial)
+        notBefore = try Self.seconds(container, .notBefore)
+        notAfter = try Self.seconds(container, .notAfter)
+    }
+
+    private static func seconds(_ container: KeyedDecodingContainer<Field>, _ field: Field) throws -> Int64 {
+        let text = try container.decode(String.self, forKey: field)
+        return Int64(try Date(text, strategy: .iso8601).timeIntervalSince1970)
+    }
+}

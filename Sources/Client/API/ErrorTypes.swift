@@ -1,0 +1,29 @@
+/// What every refusal carries: `{"error":{"code":…,"message":…,"hint":…}}`.
+extension API {
+    public struct ErrorBody: Codable, Hashable, Sendable, Error {
+        public struct Problem: Codable, Hashable, Sendable {
+            /// A word for programs, such as `not_found`.
+            public var code: String
+            /// What was wrong, for people.
+            public var message: String
+            /// What to do next.
+            public var hint: String?
+
+            public init(code: String, message: String, hint: String? = nil) {
+                self.code = code
+                self.message = message
+                self.hint = hint
+            }
+
+            enum CodingKeys: String, CodingKey { case code, message, hint }
+        }
+
+        public var error: Problem
+
+        public init(code: String, message: String, hint: String? = nil) {
+            error = Problem(code: code, message: message, hint: hint)
+        }
+
+        enum CodingKeys: String, CodingKey { case error }
+    }
+}

@@ -1,0 +1,149 @@
+/// Membership as the API shows it: `/v1/members`, `/v1/join`, `/v1/leave`, `/v1/forget`.
+extension API {
+    public enum MemberState: String, Codable, Hashable, Sendable, CaseIterable {
+        case alive, suspect, restarting, draining, crashed, left
+    }
+
+    /// One row of `GET /v1/members`, which answers a plain array sorted by name, the node asked included.
+    public struct Member: Codable, Hashable, Sendable {
+        public var name: String
+        /// `host:port`
+        public var address: String
+        public var state: MemberState
+        public var incarnation: UInt64
+        public var zone: String?
+        public var weight: UInt32
+        /// Round trip from the node asked; absent when not measured yet, and for itself.
+        public var rttMilliseconds: Double?
+        /// RFC 3339: when this state began, as the node asked knows.
+        public var since: String
+        /// The version of Roost that it runs.
+        public var version: String
+        /// How many resources it holds, where known.
+        public var holds: Int?
+
+        public init(
+            name: String, address: String, state: MemberState, incarnation: UInt64, zone: String?, weight: UInt32,
+            rttMilliseconds: Double?, since: String, version: String, holds: Int?
+        ) {
+            self.name = name
+            self.address = address
+            self.state = state
+            self.incarnation = incarnation
+            self.zone = zone
+            self.weight = weight
+            self.rttMilliseconds = rttMilliseconds
+            self.since = since
+            self.version = version
+            self.holds = holds
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case name, address, state, incarnation, zone, weight
+            case rttMilliseconds = "rtt_ms"
+            case since, version, holds
+        }
+    }
+
+    /// Body of `POST /v1/join`.
+    public struct JoinRequest: Codable, Hashable, Sendable {
+        /// `host:port` of members to try, in order; at most `addressesMax`.
+        public var addresses: [String]
+
+        public init(addresses: [String]) { self.addresses = addresses }
+
+        public static let addressesMax = 64
+
+        enum CodingKeys: String, CodingKey { case addresses }
+    }
+
+    /// Answer to `POST /v1/join`: 200 when at least one address answered.
+    public struct JoinResult: Codable, Hashable, Sendable {
+        public struct Failure: Codable, Hashable, Sendable {
+            public var address: String
+            public var message: String
+
+            public init(address: String, message: String) {
+                self.address = address
+                self.message = message
+            }
+
+            enum CodingKeys: String, CodingKey { case address, message }
+        }
+
+        /// Names of the nodes that answered.
+        public var joined: [String]
+        public var failed: [Failure]
+        /// How many members this node knows now, itself included.
+        public var members: Int
+
+        public init(joined: [String], failed: [Failure], members: Int) {
+            self.joined = joined
+            self.failed = failed
+            self.members = members
+        }
+
+        enum CodingKeys: String, CodingKey { case joined, failed, members }
+    }
+
+    /// Body of `POST /v1/leave`.
+    public struct LeaveRequest: Codable, Hashable, Sendable {
+        /// Announce and go without handing anything over.
+        public var now: Bool
+        /// Longest time for the hand-over; absent: the agent's `leave.timeout`.
+        public var timeoutMilliseconds: UInt64?
+
+        public init(now: Bool, timeoutMilliseconds: UInt64? = nil) {
+            self.now = now
+            self.timeoutMilliseconds = timeoutMilliseconds
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case now
+            case timeoutMilliseconds = "timeout_ms"
+        }
+    }
+
+    /// Answer to `POST /v1/leave`, sent when the hand-over has ended; the agent exits after it.
+    public struct LeaveResult: Codable, Hashable, Sendable {
+        public var node: String
+        /// Whether everything that it held is on enough others.
+        public var complete: Bool
+        /// Resources that only this node holds still, 0 when complete.
+        public var remaining: Int
+        /// Resource bytes sent to others while draining.
+        public var bytes: UInt64
+        public var durationMilliseconds: UInt64
+
+        public init(node: String, complete: Bool, remaining: Int, bytes: UInt64, durationMilliseconds: UInt64) {
+            self.node = node
+            self.complete = complete
+            self.remaining = remaining
+            self.bytes = bytes
+            self.durationMilliseconds = durationMilliseconds
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case node, complete, remaining, bytes
+            case durationMilliseconds = "duration_ms"
+        }
+    }
+
+    /// Body of `POST /v1/forget`.
+    public struct ForgetRequest: Codable, Hashable, Sendable {
+        public var node: String
+
+        public init(node: String) { self.node = node }
+
+        enum CodingKeys: String, CodingKey { case node }
+    }
+
+    /// Body of `POST /v1/revoke`: a certificate's name, a label or the whole `roost://…`.
+    public struct RevokeRequest: Codable, Hashable, Sendable {
+        public var name: String
+
+        public init(name: String) { self.name = name }
+
+        enum CodingKeys: String, CodingKey { case name }
+    }
+}

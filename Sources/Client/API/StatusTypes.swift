@@ -1,0 +1,139 @@
+/// How one node is doing: `GET /v1/status`.
+extension API {
+    public struct Status: Codable, Hashable, Sendable {
+        public var node: String
+        public var cluster: String
+        public var phase: Phase
+        /// Nothing is under-replicated, misplaced or queued as this node knows.
+        public var converged: Bool
+        public var version: String
+        /// `host:port` that the others reach it at.
+        public var address: String
+        public var uptimeMilliseconds: UInt64
+        public var members: MemberCounts
+        public var resources: ResourceCounts
+        public var moves: MoveCounts
+        public var certificate: CertificateStatus
+        public var data: DataStatus
+        public var replicas: Int?
+
+        public init(
+            node: String, cluster: String, phase: Phase, converged: Bool, version: String, address: String,
+            uptimeMilliseconds: UInt64, members: MemberCounts, resources: ResourceCounts, moves: MoveCounts,
+            certificate: CertificateStatus, data: DataStatus, replicas: Int? = nil
+        ) {
+            self.node = node
+            self.cluster = cluster
+            self.phase = phase
+            self.converged = converged
+            self.version = version
+            self.address = address
+            self.uptimeMilliseconds = uptimeMilliseconds
+            self.members = members
+            self.resources = resources
+            self.moves = moves
+            self.certificate = certificate
+            self.data = data
+            self.replicas = replicas
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case node, cluster, phase, converged, version, address
+            case uptimeMilliseconds = "uptime_ms"
+            case members, resources, moves, certificate, data, replicas
+        }
+    }
+
+    /// DESIGN §8.
+    public enum Phase: String, Codable, Hashable, Sendable, CaseIterable {
+        case starting, joining, syncing, serving, draining, left
+    }
+
+    /// Members by state, the node asked included.
+    public struct MemberCounts: Codable, Hashable, Sendable {
+        public var alive: Int
+        public var suspect: Int
+        public var restarting: Int
+        public var draining: Int
+        public var crashed: Int
+        public var left: Int
+
+        public init(
+            alive: Int = 0, suspect: Int = 0, restarting: Int = 0, draining: Int = 0, crashed: Int = 0, left: Int = 0
+        ) {
+            self.alive = alive
+            self.suspect = suspect
+            self.restarting = restarting
+            self.draining = draining
+            self.crashed = crashed
+            self.left = left
+        }
+
+        enum CodingKeys: String, CodingKey { case alive, suspect, restarting, draining, crashed, left }
+    }
+
+    public struct ResourceCounts: Codable, Hashable, Sendable {
+        /// Live resources on this node's disk.
+        public var held: Int
+        /// Those of them that it is an owner of.
+        public var owned: Int
+        /// Held ones that fewer owners than wanted have confirmed.
+        public var underReplicated: Int
+        /// Held ones that it is not an owner of.
+        public var misplaced: Int
+
+        public init(held: Int, owned: Int, underReplicated: Int, misplaced: Int) {
+            self.held = held
+            self.owned = owned
+            self.underReplicated = underReplicated
+            self.misplaced = misplaced
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case held, owned
+            case underReplicated = "under_replicated"
+            case misplaced
+        }
+    }
+
+    public struct MoveCounts: Codable, Hashable, Sendable {
+        public var active: Int
+        public var queued: Int
+        /// Resource bytes received and sent for relocation since this agent started.
+        public var bytes: UInt64
+
+        public init(active: Int, queued: Int, bytes: UInt64) {
+            self.active = active
+            self.queued = queued
+            self.bytes = bytes
+        }
+
+        enum CodingKeys: String, CodingKey { case active, queued, bytes }
+    }
+
+    public struct CertificateStatus: Codable, Hashable, Sendable {
+        /// `roost://CLUSTER/node/NAME`
+        public var name: String?
+        /// RFC 3339.
+        public var expires: String
+
+        public init(name: String? = nil, expires: String) {
+            self.name = name
+            self.expires = expires
+        }
+
+        enum CodingKeys: String, CodingKey { case name, expires }
+    }
+
+    public struct DataStatus: Codable, Hashable, Sendable {
+        public var used: UInt64
+        public var free: UInt64
+
+        public init(used: UInt64, free: UInt64) {
+            self.used = used
+            self.free = free
+        }
+
+        enum CodingKeys: String, CodingKey { case used, free }
+    }
+}

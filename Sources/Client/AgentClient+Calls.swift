@@ -1,0 +1,64 @@
+import NIOCore
+import Vocabulary
+
+/// The rest of the API, one call a line of CONTRACT's table.
+extension AgentClient {
+    public func list(
+        prefix: String? = nil, pattern: String? = nil, limit: Int? = nil, after: String? = nil
+    ) async throws -> API.ResourceList {
+        try await getJSON(
+            API.ResourceList.self,
+            ResourcePath.with(
+                "/v1/resources",
+                query: [("prefix", prefix), ("pattern", pattern), ("limit", limit.map(String.init)), ("after", after)]))
+    }
+
+    public func history(_ name: String) async throws -> API.History {
+        try await getJSON(API.History.self, "/v1/history/" + ResourcePath.encode(name))
+    }
+
+    public func whereIs(_ name: String) async throws -> API.Where {
+        try await getJSON(API.Where.self, "/v1/where/" + ResourcePath.encode(name))
+    }
+
+    public func members() async throws -> [API.Member] { try await getJSON([API.Member].self, "/v1/members") }
+
+    public func status() async throws -> API.Status { try await getJSON(API.Status.self, "/v1/status") }
+
+    public func peers() async throws -> API.Peers { try await getJSON(API.Peers.self, "/v1/peers") }
+
+    public func ring() async throws -> API.RingInfo { try await getJSON(API.RingInfo.self, "/v1/ring") }
+
+    public func keys() async throws -> API.Keys { try await getJSON(API.Keys.self, "/v1/keys") }
+
+    public func join(_ addresses: [String]) async throws -> API.JoinResult {
+        try await postJSON(API.JoinResult.self, "/v1/join", API.JoinRequest(addresses: addresses))
+    }
+
+    /// Answers when the agent has handed over all that it holds, or its time for that is up. The connection may be
+    /// silent for as long: an hour is past any sensible `leave.timeout`.
+    public func leave(now: Bool, timeout: Duration? = nil) async throws -> API.LeaveResult {
+        let milliseconds = timeout.map { UInt64(max(0, $0.saturatingNanoseconds) / 1_000_000) }
+        let patience = timeout.map { $0 + .seconds(60) } ?? .seconds(3600)
+        return try await postJSON(
+            API.LeaveResult.self, "/v1/leave", API.LeaveRequest(now: now, timeoutMilliseconds: milliseconds),
+            timeouts: ClientTimeouts(idle: patience))
+    }
+
+    public func forget(_ node: String) async throws { try await post("/v1/forget", API.ForgetRequest(node: node)) }
+
+    public func revoke(_ name: String) async throws { try await post("/v1/revoke", API.RevokeRequest(name: name)) }
+
+    /// The events that the agent remembers, and with `follow` those to come, until the connection ends. It does not
+    /// reconnect: the caller knows the last id, and whether a gap matters.
+    public func events(follow: Bool, after lastID: UInt64? = nil) async throws -> EventStream {
+        var headers: HeaderFields = ["Accept": "text/event-stream"]
+        if let lastID { headers.add("Last-Event-ID", "\(lastID)") }
+        let request = ClientRequest(
+            "GET", ResourcePath.with("/v1/events", query: [("follow", follow ? "1" : "0")]), headers: headers)
+        // Silence is normal on a quiet cluster: agents send a comment now and then, but need not.
+        let response = try await send(request, timeouts: follow ? ClientTimeouts(idle: nil) : nil)
+        try await Self.check(response, request)
+        return EventStream(body: response.body)
+    }
+}

@@ -1,0 +1,190 @@
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import TLS
+import Vocabulary
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// The bytes of a put as they are read: from a file, from standard input or from memory. Read once; hashed on the way,
+/// so that what the cluster says it kept can be compared with what was read.
+public final class Upload: AsyncSequence, Sendable {
+    public typealias Element = ByteBuffer
+    public typealias Failure = any Error
+
+    /// Sixteen TLS records a read: enough that neither the disk nor the hop to the event loop shows.
+    static let chunkBytes = 256 * 1024
+
+    private enum Source: Sendable {
+        case memory(ByteBuffer)
+        case descriptor(Int32, path: String, closes: Bool)
+    }
+
+    private struct State {
+        var hasher: SHA256Hasher
+        var read: UInt64 = 0
+        var digest: ContentDigest?
+    }
+
+    /// `nil` when the end is not known yet: a pipe.
+    public let length: UInt64?
+    private let source: Source
+    private let state: NIOLockedValueBox<State>
+    private let progress: (@Sendable (UInt64) -> Void)?
+
+    private init(source: Source, length: UInt64?, progress: (@Sendable (UInt64) -> Void)?) throws {
+        self.source = source
+        self.length = length
+        self.progress = progress
+        state = NIOLockedValueBox(State(hasher: try SHA256Hasher()))
+    }
+
+    deinit {
+        if case .descriptor(let descriptor, _, let closes) = source, closes { close(descriptor) }
+    }
+
+    public convenience init(bytes: [UInt8]) throws {
+        try self.init(source: .memory(ByteBuffer(bytes: bytes)), length: UInt64(bytes.count), progress: nil)
+    }
+
+    /// - Parameter progress: told how many bytes have been read so far.
+    /// - Throws: `ClientError.file` when it can not be read or is a folder.
+    public static func file(_ path: String, progress: (@Sendable (UInt64) -> Void)? = nil) throws -> Upload {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw ClientError.file(
+                path: path, doing: "opening", cause: SystemErrors.text(SystemErrors.current),
+                remedy: "name a file that this user may read, or - for standard input")
+        }
+        return try from(descriptor: descriptor, path: path, closes: true, progress: progress)
+    }
+
+    public static func standardInput(progress: (@Sendable (UInt64) -> Void)? = nil) throws -> Upload {
+        try from(descriptor: STDIN_FILENO, path: "standard input", closes: false, progress: progress)
+    }
+
+    private static func from(
+        descriptor: Int32, path: String, closes: Bool, progress: (@Sendable (UInt64) -> Void)?
+    ) throws -> Upload {
+        var status = stat()
+        var isOurs = false
+        defer { if closes && !isOurs { close(descriptor) } }
+        guard fstat(descriptor, &status) == 0 else {
+            throw ClientError.file(
+                path: path, doing: "looking at", cause: SystemErrors.text(SystemErrors.current), remedy: "try again")
+        }
+        guard status.st_mode & S_IFMT != S_IFDIR else {
+            throw ClientError.file(
+                path: path, doing: "reading", cause: "it is a folder", remedy: "put its files one by one")
+        }
+        var length: UInt64?
+        if status.st_mode & S_IFMT == S_IFREG {
+            // Standard input may be a file that was read in part already: `tail -c +5 <f` style redirections.
+            let position = lseek(descriptor, 0, SEEK_CUR)
+            length = UInt64(Swift.max(0, Int64(status.st_size) - Int64(Swift.max(0, position))))
+        }
+        let upload = try Upload(
+            source: .descriptor(descriptor, path: path, closes: closes), length: length, progress: progress)
+        isOurs = true
+        return upload
+    }
+
+    /// The SHA-256 of all that was read; `nil` before the end.
+    public var digest: ContentDigest? {
+        state.withLockedValue { state in
+            if let digest = state.digest { return digest }
+            guard let length, state.read == length else { return nil }
+            state.digest = state.hasher.finish()
+            return state.digest
+        }
+    }
+
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        fileprivate let upload: Upload
+        fileprivate var isDone = false
+
+        public mutating func next() async throws -> ByteBuffer? {
+            guard !isDone else { return nil }
+            try Task.checkCancellation()
+            switch upload.source {
+            case .memory(let bytes):
+                isDone = true
+                guard bytes.readableBytes > 0 else {
+                    upload.took(nil)
+                    return nil
+                }
+                upload.took(bytes)
+                return bytes
+            case .descriptor(let descriptor, let path, _):
+                let left = upload.remaining
+                guard left > 0 else {
+                    isDone = true
+                    return nil
+                }
+                // A pipe may stay silent for hours: it waits on a thread for such waits, not on one of the few that
+                // run tasks.
+                let upload = upload
+                let part = try await NIOThreadPool.singleton.runIfActive {
+                    defer { withExtendedLifetime(upload) {} }
+                    return try Self.read(descriptor, path: path, count: left)
+                }
+                isDone = part.readableBytes == 0
+                upload.took(isDone ? nil : part)
+                return isDone ? nil : part
+            }
+        }
+
+        private static func read(_ descriptor: Int32, path: String, count: Int) throws -> ByteBuffer {
+            var buffer = ByteBufferAllocator().buffer(capacity: count)
+            while true {
+                var failure: Int32 = 0
+                let got = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { bytes in
+                    #if canImport(Darwin)
+                        let result = Darwin.read(descriptor, bytes.baseAddress, count)
+                    #elseif canImport(Musl)
+                        let result = Musl.read(descriptor, bytes.baseAddress, count)
+                    #else
+                        let result = Glibc.read(descriptor, bytes.baseAddress, count)
+                    #endif
+                    if result < 0 { failure = SystemErrors.current }
+                    return Swift.max(0, result)
+                }
+                if got == 0 && failure == EINTR { continue }
+                guard failure == 0 else {
+                    throw ClientError.file(
+                        path: path, doing: "reading", cause: SystemErrors.text(failure),
+                        remedy: "check the disk and try again")
+                }
+                return buffer
+            }
+        }
+    }
+
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(upload: self) }
+
+    /// How much the next read may take: a file that grows meanwhile is sent as long as it was.
+    private var remaining: Int {
+        guard let length else { return Self.chunkBytes }
+        let read = state.withLockedValue { $0.read }
+        return Int(Swift.min(UInt64(Self.chunkBytes), length > read ? length - read : 0))
+    }
+
+    private func took(_ part: ByteBuffer?) {
+        let read = state.withLockedValue { state in
+            if let part {
+                state.hasher.update(part)
+                state.read += UInt64(part.readableBytes)
+            } else if state.digest == nil {
+                state.digest = state.hasher.finish()
+            }
+            return state.read
+        }
+        progress?(read)
+    }
+}

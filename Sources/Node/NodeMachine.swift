@@ -1,0 +1,263 @@
+import Placement
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+/// One agent without its I/O: membership, placement, convergence, writes and routing as one value. The agent's shell
+/// and the simulator are its only two drivers; both feed it inputs, carry out its effects, and wake it at its deadline.
+public struct NodeMachine: Sendable {
+    public struct Settings: Sendable {
+        /// Copies wanted of each resource; 1...8.
+        public var replicas = 2
+        /// How long a crashed member keeps its place as an owner. Shorter moves data for hosts that merely restart,
+        /// longer leaves one copy fewer for that time.
+        public var relocationDelay = Duration.seconds(30)
+        public var membership = Membership.Settings()
+        public var convergence = Convergence.Settings()
+
+        public init() {}
+    }
+
+    /// Who this node is, this time.
+    public struct Identity: Sendable {
+        public let name: NodeName
+        public let cluster: ClusterName
+        /// Milliseconds since 1970 at the start, made to grow from start to start.
+        public let epoch: UInt64
+        public let endpoint: Endpoint
+        public let metadata: Metadata
+
+        public init(name: NodeName, cluster: ClusterName, epoch: UInt64, endpoint: Endpoint, metadata: Metadata) {
+            self.name = name
+            self.cluster = cluster
+            self.epoch = epoch
+            self.endpoint = endpoint
+            self.metadata = metadata
+        }
+    }
+
+    /// The way of an agent (DESIGN §8). `syncing` is `serving` that still forwards some slots.
+    public enum Phase: String, Sendable, Codable { case starting, joining, syncing, serving, draining, left }
+
+    public struct WriteID: Hashable, Sendable {
+        public let number: UInt64
+        public init(number: UInt64) { self.number = number }
+    }
+
+    public enum Input: Sendable {
+        case membership(Membership.Input)
+        case convergence(Convergence.Input)
+        case lifecycle(Lifecycle)
+        /// The version is durable here; its group's new summary came by `Convergence.Input.wrote` before.
+        /// - leaving: the group that the name was in before, when that is another.
+        case wrote(WriteID, Version, leaving: GroupKey?)
+        /// A node answered an offer of a write; `nil` when it did not or could not.
+        case offerAnswered(WriteID, by: NodeName, OfferReply?)
+        /// The client will not wait longer.
+        case writeTimedOut(WriteID)
+        case tick
+    }
+
+    public enum Lifecycle: Sendable {
+        /// There are others to find: until then nothing here is vouched for.
+        case joining
+        /// An exchange with a member of the cluster succeeded: this is what it told.
+        case joined([Claim], from: NodeName)
+        /// Nobody could be reached; this node goes on alone and keeps trying.
+        case alone
+        case drain
+        case leave
+    }
+
+    public enum Effect: Sendable {
+        case send(Packet, to: Endpoint)
+        /// Exchange the whole membership with this member over TLS.
+        case exchangeMembers(with: NodeName, at: Endpoint)
+        case event(MemberEvent)
+        case convergence(Convergence.Effect)
+        /// Ask the node to make this version durable now, and answer `.offerAnswered`.
+        case offer(WriteID, to: NodeName, Version)
+        /// The write has all the copies it will get for now; fewer than `wanted` is a 202.
+        case acknowledge(WriteID, copies: [NodeName], wanted: Int)
+    }
+
+    public let identity: Identity
+    public let settings: Settings
+    public private(set) var membership: Membership
+    public private(set) var convergence: Convergence
+    public private(set) var isDraining = false
+    private var hasLeft = false
+    /// Started or joined by hand, and not yet synced with those found.
+    private var isNewcomer = false
+    private var writes: [WriteID: WriteTracker] = [:]
+    /// When a crashed member next loses its place; `nil` when none is about to.
+    private var eligibilityEnds: Instant?
+    /// When the last input came.
+    private var lastInput: Instant
+    /// The epochs of the members last seen, to tell a restart from a healed cut.
+    private var epochs: [NodeName: UInt64] = [:]
+
+    public init(_ identity: Identity, settings: Settings, at now: Instant) {
+        self.identity = identity
+        self.settings = settings
+        var convergenceSettings = settings.convergence
+        convergenceSettings.replicas = settings.replicas
+        membership = Membership(
+            identity: identity.name, epoch: identity.epoch, endpoint: identity.endpoint, metadata: identity.metadata,
+            settings: settings.membership, at: now)
+        lastInput = now
+        let own = Candidate(name: identity.name, weight: identity.metadata.weight, zone: identity.metadata.zone)
+        convergence = Convergence(
+            me: identity.name, cluster: identity.cluster, settings: convergenceSettings,
+            view: View(ring: Ring([own]), contactable: [], doubtful: []), at: now)
+    }
+
+    /// Applies one input completely; what is to be done next is appended to `effects`, in order.
+    public mutating func handle(
+        _ input: Input, at now: Instant, using rng: inout some RandomNumberGenerator, into effects: inout [Effect]
+    ) {
+        if stoodStill(at: now) {
+            // Others took it for dead, perhaps, and took writes without it.
+            refreshView(restarted: [], cutOff: convergence.view.contactable, at: now, into: &effects)
+        }
+        lastInput = max(lastInput, now)
+        switch input {
+        case .membership(let input): feed(input, at: now, using: &rng, into: &effects)
+        case .convergence(let input): feed(input, at: now, into: &effects)
+        case .lifecycle(let step): feed(step, at: now, using: &rng, into: &effects)
+        case .wrote(let id, let version, let former): beginWrite(id, version, leaving: former, into: &effects)
+        case .offerAnswered(let id, let node, let reply):
+            if let reply { feed(.confirmed(by: node, reply.status), at: now, into: &effects) }
+            writes[id]?.answered(by: node, durable: reply != nil)
+            continueWrite(id, into: &effects)
+        case .writeTimedOut(let id): endWrite(id, into: &effects)
+        case .tick:
+            if let due = membership.deadline, due <= now { feed(.tick, at: now, using: &rng, into: &effects) }
+            if let due = eligibilityEnds, due <= now { refreshView(restarted: [], cutOff: [], at: now, into: &effects) }
+            if convergence.deadline <= now { feed(Convergence.Input.tick, at: now, into: &effects) }
+        }
+        if isNewcomer, !convergence.isJoining, !convergence.view.contactable.isEmpty, convergence.slotsUnsynced == 0 {
+            isNewcomer = false
+        }
+    }
+
+    /// Whether this process was stopped for so long (SIGSTOP, a suspended machine, a stalled disk) that others may have
+    /// suspected it: with anybody to probe it is never without an input for a whole probe interval.
+    func stoodStill(at now: Instant) -> Bool {
+        !convergence.view.contactable.isEmpty && now - lastInput > settings.membership.probeInterval * 5 / 4
+    }
+
+    /// When to send `.tick` next.
+    public var deadline: Instant {
+        [membership.deadline, eligibilityEnds, convergence.deadline].compactMap { $0 }.min() ?? convergence.deadline
+    }
+
+    public var phase: Phase {
+        if hasLeft { return .left }
+        if isDraining { return .draining }
+        if convergence.isJoining { return .joining }
+        return convergence.slotsUnsynced > 0 ? .syncing : .serving
+    }
+
+    /// Answers another node's comparison, and learns from it.
+    public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
+        convergence.answer(request, from: peer)
+    }
+
+    // MARK: Parts
+
+    private mutating func feed(
+        _ input: Membership.Input, at now: Instant, using rng: inout some RandomNumberGenerator,
+        into effects: inout [Effect]
+    ) {
+        var out: [Membership.Effect] = []
+        membership.handle(input, at: now, using: &rng, into: &out)
+        var changed = false
+        var restarted: [NodeName] = []
+        var cutOff: [NodeName] = []
+        for effect in out {
+            switch effect {
+            case .send(let packet, let to): effects.append(.send(packet, to: to))
+            case .exchange(let name, let at): effects.append(.exchangeMembers(with: name, at: at))
+            case .event(let event):
+                changed = true
+                effects.append(.event(event))
+                if event.name != identity.name, event.kind == .returned {
+                    if epochs[event.name] == event.epoch {
+                        cutOff.append(event.name)
+                    } else {
+                        restarted.append(event.name)
+                    }
+                }
+                if event.name != identity.name, event.kind != .conflict { epochs[event.name] = event.epoch }
+            }
+        }
+        if changed { refreshView(restarted: restarted, cutOff: cutOff, at: now, into: &effects) }
+    }
+
+    private mutating func feed(_ input: Convergence.Input, at now: Instant, into effects: inout [Effect]) {
+        var out: [Convergence.Effect] = []
+        convergence.handle(input, at: now, into: &out)
+        for effect in out { effects.append(.convergence(effect)) }
+    }
+
+    private mutating func feed(
+        _ step: Lifecycle, at now: Instant, using rng: inout some RandomNumberGenerator, into effects: inout [Effect]
+    ) {
+        switch step {
+        case .joining:
+            convergence.isJoining = true
+            isNewcomer = true
+        case .joined(let claims, let teller):
+            isNewcomer = true
+            feed(.merge(claims, from: teller), at: now, using: &rng, into: &effects)
+            convergence.isJoining = false
+        case .alone: convergence.isJoining = false
+        case .drain:
+            isDraining = true
+            feed(.announce(.draining), at: now, using: &rng, into: &effects)
+            refreshView(restarted: [], cutOff: [], at: now, into: &effects)
+        case .leave:
+            isDraining = true
+            hasLeft = true
+            feed(.announce(.leaving), at: now, using: &rng, into: &effects)
+        }
+    }
+
+    /// Tells convergence who is eligible and who can be called, when that may have changed.
+    private mutating func refreshView(
+        restarted: [NodeName], cutOff: [NodeName], at now: Instant, into effects: inout [Effect]
+    ) {
+        let standing = Standing(
+            members: membership.members, me: identity, isDraining: isDraining,
+            relocationDelay: settings.relocationDelay, now: now)
+        eligibilityEnds = standing.eligibilityEnds
+        let hear: Convergence.Hear = isNewcomer ? .everyone : cutOff.isEmpty ? .asOwnersChange : .these(cutOff)
+        feed(.view(standing.view, hear: hear, restarted: restarted), at: now, into: &effects)
+    }
+
+    // MARK: Writes
+
+    private mutating func beginWrite(
+        _ id: WriteID, _ version: Version, leaving former: GroupKey?, into effects: inout [Effect]
+    ) {
+        let key = GroupKey(slot: Slot(ofName: version.name.text, in: identity.cluster), home: version.home)
+        writes[id] = WriteTracker(
+            me: identity.name, owners: convergence.owners(of: key), ranked: convergence.view.ring.ranked(key.slot),
+            former: former.map { convergence.owners(of: $0) } ?? [], view: convergence.view, version: version)
+        continueWrite(id, into: &effects)
+    }
+
+    private mutating func continueWrite(_ id: WriteID, into effects: inout [Effect]) {
+        guard var write = writes[id] else { return }
+        for node in write.nextOffers() { effects.append(.offer(id, to: node, write.version)) }
+        writes[id] = write
+        if write.isComplete { endWrite(id, into: &effects) }
+    }
+
+    private mutating func endWrite(_ id: WriteID, into effects: inout [Effect]) {
+        guard let write = writes.removeValue(forKey: id) else { return }
+        effects.append(.acknowledge(id, copies: write.copies, wanted: write.wanted))
+    }
+}

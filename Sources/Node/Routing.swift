@@ -1,0 +1,114 @@
+import Placement
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+/// Where a request goes from here (DESIGN §7). The shell tries the nodes in order; the first that answers at all has
+/// answered, for it walked on itself where it could not know.
+public enum Route: Hashable, Sendable {
+    /// This node's own copy, or its own knowledge that there is none, is the answer.
+    case here
+    /// When this node itself stands at the end, its own answer counts once none of the others gave one.
+    case forward([NodeName])
+    /// This node may not answer, and knows nobody left to ask.
+    case nobody
+}
+
+extension NodeMachine {
+    /// A request visits at most this many nodes; a ring that needs more is not one that a client can wait for.
+    public static let hopsMax = 8
+
+    /// Where a read of the name is answered.
+    ///
+    /// - Parameters:
+    ///   - held: what this node holds of the name.
+    ///   - visited: the nodes that the request has been at, this one excluded.
+    ///   - unsure: those of them that could not vouch for what they hold (`isSure(of:)`).
+    public func route(
+        reading name: ResourceName, held: VersionSet?, visited: [NodeName], unsure: [NodeName] = [], at now: Instant
+    ) -> Route {
+        let slot = Slot(ofName: name.text, in: identity.cluster)
+        if let held, !stoodStill(at: now), convergence.vouches(for: held.group(in: identity.cluster)) { return .here }
+        let vouches = isSure(of: name, at: now)
+        let owners = convergence.owners(of: slot)
+        let knowsSlot = vouches && owners.contains(identity.name)
+        let fellows = owners.filter { $0 != identity.name && !visited.contains($0) }
+        // An owner of the slot that is in step needs to ask only its fellow owners: each group of the slot has an
+        // owner among them. That is not so with a single copy, which may be at its home, nor right after the owners
+        // changed, for a home has yet to hand its share of the slot to the new one. And a fellow that is not in step
+        // may hold what it could not answer with: then nobody can say that there is none.
+        let mayDeny = knowsSlot && !owners.contains { unsure.contains($0) }
+        let knowsEnough = mayDeny && settings.replicas > 1 && !convergence.isUnsettled(slot)
+        if knowsEnough, fellows.isEmpty { return .here }
+        var order = nearestFirst(fellows)
+        // The others come after them, for when none of those answers: what a dead owner shares with a home is there.
+        // Only the node asked first and the owners turn to everybody, so that a search stays linear in the members.
+        if visited.isEmpty || knowsSlot {
+            order += nearestFirst(convergence.view.ring.ranked(slot).filter { !owners.contains($0) })
+            order += convergence.view.contactable.filter { !order.contains($0) }
+        }
+        let next = order.filter { $0 != identity.name && !visited.contains($0) && convergence.view.canCall($0) }
+        guard !next.isEmpty, visited.count + 1 < Self.hopsMax else { return mayDeny ? .here : .nobody }
+        return .forward(mayDeny ? next + [identity.name] : next)
+    }
+
+    /// Whether this node, as far as it owns the name's slot, is in step with those who know it.
+    public func isSure(of name: ResourceName, at now: Instant) -> Bool {
+        !stoodStill(at: now) && convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))
+    }
+
+    /// Whether this node may hold something of the name that it may not vouch for yet. One that is merely no owner, and
+    /// has nothing of the name, is not behind: that it can not answer keeps no other from saying that there is none.
+    public func isBehind(on name: ResourceName, held: VersionSet?, at now: Instant) -> Bool {
+        held != nil || stoodStill(at: now) || !convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))
+    }
+
+    /// Where a write of the name is taken: the first owner of the slot that answers, so that the writes of one name
+    /// pass through one node as long as the membership is calm.
+    public func route(writing name: ResourceName, visited: [NodeName], at now: Instant) -> Route {
+        let slot = Slot(ofName: name.text, in: identity.cluster)
+        let ranked = convergence.view.ring.ranked(slot)
+        let owners = convergence.owners(of: slot)
+        let order = owners + ranked.filter { !owners.contains($0) }
+        let view = convergence.view
+        let sure = order.filter { $0 == identity.name || view.canCall($0) && !view.doubts($0) }
+        let doubtful = order.filter { $0 != identity.name && view.doubts($0) }
+        var next: [NodeName] = []
+        for node in sure + doubtful where !visited.contains(node) {
+            if node == identity.name {
+                guard convergence.isSynced(slot), !stoodStill(at: now) else { continue }
+                return next.isEmpty ? .here : .forward(next + [node])
+            }
+            next.append(node)
+        }
+        guard !next.isEmpty, visited.count + 1 < Self.hopsMax else { return .nobody }
+        return .forward(next)
+    }
+
+    /// Whom to ask what they hold of a name before a write of it is judged and made here: its precondition and what it
+    /// has seen must not depend on which node stands in. Nobody, for an owner of the name's group that is in step.
+    public func witnesses(writing name: ResourceName, held: VersionSet?) -> [NodeName] {
+        let slot = Slot(ofName: name.text, in: identity.cluster)
+        let view = convergence.view
+        let vouches = convergence.isSynced(slot)
+        if let held, vouches, convergence.isOwner(held.group(in: identity.cluster)) { return [] }
+        let owners = convergence.owners(of: slot)
+        let fellows = owners.filter { $0 != identity.name }
+        let areSure = fellows.allSatisfy { view.canCall($0) && !view.doubts($0) }
+        let knowsEnough = vouches && settings.replicas > 1 && !convergence.isUnsettled(slot)
+        if knowsEnough, areSure, owners.contains(identity.name) { return fellows }
+        return view.contactable.filter { !view.doubts($0) }
+    }
+
+    /// Suspects last; among the others the nearest first, in steps of 5 ms so that noise does not shuffle a LAN.
+    private func nearestFirst(_ names: [NodeName]) -> [NodeName] {
+        func distance(_ name: NodeName) -> Int64 {
+            if convergence.view.doubts(name) { return .max }
+            guard let rtt = membership.member(name)?.rtt else { return 0 }
+            return rtt.saturatingNanoseconds / 5_000_000
+        }
+        // The sort is stable, so the rank decides among equals.
+        return names.map { ($0, distance($0)) }.sorted { $0.1 < $1.1 }.map(\.0)
+    }
+}

@@ -1,0 +1,49 @@
+import Placement
+import Relocation
+import SWIM
+import Vocabulary
+
+/// Who counts for what, given the member list: the bridge from membership to placement (DESIGN §5).
+///
+/// Eligible to own: alive, suspect, restarting, or crashed for less than `relocation.delay`; not draining; weight
+/// above 0. Worth a call: alive, suspect or draining.
+struct Standing {
+    let view: View
+    /// When the next crashed member stops being eligible.
+    let eligibilityEnds: Instant?
+
+    init(members: [Member], me: NodeMachine.Identity, isDraining: Bool, relocationDelay: Duration, now: Instant) {
+        var candidates: [Candidate] = []
+        var contactable: [NodeName] = []
+        var doubtful: [NodeName] = []
+        var ends: Instant?
+        if !isDraining {
+            candidates.append(Candidate(name: me.name, weight: me.metadata.weight, zone: me.metadata.zone))
+        }
+        for member in members where member.name != me.name {
+            let eligible: Bool
+            switch member.status {
+            case .alive, .restarting: eligible = true
+            case .draining, .left: eligible = false
+            case .suspect: eligible = member.intent != .draining
+            case .crashed:
+                let end = member.since + relocationDelay
+                eligible = now < end && member.intent != .draining
+                if eligible { ends = ends.map { min($0, end) } ?? end }
+            }
+            if eligible {
+                candidates.append(
+                    Candidate(name: member.name, weight: member.metadata.weight, zone: member.metadata.zone))
+            }
+            switch member.status {
+            case .alive, .draining: contactable.append(member.name)
+            case .suspect:
+                contactable.append(member.name)
+                doubtful.append(member.name)
+            case .restarting, .crashed, .left: break
+            }
+        }
+        view = View(ring: Ring(candidates), contactable: contactable, doubtful: doubtful)
+        eligibilityEnds = ends
+    }
+}

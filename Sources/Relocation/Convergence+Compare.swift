@@ -1,0 +1,214 @@
+import Resources
+import Vocabulary
+
+/// Comparing and exchanging: how two nodes find out what one of them lacks.
+extension Convergence {
+    /// Answers another node's comparison, and learns from it.
+    public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
+        for theirs in request.groups { noteConfirmation(by: peer, theirs) }
+        return CompareReply(groups: groups(in: request.slots).map { status(of: $0) })
+    }
+
+    /// Answers another node's exchange with what this node holds of the same names and groups.
+    ///
+    /// - Parameter mine: all sets of the names told, and all sets of the groups.
+    public func answer(_ request: ExchangeRequest, mine: [VersionSet]) -> ExchangeReply {
+        var byName: [ResourceName: VersionSet] = [:]
+        var byGroup: [GroupKey: [VersionSet]] = [:]
+        for set in mine {
+            byName[set.name] = set
+            byGroup[set.group(in: cluster), default: []].append(set)
+        }
+        return ExchangeReply(
+            findings: request.groups.map { asked in
+                var held = byGroup[asked.key] ?? []
+                let listed = Set(held.map(\.name))
+                held += asked.sets.compactMap { listed.contains($0.name) ? nil : byName[$0.name] }
+                let status = status(of: asked.key)
+                return ExchangeFinding(asked: asked, mine: held, owner: status.owner, copies: copies(of: asked.key))
+            })
+    }
+
+    /// How many nodes hold all that this node holds of the group, as far as it knows.
+    func copies(of key: GroupKey) -> Int {
+        guard let state = groups[key] else { return 0 }
+        return 1 + state.confirmed.count
+    }
+
+    /// An equal digest from an owner is its word that it has it all (law 2).
+    mutating func noteConfirmation(by peer: NodeName, _ theirs: GroupStatus) {
+        guard theirs.owner, var state = groups[theirs.key], state.summary.digest == theirs.digest,
+            state.owners.contains(peer), !state.confirmed.contains(peer)
+        else { return }
+        state.confirmed.append(peer)
+        groups[theirs.key] = state
+    }
+
+    /// Lets every peer that is free do its next piece of work, and drops what may be dropped.
+    mutating func advance(at now: Instant, into effects: inout [Effect]) {
+        if now >= antiEntropyAt {
+            antiEntropyAt = now + settings.antiEntropy
+            for (key, state) in groups {
+                for owner in state.owners where owner != me {
+                    peers[owner, default: PeerState()].dirty.insert(key.slot)
+                }
+            }
+        }
+        for name in peers.keys.sorted() {
+            guard var peer = peers[name] else { continue }
+            if let at = peer.recheckAt, at <= now {
+                for slot in peer.recheck where isOpen(slot, with: name, peer) { peer.dirty.insert(slot) }
+                peer.recheck = SlotSet()
+                peer.lacking = SlotSet()
+                peer.recheckAt = nil
+            }
+            if peer.call == nil, peer.retryAt <= now, view.canCall(name) {
+                startWork(with: name, &peer, into: &effects)
+            }
+            peers[name] = peer
+        }
+        startPulls(into: &effects)
+        startDrops(into: &effects)
+    }
+
+    /// Whether there is still something to settle with the peer in this slot.
+    private func isOpen(_ slot: Slot, with name: NodeName, _ peer: PeerState) -> Bool {
+        peer.unheard[slot] != nil || peer.lacking.contains(slot)
+            || (keys[slot] ?? []).contains { key in
+                groups[key].map { $0.owners.contains(name) && !$0.confirmed.contains(name) } ?? false
+            }
+    }
+
+    private mutating func startWork(with name: NodeName, _ peer: inout PeerState, into effects: inout [Effect]) {
+        if !peer.exchanges.isEmpty, pulls.count < settings.pullsQueuedMax {
+            var batch: [GroupKey] = []
+            var names = 0
+            while let key = peer.exchanges.last, batch.isEmpty || names < settings.namesPerExchange {
+                peer.exchanges.removeLast()
+                batch.append(key)
+                names += 1 + (groups[key]?.summary.names ?? 0)
+            }
+            let id = newCall()
+            peer.call = (id, .exchange(batch))
+            effects.append(
+                .exchange(id, with: name, batch.map { ExchangeIntent(key: $0, copies: copies(of: $0)) }))
+        } else if !peer.dirty.isEmpty {
+            let slots = peer.dirty.takeFirst(settings.slotsPerCompare)
+            let id = newCall()
+            peer.call = (id, .compare(slots))
+            effects.append(
+                .compare(
+                    id, with: name, CompareRequest(slots: slots, groups: groups(in: slots).map { status(of: $0) })))
+        }
+    }
+
+    private func peer(calling id: CallID) -> NodeName? {
+        peers.first { $0.value.call?.id == id }?.key
+    }
+
+    mutating func finishCompare(_ id: CallID, _ reply: CompareReply, at now: Instant) {
+        guard let name = peer(calling: id), var peer = peers[name], case .compare(let slots) = peer.call?.work else {
+            return
+        }
+        peer.call = nil
+        peer.failures = 0
+        peer.retryAt = now
+        var theirs: [GroupKey: GroupStatus] = [:]
+        for status in reply.groups where slots.contains(status.key.slot) {
+            theirs[status.key] = status
+            noteConfirmation(by: name, status)
+        }
+        let mine = Set(groups(in: slots))
+        var unheard: [Slot: [GroupKey]] = [:]
+        var differing: [GroupKey] = []
+        for key in mine.union(theirs.keys).sorted() {
+            let here = groups[key]?.summary.digest ?? .empty
+            let there = theirs[key]?.digest ?? .empty
+            let owned = isOwner(key)
+            let ownedThere = owners(of: key).contains(name)
+            if here == there {
+                // Equal, but the peer does not see itself as an owner yet: its view is late.
+                if ownedThere, theirs[key]?.owner != true { peer.recheck.insert(key.slot) }
+            } else if owned || ownedThere {
+                differing.append(key)
+                if owned { unheard[key.slot, default: []].append(key) }
+            }
+        }
+        if !differing.isEmpty { peer.exchanges = Set(peer.exchanges).union(differing).sorted(by: >) }
+        for slot in slots {
+            peer.unheard[slot] = unheard[slot]
+            if unheard[slot] == nil { peer.mustHear.remove(slot) }
+        }
+        scheduleRecheck(&peer, at: now)
+        peers[name] = peer
+    }
+
+    mutating func finishExchange(_ id: CallID, told: [ExchangeGroup], _ reply: ExchangeReply, at now: Instant) {
+        guard let name = peer(calling: id), var peer = peers[name], case .exchange(let batch) = peer.call?.work else {
+            return
+        }
+        peer.call = nil
+        peer.failures = 0
+        peer.retryAt = now
+        let toldByKey = Dictionary(told.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        for finding in reply.findings {
+            guard batch.contains(finding.key), let told = toldByKey[finding.key] else { continue }
+            let mine = Dictionary(told.sets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+            var lacks = false
+            var dominated = finding.missing.isEmpty
+            for set in finding.sets {
+                lacks =
+                    wish(for: set, having: mine[set.name], of: finding.key, from: name, copies: finding.copies) || lacks
+                if let here = mine[set.name], !set.dominates(here) { dominated = false }
+            }
+            if dominated, finding.owner { noteDomination(by: name, told) }
+            if !lacks {
+                peer.unheard[finding.key.slot]?.removeAll { $0 == finding.key }
+                if peer.unheard[finding.key.slot]?.isEmpty == true {
+                    peer.unheard[finding.key.slot] = nil
+                    peer.mustHear.remove(finding.key.slot)
+                }
+            }
+        }
+        // Whatever was not settled by this is looked at again.
+        for key in batch where groups[key].map({ $0.owners.contains(name) && !$0.confirmed.contains(name) }) ?? false {
+            peer.recheck.insert(key.slot)
+        }
+        for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
+        scheduleRecheck(&peer, at: now)
+        peers[name] = peer
+    }
+
+    /// An owner whose sets are all at least as new as the ones told has confirmed the group, if those are still all
+    /// that this node holds of it.
+    private mutating func noteDomination(by name: NodeName, _ told: ExchangeGroup) {
+        var counted = GroupSummary(key: told.key)
+        for set in told.sets { counted.add(set) }
+        guard var state = groups[told.key], state.summary.digest == counted.digest, state.owners.contains(name),
+            !state.confirmed.contains(name)
+        else { return }
+        state.confirmed.append(name)
+        groups[told.key] = state
+    }
+
+    mutating func fail(_ id: CallID, at now: Instant) {
+        guard let name = peer(calling: id), var peer = peers[name], let call = peer.call else { return }
+        peer.call = nil
+        switch call.work {
+        case .compare(let slots): peer.dirty.formUnion(slots)
+        case .exchange(let keys): for key in keys { peer.dirty.insert(key.slot) }
+        }
+        peer.failures = min(peer.failures + 1, 16)
+        peer.retryAt = now + backoff(peer.failures - 1)
+        peers[name] = peer
+    }
+
+    func scheduleRecheck(_ peer: inout PeerState, at now: Instant) {
+        guard !peer.recheck.isEmpty, peer.recheckAt == nil else { return }
+        peer.recheckAt = now + backoff(peer.rechecks)
+        peer.rechecks = min(peer.rechecks + 1, 16)
+    }
+
+    /// `recheck`, doubled for each time before, at most `recheckMax`.
+    func backoff(_ times: Int) -> Duration { min(settings.recheckMax, settings.recheck * (1 << min(times, 8))) }
+}

@@ -1,0 +1,134 @@
+import Resources
+import Vocabulary
+
+/// Pulling what this node lacks, and dropping what is not its own to keep.
+extension Convergence {
+    /// Another node told what it holds of some groups: whatever this node should have of it is pulled.
+    mutating func consider(_ offered: [ExchangeGroup], by peer: NodeName, mine: [VersionSet]) {
+        let held = Dictionary(mine.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for group in offered {
+            for set in group.sets {
+                _ = wish(for: set, having: held[set.name], of: group.key, from: peer, copies: group.copies)
+            }
+        }
+    }
+
+    /// Queues what this node should have of a set that another node holds.
+    ///
+    /// - Returns: whether this node lacks something that it should have.
+    mutating func wish(
+        for set: VersionSet, having mine: VersionSet?, of key: GroupKey, from peer: NodeName, copies: Int
+    ) -> Bool {
+        let lacking = VersionSet.lacking(mine, offered: set)
+        guard !lacking.isEmpty else { return false }
+        let merged = mine?.merged(with: set.versions) ?? set
+        // An owner of the group wants it. So does whoever holds an older head as its owner: a name whose home changed
+        // has to leave the old group everywhere.
+        let wanted = isOwner(merged.group(in: cluster)) || (mine.map { isOwner($0.group(in: cluster)) } ?? false)
+        guard wanted else { return false }
+        for version in lacking {
+            pulls.add(version, from: peer, copies: max(copies, 1), limit: settings.pullsQueuedMax)
+        }
+        return true
+    }
+
+    mutating func startPulls(into effects: inout [Effect]) {
+        while pulls.active < settings.pullsActiveMax, let (version, holders) = pulls.start() {
+            let callable = holders.filter { view.canCall($0) }
+            if callable.isEmpty {
+                pulls.finish(version.dot, of: version.name)
+            } else {
+                effects.append(.pull(version, from: callable))
+            }
+        }
+    }
+
+    mutating func finishPull(_ version: Version, durable: Bool, at now: Instant) {
+        let holders = pulls.finish(version.dot, of: version.name)
+        guard !durable else { return }
+        // Found again by comparing with those who told of it, after a while.
+        let slot = Slot(ofName: version.name.text, in: cluster)
+        for name in holders where view.canCall(name) {
+            var peer = peers[name] ?? PeerState()
+            peer.recheck.insert(slot)
+            peer.lacking.insert(slot)
+            scheduleRecheck(&peer, at: now)
+            peers[name] = peer
+        }
+    }
+
+    /// Law 2: only what R present owners have confirmed is dropped, and only by one who is not an owner. Fewer than R
+    /// eligible members confirm nothing: then the copy stays where it is.
+    mutating func startDrops(into effects: inout [Effect]) {
+        for key in droppable {
+            groups[key]?.dropping = true
+            if let digest = groups[key]?.summary.digest { effects.append(.drop(key, digest)) }
+        }
+    }
+
+    private var droppable: [GroupKey] {
+        foreign.filter { key in
+            guard let state = groups[key], !state.dropping, state.owners.count >= settings.replicas else {
+                return false
+            }
+            return state.owners.allSatisfy { state.confirmed.contains($0) }
+        }.sorted()
+    }
+
+    /// What `/v1/status` shows, in resources and versions.
+    public struct Totals: Hashable, Sendable {
+        public var held = 0
+        public var owned = 0
+        /// Owned here, and not confirmed by every other owner; or with fewer owners than there could be.
+        public var underReplicated = 0
+        /// Held here and owned by others.
+        public var misplaced = 0
+        public var bytes: UInt64 = 0
+        public var pullsActive = 0
+        public var pullsQueued = 0
+        public var slotsUnsynced = 0
+
+        /// As far as this node knows, everything is where it should be.
+        public var isConverged: Bool {
+            underReplicated == 0 && misplaced == 0 && pullsActive == 0 && pullsQueued == 0 && slotsUnsynced == 0
+        }
+    }
+
+    public var totals: Totals {
+        var totals = Totals()
+        for state in groups.values {
+            let resources = state.summary.resources
+            totals.held += resources
+            totals.bytes &+= state.summary.bytes
+            if state.owners.contains(me) {
+                totals.owned += resources
+                if !isSettled(state) { totals.underReplicated += max(resources, 1) }
+            } else {
+                totals.misplaced += max(resources, 1)
+            }
+        }
+        totals.pullsActive = pulls.active
+        totals.pullsQueued = pulls.count - pulls.active
+        totals.slotsUnsynced = slotsUnsynced
+        return totals
+    }
+
+    private func isSettled(_ state: GroupState) -> Bool {
+        state.owners.allSatisfy { $0 == me || state.confirmed.contains($0) }
+    }
+
+    /// Whether all that is held here is confirmed by every owner there is: a drain may end. With nobody to take
+    /// over, there is nothing to wait for.
+    public var isDrained: Bool { groups.values.allSatisfy { isSettled($0) } }
+
+    /// Resources that would be left here only: what a drain has still to hand over.
+    public var resourcesUnsettled: Int {
+        groups.values.reduce(0) { $0 + (isSettled($1) ? 0 : max($1.summary.resources, 1)) }
+    }
+
+    /// The nodes known to hold all of a group: this one, and the owners that have confirmed.
+    public func holders(of key: GroupKey) -> [NodeName] {
+        guard let state = groups[key] else { return [] }
+        return ([me] + state.confirmed).sorted()
+    }
+}

@@ -1,0 +1,408 @@
+import Placement
+import Resources
+import Vocabulary
+
+/// The one rule by which data finds its owners (DESIGN §6): a put, a join, a drain, the repair after a crash and a
+/// homecoming are this value under different views of the membership.
+///
+/// For each group that this node holds anything of: compare digests with every other owner; where they differ,
+/// exchange what is held; the side that lacks a version pulls it. When this node is not an owner and all the owners
+/// have confirmed, drop. It decides; its driver reads, sends, stores and reports back.
+///
+/// Laws kept here: 2 (no drop before R owners confirmed), 5 (convergence), 6 (no stale answer before a slot is synced).
+public struct Convergence: Sendable {
+    public struct Settings: Sendable {
+        /// Copies wanted of each resource; 1...8.
+        public var replicas: Int
+        /// Slots in one comparison. Four calls cover all; at half there are twice the round trips at a start.
+        public var slotsPerCompare = 4096
+        /// Names in one exchange, a bound on its body: about 256 KiB of JSON.
+        public var namesPerExchange = 512
+        /// Blobs pulled at once. More streams use a lossy path better but delay queries.
+        public var pullsActiveMax = 4
+        /// Versions waiting to be pulled; what does not fit is found again by the next comparison.
+        public var pullsQueuedMax = 4096
+        /// A group that its owner has not confirmed is compared again after this, doubling up to `recheckMax`.
+        public var recheck = Duration.seconds(1)
+        public var recheckMax = Duration.seconds(30)
+        /// Everything is compared with everyone concerned this often, changed or not: the net under the net.
+        public var antiEntropy = Duration.seconds(60)
+        /// For this long after a slot's owners changed, one of them that does not hold a name asks everybody before it
+        /// says that there is none: what a third node shared with a former owner may be on its way still. At half, a
+        /// slow handover shows as a missing name; at double, a query for a missing name takes longer for longer.
+        public var settling = Duration.seconds(60)
+
+        public init(replicas: Int = 2) { self.replicas = min(max(replicas, 1), 8) }
+    }
+
+    public struct CallID: Hashable, Sendable { public let number: UInt64 }
+
+    public enum Input: Sendable {
+        /// What the disk holds at the start.
+        case loaded([GroupSummary])
+        /// The membership changed. `hear`: members that may know of newer versions than this node has. `restarted`:
+        /// members whose earlier confirmations do not count any more, for their disk may be another.
+        case view(View, hear: Hear, restarted: [NodeName])
+        /// Groups as they are durably held now, after a pull or a drop.
+        case stored([GroupSummary])
+        /// The same after a write, which is offered to the owners at once: comparing can wait until that had its time.
+        case wrote([GroupSummary])
+        case compared(CallID, CompareReply)
+        /// - told: what went out with the exchange, as the driver loaded it.
+        case exchanged(CallID, told: [ExchangeGroup], ExchangeReply)
+        /// A comparison or an exchange got no answer.
+        case failed(CallID)
+        /// Another node told what it holds. `mine`: what this node holds of the same names.
+        case offered(by: NodeName, [ExchangeGroup], mine: [VersionSet])
+        /// A pull ended; when `durable`, its groups came by `.stored` before.
+        case pulled(Version, durable: Bool)
+        /// A drop ended; what is left of the group came by `.stored` before.
+        case dropped(GroupKey)
+        /// An owner of the group answered an offer: it holds this durably.
+        case confirmed(by: NodeName, GroupStatus)
+        case tick
+    }
+
+    /// Whom to hear before this node's own copies may answer queries (law 6).
+    public enum Hear: Hashable, Sendable {
+        /// Only what follows from the change of owners.
+        case asOwnersChange
+        /// This node just (re)joined: everyone who stood in for it.
+        case everyone
+        /// These were cut off and lived on: what they took meanwhile is not known here.
+        case these([NodeName])
+    }
+
+    public enum Effect: Sendable {
+        case compare(CallID, with: NodeName, CompareRequest)
+        /// The driver loads the sets of these groups, sends them, and answers `.exchanged` or `.failed`.
+        case exchange(CallID, with: NodeName, [ExchangeIntent])
+        /// Fetch the version's bytes from one of the holders, make bytes and record durable.
+        case pull(Version, from: [NodeName])
+        /// Forget the group, if it still has this digest.
+        case drop(GroupKey, SetDigest)
+    }
+
+    public struct ExchangeIntent: Hashable, Sendable {
+        public let key: GroupKey
+        public let copies: Int
+    }
+
+    struct GroupState: Sendable {
+        var summary: GroupSummary
+        var owners: [NodeName]
+        /// Owners that hold everything that `summary.digest` stands for, said under the present owners.
+        var confirmed: [NodeName] = []
+        var dropping = false
+        /// This node was an owner in step when the owners last changed, and is one still: what it holds of the group
+        /// is as good as before, whatever else of the slot became its own.
+        var vouched = false
+    }
+
+    struct PeerState: Sendable {
+        /// To be compared as soon as the peer is free.
+        var dirty = SlotSet()
+        /// To be compared again at `recheckAt`, where something is still unconfirmed, unheard or lacking then.
+        var recheck = SlotSet()
+        /// A pull failed there.
+        var lacking = SlotSet()
+        var recheckAt: Instant?
+        var rechecks = 0
+        /// Groups found to differ, to be exchanged from the end on; sorted downwards, without repetition.
+        var exchanges: [GroupKey] = []
+        var call: (id: CallID, work: Work)?
+        var retryAt = Instant(nanoseconds: .min)
+        var failures = 0
+        /// Slots in which this peer may hold something newer than this node does.
+        var mustHear = SlotSet()
+        /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
+        var unheard: [Slot: [GroupKey]] = [:]
+
+        enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]) }
+    }
+
+    public let me: NodeName
+    public let cluster: ClusterName
+    public let settings: Settings
+    public internal(set) var view: View
+    /// While this node is on its way in and knows that there are others, it vouches for nothing.
+    public var isJoining = false
+
+    var groups: [GroupKey: GroupState] = [:]
+    /// Those of the groups that others own, so that looking for what to drop costs nothing while there are none.
+    var foreign: Set<GroupKey> = []
+    /// The groups of each slot, sorted.
+    var keys: [Slot: [GroupKey]] = [:]
+    var peers: [NodeName: PeerState] = [:]
+    /// The owners of each slot for names without a home, by slot number; recomputed when the ring changes.
+    var slotOwners: [[NodeName]] = []
+    var pulls = PullQueue()
+    /// Slots whose owners changed lately, until `settledAt`.
+    private var unsettled = SlotSet()
+    private var settledAt = Instant.zero
+    var antiEntropyAt: Instant
+    private var callNumber: UInt64 = 0
+
+    public init(me: NodeName, cluster: ClusterName, settings: Settings, view: View, at now: Instant) {
+        self.me = me
+        self.cluster = cluster
+        self.settings = settings
+        self.view = view
+        antiEntropyAt = now + settings.antiEntropy
+        slotOwners = Self.slotOwners(of: view.ring, replicas: settings.replicas)
+    }
+
+    /// Applies one input completely; what is to be done next is appended to `effects`, in order.
+    public mutating func handle(_ input: Input, at now: Instant, into effects: inout [Effect]) {
+        switch input {
+        case .loaded(let summaries), .stored(let summaries):
+            for summary in summaries where update(summary) { touch(summary.key) }
+        case .wrote(let summaries):
+            for summary in summaries where update(summary) { touchLater(summary.key, at: now) }
+        case .view(let view, let hear, let restarted): adopt(view, hear: hear, restarted: restarted, at: now)
+        case .compared(let id, let reply): finishCompare(id, reply, at: now)
+        case .exchanged(let id, let told, let reply): finishExchange(id, told: told, reply, at: now)
+        case .failed(let id): fail(id, at: now)
+        case .offered(let peer, let offered, let mine): consider(offered, by: peer, mine: mine)
+        case .pulled(let version, let durable): finishPull(version, durable: durable, at: now)
+        case .dropped(let key): groups[key]?.dropping = false
+        case .confirmed(let peer, let status): noteConfirmation(by: peer, status)
+        case .tick: break
+        }
+        if settledAt <= now, !unsettled.isEmpty { unsettled = SlotSet() }
+        advance(at: now, into: &effects)
+    }
+
+    /// When to send `.tick` next.
+    public var deadline: Instant {
+        var earliest = antiEntropyAt
+        for peer in peers.values {
+            if let at = peer.recheckAt, !peer.recheck.isEmpty { earliest = min(earliest, at) }
+            if peer.call == nil, !peer.dirty.isEmpty || !peer.exchanges.isEmpty, peer.failures > 0 {
+                earliest = min(earliest, peer.retryAt)
+            }
+        }
+        return earliest
+    }
+
+    mutating func newCall() -> CallID {
+        callNumber &+= 1
+        return CallID(number: callNumber)
+    }
+
+    static func slotOwners(of ring: Ring, replicas: Int) -> [[NodeName]] { ring.ownersOfAllSlots(count: replicas) }
+
+    // MARK: What is held
+
+    /// Takes note of what is durably held of one group now.
+    ///
+    /// - Returns: whether the owners are to be asked about it.
+    private mutating func update(_ summary: GroupSummary) -> Bool {
+        let key = summary.key
+        if summary.isEmpty {
+            guard groups.removeValue(forKey: key) != nil else { return false }
+            foreign.remove(key)
+            keys[key.slot]?.removeAll { $0 == key }
+            if keys[key.slot]?.isEmpty == true { keys[key.slot] = nil }
+            return false
+        }
+        if var state = groups[key] {
+            guard state.summary.digest != summary.digest else { return false }
+            state.summary = summary
+            state.confirmed = []
+            groups[key] = state
+        } else {
+            let state = GroupState(summary: summary, owners: owners(of: key))
+            groups[key] = state
+            if !state.owners.contains(me) { foreign.insert(key) }
+            keys[key.slot, default: []].append(key)
+            keys[key.slot]?.sort()
+        }
+        // Those that this node still has to hear are asked again: the change may be what it lacked.
+        for name in peers.keys where peers[name]?.mustHear.contains(key.slot) == true {
+            peers[name]?.dirty.insert(key.slot)
+        }
+        return true
+    }
+
+    private mutating func touchLater(_ key: GroupKey, at now: Instant) {
+        for owner in groups[key]?.owners ?? [] where owner != me {
+            var peer = peers[owner] ?? PeerState()
+            peer.recheck.insert(key.slot)
+            peer.rechecks = 0
+            scheduleRecheck(&peer, at: now)
+            peers[owner] = peer
+        }
+    }
+
+    /// Marks a group for comparison with each owner that has not confirmed it.
+    mutating func touch(_ key: GroupKey) {
+        guard let state = groups[key] else { return }
+        for owner in state.owners where owner != me && !state.confirmed.contains(owner) {
+            peers[owner, default: PeerState()].dirty.insert(key.slot)
+            peers[owner]?.rechecks = 0
+        }
+    }
+
+    /// The owners of a group under the present view.
+    public func owners(of key: GroupKey) -> [NodeName] {
+        guard key.home != nil else { return slotOwners[Int(key.slot.number)] }
+        return view.ring.owners(of: key.slot, home: key.home, count: settings.replicas)
+    }
+
+    public func isOwner(_ key: GroupKey) -> Bool { (groups[key]?.owners ?? owners(of: key)).contains(me) }
+
+    func groups(in slots: SlotSet) -> [GroupKey] {
+        // Walks the smaller side; both orders are the same.
+        if slots.count < keys.count { return slots.flatMap { keys[$0] ?? [] } }
+        return keys.keys.filter { slots.contains($0) }.sorted().flatMap { keys[$0] ?? [] }
+    }
+
+    /// What this node can say of a group to another.
+    public func status(of key: GroupKey) -> GroupStatus {
+        let state = groups[key]
+        return GroupStatus(
+            key: key, digest: state?.summary.digest ?? .empty,
+            owner: isOwner(key) && state?.dropping != true)
+    }
+
+    // MARK: The view
+
+    private mutating func adopt(_ next: View, hear: Hear, restarted: [NodeName], at now: Instant) {
+        let before = slotOwners
+        let gone = view.contactable.filter { !next.canCall($0) } + restarted
+        let fresh = next.contactable.filter { !view.canCall($0) || restarted.contains($0) }
+        let ringChanged = next.ring.candidates != view.ring.candidates
+        noteVouched(next, hear: hear, fresh: fresh)
+        view = next
+        if ringChanged {
+            slotOwners = Self.slotOwners(of: next.ring, replicas: settings.replicas)
+            if settledAt <= now { unsettled = SlotSet() }
+            for slot in Slot.all where slotOwners[Int(slot.number)] != before[Int(slot.number)] {
+                unsettled.insert(slot)
+            }
+            settledAt = now + settings.settling
+        }
+        for name in gone {
+            // What it had confirmed may be lost with it; what it might have told can not be waited for.
+            peers[name] = nil
+        }
+        var inherited: [NodeName: SlotSet] = [:]
+        for key in groups.keys.sorted() {
+            guard var state = groups[key] else { continue }
+            let owners = owners(of: key)
+            if owners != state.owners {
+                // A group whose home went may fall to a node that owned its slot all along, and that still has an old copy
+                // of it: what the name became meanwhile is known to the others.
+                if key.home != nil, owners.contains(me), !state.owners.contains(me) {
+                    for name in Set(owners + state.owners + slotOwners[Int(key.slot.number)]) where view.canCall(name) {
+                        inherited[name, default: SlotSet()].insert(key.slot)
+                    }
+                }
+                // Confirmations count only under the owners that they were given under: else two nodes whose views
+                // flip in turn could each drop on the other's old word.
+                if Set(owners) != Set(state.owners) { state.confirmed = [] }
+                state.owners = owners
+                if !owners.contains(me) { state.vouched = false }
+                if owners.contains(me) { foreign.remove(key) } else { foreign.insert(key) }
+            }
+            state.confirmed.removeAll { gone.contains($0) }
+            groups[key] = state
+            touch(key)
+        }
+        for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
+        switch hear {
+        case .everyone: hearStandIns(fresh)
+        case .these(let names):
+            for name in names where view.canCall(name) { mustHear(name, SlotSet.all) }
+            if ringChanged { hearFormerOwners(before) }
+        case .asOwnersChange: if ringChanged { hearFormerOwners(before) }
+        }
+    }
+
+    /// Remembers, before the owners change, for which groups this node could answer. Who was away, or cut off from
+    /// others that went on, can not vouch for what it holds until it has heard them.
+    private mutating func noteVouched(_ next: View, hear: Hear, fresh: [NodeName]) {
+        let wasAway =
+            switch hear {
+            case .asOwnersChange: false
+            case .everyone: !fresh.isEmpty
+            case .these: true
+            }
+        for key in groups.keys {
+            let vouched = !wasAway && vouches(for: key)
+            groups[key]?.vouched = vouched
+        }
+    }
+
+    private mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {
+        guard !slots.isEmpty, name != me else { return }
+        peers[name, default: PeerState()].mustHear.formUnion(slots)
+        peers[name]?.dirty.formUnion(slots)
+    }
+
+    /// After a join: whoever took writes while this node was away stands in the first ranks without it.
+    ///
+    /// - Parameter fresh: members that could not be called before; the others were heard, or are being heard.
+    private mutating func hearStandIns(_ fresh: [NodeName]) {
+        guard !fresh.isEmpty else { return }
+        // The first ranks whatever their zones: without zones every member is in one of its own.
+        let others = Ring(
+            view.ring.candidates.filter { $0.name != me && view.canCall($0.name) }
+                .map { Candidate(name: $0.name, weight: $0.weight) })
+        let leaders = others.ownersOfAllSlots(count: settings.replicas)
+        for name in fresh.sorted() {
+            var slots = SlotSet()
+            for slot in Slot.all {
+                let index = Int(slot.number)
+                if leaders[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
+            }
+            mustHear(name, slots)
+        }
+    }
+
+    /// A slot that this node owns only now: its owners of before and of now know what there is.
+    private mutating func hearFormerOwners(_ before: [[NodeName]]) {
+        let new = Slot.all.filter { slot in
+            let index = Int(slot.number)
+            return slotOwners[index].contains(me) && index < before.count && !before[index].contains(me)
+        }
+        guard !new.isEmpty else { return }
+        for name in view.contactable where name != me {
+            var slots = SlotSet()
+            for slot in new {
+                let index = Int(slot.number)
+                if before[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
+            }
+            mustHear(name, slots)
+        }
+    }
+
+    // MARK: What the outside may ask
+
+    /// Whether this node's own copies in the slot may answer a query (law 6).
+    public func isSynced(_ slot: Slot) -> Bool {
+        !isJoining && !peers.values.contains { $0.mustHear.contains(slot) }
+    }
+
+    /// Whether what this node holds of the group may answer a query (law 6).
+    public func vouches(for key: GroupKey) -> Bool {
+        guard !isJoining, let state = groups[key], state.owners.contains(me) else { return false }
+        return state.vouched || isSynced(key.slot)
+    }
+
+    /// Whether the slot's owners changed so lately that one of them can not know all of it yet.
+    public func isUnsettled(_ slot: Slot) -> Bool { unsettled.contains(slot) }
+
+    /// Slots that still wait to be heard of.
+    public var slotsUnsynced: Int {
+        if isJoining { return Slot.count }
+        var all = SlotSet()
+        for peer in peers.values where !peer.mustHear.isEmpty { all.formUnion(peer.mustHear) }
+        return all.count
+    }
+
+    /// The owners of a slot for names without a home: every group of the slot has at least one owner among them when
+    /// there are two copies or more.
+    public func owners(of slot: Slot) -> [NodeName] { slotOwners[Int(slot.number)] }
+}

@@ -1,0 +1,105 @@
+import Resources
+import Vocabulary
+
+/// What one node tells another of a group: enough to see whether they differ, and whether its word counts.
+public struct GroupStatus: Hashable, Sendable, Codable {
+    public let key: GroupKey
+    public let digest: SetDigest
+    /// Whether the speaker sees itself as an owner and will keep what it has: only then is an equal digest a
+    /// confirmation (law 2).
+    public let owner: Bool
+
+    public init(key: GroupKey, digest: SetDigest, owner: Bool) {
+        self.key = key
+        self.digest = digest
+        self.owner = owner
+    }
+}
+
+/// "Here is what I hold of these slots": asked by either side, answered by the other in the same form.
+public struct CompareRequest: Hashable, Sendable, Codable {
+    public let slots: SlotSet
+    /// Every group that the speaker holds anything of in those slots.
+    public let groups: [GroupStatus]
+
+    public init(slots: SlotSet, groups: [GroupStatus]) {
+        self.slots = slots
+        self.groups = groups
+    }
+}
+
+/// The same from the other side, for the same slots.
+public struct CompareReply: Hashable, Sendable, Codable {
+    public let groups: [GroupStatus]
+
+    public init(groups: [GroupStatus]) { self.groups = groups }
+}
+
+/// All that one node holds of a group that differs.
+public struct ExchangeGroup: Hashable, Sendable, Codable {
+    public let key: GroupKey
+    public let sets: [VersionSet]
+    /// How many nodes hold all of this, as the speaker knows: the fewest are restored first.
+    public let copies: Int
+
+    public init(key: GroupKey, sets: [VersionSet], copies: Int) {
+        self.key = key
+        self.sets = sets
+        self.copies = copies
+    }
+}
+
+public struct ExchangeRequest: Hashable, Sendable, Codable {
+    public let groups: [ExchangeGroup]
+
+    public init(groups: [ExchangeGroup]) { self.groups = groups }
+}
+
+/// What the other side has of one exchanged group, where it differs from what it was told.
+public struct ExchangeFinding: Hashable, Sendable, Codable {
+    public let key: GroupKey
+    /// Its sets that differ from the asker's, or that the asker did not name.
+    public let sets: [VersionSet]
+    /// Names that the asker told of and that it has nothing of.
+    public let missing: [ResourceName]
+    public let owner: Bool
+    public let copies: Int
+
+    /// - Parameters:
+    ///   - asked: what the other node told.
+    ///   - mine: what this node holds of the names told, and of the group.
+    public init(asked: ExchangeGroup, mine: [VersionSet], owner: Bool, copies: Int) {
+        key = asked.key
+        let told = Dictionary(asked.sets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let held = Set(mine.map(\.name))
+        sets = mine.filter { told[$0.name] != $0 }
+        missing = asked.sets.map(\.name).filter { !held.contains($0) }
+        self.owner = owner
+        self.copies = copies
+    }
+}
+
+public struct ExchangeReply: Hashable, Sendable, Codable {
+    public let findings: [ExchangeFinding]
+
+    public init(findings: [ExchangeFinding]) { self.findings = findings }
+}
+
+/// "I hold this version durably: make it durable too, now." The answer comes when that is done.
+public struct OfferRequest: Hashable, Sendable, Codable {
+    public let version: Version
+    /// What the asker holds of the version's group: when the other then holds the same, both know at once.
+    public let status: GroupStatus
+
+    public init(version: Version, status: GroupStatus) {
+        self.version = version
+        self.status = status
+    }
+}
+
+/// What the other node holds of the version's group after it made the version durable.
+public struct OfferReply: Hashable, Sendable, Codable {
+    public let status: GroupStatus
+
+    public init(status: GroupStatus) { self.status = status }
+}

@@ -1,0 +1,21 @@
+import Placement
+import Vocabulary
+
+/// What convergence needs to know of the membership: who is eligible to own, and who can be called.
+public struct View: Sendable {
+    /// The eligible members, this node included unless it drains.
+    public let ring: Ring
+    /// Members other than this node that are worth a call, sorted: alive, suspect or draining.
+    public let contactable: [NodeName]
+    /// Those of them that are suspect: asked last, never waited for.
+    public let doubtful: [NodeName]
+
+    public init(ring: Ring, contactable: [NodeName], doubtful: [NodeName]) {
+        self.ring = ring
+        self.contactable = contactable.sorted()
+        self.doubtful = doubtful.sorted()
+    }
+
+    public func canCall(_ name: NodeName) -> Bool { contactable.contains(name) }
+    public func doubts(_ name: NodeName) -> Bool { doubtful.contains(name) }
+}

@@ -1,0 +1,60 @@
+import Vocabulary
+
+/// What must be true of a name for a write to happen (RFC 9110 §13).
+public enum Precondition: Hashable, Sendable {
+    case none
+    /// `If-None-Match: *`: the name must not exist.
+    case absent
+    /// `If-Match` with an ETag: the head must have these bytes.
+    case digest(ContentDigest)
+    /// `--if-version`, or `If-Match` with a version: the head must be this write.
+    case version(Dot)
+    /// `If-Match: *`: the name must exist.
+    case present
+
+    public func holds(for set: VersionSet?) -> Bool {
+        switch self {
+        case .none: true
+        case .absent: set?.live == nil
+        case .present: set?.live != nil
+        case .digest(let digest): set?.live?.digest == digest
+        case .version(let dot): set?.live?.dot == dot
+        }
+    }
+}
+
+/// A put or a delete on its way to becoming a version.
+public struct WriteRequest: Hashable, Sendable {
+    public var name: ResourceName
+    public var content: Version.Content
+    /// `nil` keeps the home that the name has.
+    public var home: NodeName?
+    public var precondition: Precondition
+
+    public init(name: ResourceName, content: Version.Content, home: NodeName?, precondition: Precondition) {
+        self.name = name
+        self.content = content
+        self.home = home
+        self.precondition = precondition
+    }
+
+    public enum Refusal: Error, Hashable, Sendable {
+        case preconditionFailed(head: Dot?)
+        /// A delete of a name that does not exist.
+        case notFound
+    }
+
+    /// The version that this write becomes, given what this node holds of the name: it has seen all of that.
+    ///
+    /// - Throws: `Refusal`; nothing has changed then.
+    public func version(
+        after set: VersionSet?, dot: Dot, clock: inout HybridClock, wallMilliseconds: UInt64
+    ) throws(Refusal) -> Version {
+        guard precondition.holds(for: set) else { throw .preconditionFailed(head: set?.live?.dot) }
+        if content == .tombstone && set?.live == nil { throw .notFound }
+        for version in set?.versions ?? [] { clock.observe(version.time) }
+        return Version(
+            name: name, dot: dot, context: set?.context ?? CausalContext(),
+            time: clock.tick(wallMilliseconds: wallMilliseconds), content: content, home: home ?? set?.live?.home)
+    }
+}

@@ -1,0 +1,93 @@
+import Vocabulary
+
+// How news travels: on every datagram that is sent anyway, and, while there is any, in rounds of its own.
+
+extension Membership {
+    /// A datagram came in.
+    mutating func receive(
+        _ packet: Packet, from source: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        guard packet.from != identity else { return receiveUnderOwnName(packet, &turn) }
+        acknowledgeAcquaintance(packet)
+        for claim in packet.claims { hear(claim, from: packet.from, by: .packet, &turn) }
+        if let sender = table.place(of: packet.from) {
+            table[sender].lastHeard = turn.now
+        } else {
+            meetStranger(packet.from, at: source, &turn)
+        }
+        switch packet.message {
+        case .ping(let sequence, let target):
+            // Meant for another, who had this address before: silence is the truth about that one.
+            guard target == identity else { return }
+            reply(.ack(sequence), to: packet.from, at: source, &turn)
+        case .pingRequest(let sequence, let target, let endpoint, let within):
+            receivePingRequest(
+                sequence, target: target, at: endpoint, within: within, from: packet.from, source: source, &turn)
+        case .ack(let sequence): receiveAck(sequence, from: packet.from, &turn)
+        case .nack(let sequence): receiveNack(sequence, from: packet.from)
+        case .gossip: break
+        }
+    }
+
+    /// Who asks this node by name knows it; whether it knows the latest, its claims will show.
+    private mutating func acknowledgeAcquaintance(_ packet: Packet) {
+        guard case .ping(_, let target) = packet.message, target == identity,
+            let place = table.place(of: packet.from)
+        else { return }
+        table[place].isIntroduced = true
+    }
+
+    /// Answers where the question came from, whoever asked.
+    mutating func reply(
+        _ message: Message, to name: NodeName, at endpoint: Endpoint,
+        _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        send(message, to: endpoint, of: table.place(of: name), &turn)
+    }
+
+    /// Packs one datagram: first what concerns the receiver itself (an accusation that it should refute), then who this
+    /// node is if the receiver may not know, then the news, while it fits.
+    mutating func send(
+        _ message: Message, to endpoint: Endpoint, of place: MemberTable.Place?,
+        _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        var claims: [Claim] = []
+        var room = settings.packetBytesMax - Packet.headerSize(from: identity, message: message)
+        func include(_ claim: Claim) {
+            guard claim.wireSize <= room else { return }
+            claims.append(claim)
+            room -= claim.wireSize
+        }
+        var includesOneself = false
+        if let place {
+            let record = table[place]
+            if record.claim.status.isAccusation { include(record.claim) }
+            includesOneself = !record.isIntroduced
+        }
+        if includesOneself || isLeaving { include(table[ownPlace].claim) }
+        news.fill(
+            &claims, room: room, limit: transmissionLimit, from: table, excluding: place,
+            includesOneself || isLeaving ? ownPlace : nil)
+        // A gossip packet without claims says nothing.
+        if case .gossip = message, claims.isEmpty { return }
+        turn.effects.append(.send(Packet(from: identity, message: message, claims: claims), to: endpoint))
+    }
+
+    /// λ · ⌈log10(n + 1)⌉ (SWIM §4.1, memberlist's base).
+    public var transmissionLimit: Int { settings.retransmitMultiplier * Logarithm.digits(table.presentCount) }
+
+    /// There is something to tell, and somebody to tell it to.
+    var hasGossipDuty: Bool {
+        if isLeaving { return farewellWavesLeft > 0 }
+        return !news.isEmpty && presentPeerCount > 0
+    }
+
+    /// One round of news of its own, or one wave of the farewell.
+    mutating func gossip(_ turn: inout Turn<some RandomNumberGenerator>) {
+        nextGossip = turn.now + settings.gossipInterval
+        for place in randomPeers(settings.gossipFanout, besides: nil, &turn) {
+            send(.gossip, to: table[place].claim.endpoint, of: place, &turn)
+        }
+        if farewellWavesLeft > 0 { farewellWavesLeft -= 1 }
+    }
+}

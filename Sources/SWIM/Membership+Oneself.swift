@@ -1,0 +1,115 @@
+import HeapModule
+import Vocabulary
+
+// What this node says of itself: announcements, refutations, its farewell, and what it does when another host uses its
+// name. Only here does an incarnation rise.
+
+extension Membership {
+    /// This node said farewell, or is saying it.
+    public var isLeaving: Bool { table[ownPlace].claim.status == .left }
+
+    /// The farewell was told as often as it will be: the process may go.
+    public var farewellComplete: Bool { isLeaving && farewellWavesLeft == 0 }
+
+    mutating func announce(_ announcement: Announcement, _ turn: inout Turn<some RandomNumberGenerator>) {
+        let own = table[ownPlace].claim
+        let intent: Intent
+        switch announcement {
+        case .serving: intent = .serving
+        case .draining: intent = .draining
+        case .restarting: intent = .restarting
+        case .leaving: return leave(&turn)
+        }
+        guard own.status != intent.status else { return }
+        restate(own.renewed(own.incarnation.next, status: intent.status, intent: intent))
+        if own.status == .left { resume(&turn) }
+    }
+
+    mutating func describeOneself(_ metadata: Metadata, _ turn: inout Turn<some RandomNumberGenerator>) {
+        let own = table[ownPlace].claim
+        guard own.metadata != metadata else { return }
+        restate(own.described(by: metadata).renewed(own.incarnation.next, status: own.status, intent: own.intent))
+    }
+
+    mutating func moveOneself(_ endpoint: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>) {
+        let own = table[ownPlace].claim
+        guard own.endpoint != endpoint else { return }
+        restate(own.moved(to: endpoint).renewed(own.incarnation.next, status: own.status, intent: own.intent))
+        // Where this node is now, nobody can ask it: until the news has gone round, every packet says it.
+        for place in table.allPlaces { table[place].isIntroduced = false }
+    }
+
+    private mutating func restate(_ claim: Claim) {
+        table.setClaim(claim, at: ownPlace, now: clock)
+        news.add(ownPlace)
+    }
+
+    private mutating func leave(_ turn: inout Turn<some RandomNumberGenerator>) {
+        let own = table[ownPlace].claim
+        guard own.status != .left else { return }
+        farewellWavesLeft = presentPeerCount > 0 ? settings.farewellWaves : 0
+        restate(own.renewed(own.incarnation.next, status: .left, intent: own.intent))
+        // A leaver judges nobody: what it has under way would end after it.
+        probes = []
+        nextProbe = nil
+        nextExchange = nil
+        nextReconnect = nil
+        suspicionTimers = .init()
+        nextGossip = turn.now
+    }
+
+    /// Back from a farewell, in the same life.
+    private mutating func resume(_ turn: inout Turn<some RandomNumberGenerator>) {
+        farewellWavesLeft = 0
+        for place in table.allPlaces where place != ownPlace && table[place].isPresent {
+            if table[place].claim.status == .suspect { beginSuspicion(at: place, &turn) }
+        }
+        if presentPeerCount > 0 {
+            nextProbe = turn.now + turn.part(of: settings.probeInterval)
+            nextExchange = turn.now + turn.part(of: settings.pushPullInterval)
+        }
+        if !crashedPlaces.isEmpty { nextReconnect = turn.now + settings.reconnectInterval }
+    }
+
+    /// Somebody speaks of this node.
+    mutating func hearOfOneself(
+        _ claim: Claim, from teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        let own = table[ownPlace].claim
+        guard claim.epoch <= own.epoch else { return reportConflict(claim, from: teller, &turn) }
+        guard claim.supersedes(own) else {
+            if own.supersedes(claim), let place = table.place(of: teller) { table[place].isIntroduced = false }
+            return
+        }
+        // Whoever says more than this node itself has said is answered by a greater incarnation of what is true.
+        let incarnation = Incarnation(max(own.incarnation.number, claim.incarnation.number)).next
+        restate(own.renewed(incarnation, status: own.status, intent: own.intent))
+        if claim.status.isAccusation {
+            tell(
+                .refuted, table[ownPlace].claim, previous: claim.status, heardFrom: teller,
+                by: claim.accuser ?? teller, &turn)
+        }
+    }
+
+    /// Another life under this name. This node goes on, says so once for each such life, and lets the other know.
+    mutating func reportConflict(
+        _ claim: Claim, from teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        if let reported = reportedConflict, reported.epoch == claim.epoch, reported.endpoint == claim.endpoint {
+            return
+        }
+        reportedConflict = claim
+        let own = table[ownPlace].claim
+        tell(.conflict, claim, previous: own.status, heardFrom: teller, by: teller, &turn)
+        guard claim.endpoint != own.endpoint else { return }
+        turn.effects.append(.send(Packet(from: identity, message: .gossip, claims: [own]), to: claim.endpoint))
+    }
+
+    /// A datagram under this node's own name: its own, come back by a mistaken address, or another holder's.
+    mutating func receiveUnderOwnName(_ packet: Packet, _ turn: inout Turn<some RandomNumberGenerator>) {
+        let own = table[ownPlace].claim
+        for claim in packet.claims where claim.name == identity && claim.epoch != own.epoch {
+            reportConflict(claim, from: packet.from, &turn)
+        }
+    }
+}

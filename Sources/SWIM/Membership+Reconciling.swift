@@ -1,0 +1,134 @@
+import DequeModule
+import Vocabulary
+
+// Beyond the news of the day: whole states are compared now and then, the crashed are not given up, and what is long
+// gone is forgotten without ever coming back by hearsay.
+
+/// What was known of a name when it was forgotten, and until when that is kept.
+struct Forgotten: Sendable {
+    let claim: Claim
+    let until: Instant
+
+    /// Past it the oldest knowledge is worth less than the memory.
+    static let countMax = 20_000
+}
+
+extension Membership {
+    /// The other side of an exchange, or this node's own list from the disk.
+    mutating func merge(_ claims: [Claim], from teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>) {
+        let channel: Channel = table.count == 1 ? .firstExchange : .exchange
+        for claim in claims { hear(claim, from: teller, by: channel, &turn) }
+        guard teller != identity, let place = table.place(of: teller) else { return }
+        table[place].lastHeard = turn.now
+        let own = table[ownPlace].claim
+        if claims.contains(where: { $0.name == identity && $0.precedence == own.precedence }) {
+            table[place].isIntroduced = true
+        }
+    }
+
+    /// Push and pull with a random present member; each fourth time with a crashed one, whose side of a partition may be
+    /// in reach again for TLS if not for datagrams.
+    mutating func exchangeInTurn(_ turn: inout Turn<some RandomNumberGenerator>) {
+        nextExchange = turn.now + settings.pushPullInterval
+        exchangeCount &+= 1
+        if exchangeCount % 4 == 0, let place = nextCrashed() {
+            let claim = table[place].claim
+            turn.effects.append(.exchange(with: claim.name, at: claim.endpoint))
+            return
+        }
+        guard let place = randomPeers(1, besides: nil, &turn, where: { $0.claim.status != .suspect }).first else {
+            if presentPeerCount == 0 { nextExchange = nil }
+            return
+        }
+        let claim = table[place].claim
+        turn.effects.append(.exchange(with: claim.name, at: claim.endpoint))
+    }
+
+    mutating func exchangeOutOfTurn(
+        with name: NodeName, at endpoint: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        guard exchangeAllowedFrom <= turn.now, !isLeaving else { return }
+        exchangeAllowedFrom = turn.now + settings.probeInterval
+        turn.effects.append(.exchange(with: name, at: endpoint))
+    }
+
+    /// A node that has the cluster's key, but whom nobody has told of.
+    mutating func meetStranger(
+        _ name: NodeName, at source: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        if let mark = forgotten[name], mark.claim.status == .crashed {
+            // Forgotten here, yet alive: it must hear what it is accused of to be able to return everywhere.
+            let claims = [mark.claim, table[ownPlace].claim]
+            turn.effects.append(.send(Packet(from: identity, message: .gossip, claims: claims), to: source))
+            return
+        }
+        guard table.count < settings.membersMax else { return }
+        exchangeOutOfTurn(with: name, at: source, &turn)
+    }
+
+    // MARK: The crashed
+
+    mutating func lineUpForReconnection(
+        _ place: MemberTable.Place, _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        // One that crashed, returned and crashed again may stand here twice; the turn it gets is then a little earlier.
+        if crashedPlaces.count > 2 * table.count { crashedPlaces.removeFirst() }
+        crashedPlaces.append(place)
+        if nextReconnect == nil, !isLeaving { nextReconnect = turn.now + settings.reconnectInterval }
+    }
+
+    private mutating func nextCrashed() -> MemberTable.Place? {
+        while let place = crashedPlaces.popFirst() {
+            guard !table[place].isVacant, table[place].claim.status == .crashed else { continue }
+            crashedPlaces.append(place)
+            return place
+        }
+        return nil
+    }
+
+    /// Pings one crashed member. The ping carries the accusation and who asks; if it lives, its answer refutes.
+    mutating func reconnectNext(_ turn: inout Turn<some RandomNumberGenerator>) {
+        guard let place = nextCrashed() else {
+            nextReconnect = nil
+            return
+        }
+        nextReconnect = turn.now + settings.reconnectInterval
+        lastSequence = lastSequence.next
+        table[place].isIntroduced = false
+        send(.ping(lastSequence, target: table[place].claim.name), to: table[place].claim.endpoint, of: place, &turn)
+    }
+
+    // MARK: Forgetting
+
+    mutating func forget(_ name: NodeName, _ turn: inout Turn<some RandomNumberGenerator>) {
+        guard let place = table.place(of: name), place != ownPlace, table[place].claim.status.isDeparted else { return }
+        forget(place, &turn)
+    }
+
+    private mutating func forget(_ place: MemberTable.Place, _ turn: inout Turn<some RandomNumberGenerator>) {
+        let claim = table[place].claim
+        news.remove(place)
+        table.remove(place)
+        guard forgotten.count < Forgotten.countMax else { return }
+        forgotten[claim.name] = Forgotten(claim: claim, until: turn.now + settings.departedKeep)
+    }
+
+    /// Once a round: those departed for longer than `departedKeep`; and the longest departed if the table is nearly full.
+    mutating func forgetLongDeparted(_ turn: inout Turn<some RandomNumberGenerator>) {
+        if !forgotten.isEmpty {
+            let now = turn.now
+            forgotten = forgotten.filter { now < $0.value.until }
+        }
+        var departed = table.allPlaces.filter { !table[$0].isVacant && table[$0].claim.status.isDeparted }
+        guard !departed.isEmpty else { return }
+        departed.removeAll { place in
+            guard table[place].since + settings.departedKeep <= turn.now, place != ownPlace else { return false }
+            forget(place, &turn)
+            return true
+        }
+        let surplus = table.count - settings.membersMax * 9 / 10
+        guard surplus > 0 else { return }
+        departed.sort { (table[$0].since, $0) < (table[$1].since, $1) }
+        for place in departed.prefix(surplus) where place != ownPlace { forget(place, &turn) }
+    }
+}

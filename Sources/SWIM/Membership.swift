@@ -1,0 +1,179 @@
+import DequeModule
+import HeapModule
+import Vocabulary
+
+/// One node's view of the group: SWIM (Das, Gupta, Motivala, DSN 2002) as a value.
+///
+/// No clock, no socket, no randomness of its own: an input comes in with the time and a generator, the effects go out,
+/// and `deadline` says when to come back with a `.tick`. The agent and the simulator drive the same value.
+///
+/// Its story is told by subject: what claims change (`+Claims`), what it says of itself (`+Oneself`), how it looks after
+/// others (`+Probing`, `+Relaying`, `+Suspicion`), and how news travels (`+Gossiping`, `+Reconciling`).
+public struct Membership: Sendable {
+    public enum Input: Sendable {
+        /// `deadline` has come.
+        case tick
+        /// A datagram that authenticated, and where it came from.
+        case packet(Packet, from: Endpoint)
+        /// The whole state of `from`, by an exchange over TLS; or this node's own persisted list, under its own name.
+        case merge([Claim], from: NodeName)
+        case announce(Announcement)
+        /// This node describes itself anew.
+        case metadata(Metadata)
+        /// This node is now reached there.
+        case endpoint(Endpoint)
+        /// An operator's word that a crashed or left member is not coming back. Others are ignored: what still answers
+        /// would come back by itself.
+        case forget(NodeName)
+    }
+
+    public enum Announcement: Hashable, Sendable {
+        case serving, draining, restarting, leaving
+    }
+
+    public enum Effect: Sendable {
+        case send(Packet, to: Endpoint)
+        /// Please push and pull the whole state over TLS: send `claims`, and hand in theirs as `.merge`.
+        case exchange(with: NodeName, at: Endpoint)
+        case event(MemberEvent)
+    }
+
+    public let identity: NodeName
+    public let settings: Settings
+
+    var table = MemberTable()
+    var news = Dissemination()
+    /// This node's own place in the table; it is the first to be inserted and never removed.
+    let ownPlace: MemberTable.Place
+
+    /// The present round: a shuffled list of those to probe, and how far it has come.
+    var round: [MemberTable.Place] = []
+    var roundPosition = 0
+    /// Crashed members, each with its turn at being pinged; those that returned leave it when their turn comes.
+    var crashedPlaces: Deque<MemberTable.Place> = []
+
+    var probes: [Probe] = []
+    var relays: [Relay] = []
+    var suspicionTimers = Heap<SuspicionTimer>()
+    var lastSuspicionStamp: UInt64 = 0
+    var lastSequence: SequenceNumber
+
+    /// When the next of each regular duty is due; `nil` while there is nobody to do it with.
+    var nextProbe: Instant?
+    var nextExchange: Instant?
+    var nextReconnect: Instant?
+    /// Always set, counts only while there is news.
+    var nextGossip: Instant
+    var exchangeCount: UInt64 = 0
+    /// An exchange out of turn (a stranger, a healed partition) waits for this, so that no flood of them arises.
+    var exchangeAllowedFrom: Instant
+
+    var farewellWavesLeft = 0
+    /// Names that were forgotten, with what was known: a late word about them brings nobody back.
+    var forgotten: [NodeName: Forgotten] = [:]
+    /// The last foreign claim to this node's name that was reported.
+    var reportedConflict: Claim?
+    /// Newcomers that were refused because the table is full.
+    public internal(set) var newcomersRefused: UInt64 = 0
+    /// The latest time that an input came with; time never runs back in here.
+    var clock: Instant
+
+    public init(
+        identity: NodeName, epoch: UInt64, endpoint: Endpoint, metadata: Metadata, settings: Settings = Settings(),
+        at now: Instant
+    ) {
+        self.identity = identity
+        self.settings = settings.bounded
+        let claim = Claim(
+            name: identity, endpoint: endpoint, epoch: epoch, incarnation: .zero, status: .alive, metadata: metadata)
+        ownPlace = table.insert(claim, at: now)
+        news.add(ownPlace)
+        // Every boot counts from elsewhere, so that an answer to the last life's question answers none of this one's.
+        lastSequence = SequenceNumber(UInt32(truncatingIfNeeded: epoch &* 0x9E37_79B9))
+        nextGossip = now
+        exchangeAllowedFrom = now
+        clock = now
+    }
+
+    /// Applies one input completely. What must happen next is appended to `effects`, in order.
+    public mutating func handle(
+        _ input: Input, at now: Instant, using rng: inout some RandomNumberGenerator, into effects: inout [Effect]
+    ) {
+        clock = max(clock, now)
+        var turn = Turn(now: clock, random: rng)
+        swap(&turn.effects, &effects)
+        defer {
+            swap(&turn.effects, &effects)
+            rng = turn.random
+        }
+        switch input {
+        case .tick: tick(&turn)
+        case .packet(let packet, let source): receive(packet, from: source, &turn)
+        case .merge(let claims, let teller): merge(claims, from: teller, &turn)
+        case .announce(let announcement): announce(announcement, &turn)
+        case .metadata(let metadata): describeOneself(metadata, &turn)
+        case .endpoint(let endpoint): moveOneself(endpoint, &turn)
+        case .forget(let name): forget(name, &turn)
+        }
+    }
+
+    /// When to call with `.tick`; in the past when something is due already. `nil`: only an input can bring work.
+    public var deadline: Instant? {
+        var earliest: Instant?
+        func consider(_ instant: Instant?) {
+            guard let instant else { return }
+            earliest = earliest.map { min($0, instant) } ?? instant
+        }
+        consider(suspicionTimers.min?.deadline)
+        for probe in probes { consider(probe.nextStep) }
+        for relay in relays { consider(relay.nextStep) }
+        if hasGossipDuty { consider(nextGossip) }
+        consider(nextProbe)
+        consider(nextExchange)
+        consider(nextReconnect)
+        return earliest
+    }
+
+    private mutating func tick(_ turn: inout Turn<some RandomNumberGenerator>) {
+        advanceRelays(&turn)
+        advanceProbes(&turn)
+        expireSuspicions(&turn)
+        if let due = nextProbe, due <= turn.now { probeNext(&turn) }
+        if let due = nextExchange, due <= turn.now { exchangeInTurn(&turn) }
+        if let due = nextReconnect, due <= turn.now { reconnectNext(&turn) }
+        if hasGossipDuty, nextGossip <= turn.now { gossip(&turn) }
+    }
+}
+
+/// One call of `handle`: its time, its randomness, and the effects so far.
+struct Turn<Random: RandomNumberGenerator> {
+    let now: Instant
+    var random: Random
+    var effects: [Membership.Effect] = []
+
+    /// A random part of `duration`, so that members which started together do not act together.
+    mutating func part(of duration: Duration) -> Duration {
+        .nanoseconds(Int64.random(in: 0...max(0, duration.saturatingNanoseconds), using: &random))
+    }
+}
+
+// MARK: - Looking in
+
+extension Membership {
+    /// Every member by name, this one and the departed included.
+    public var members: [Member] { table.all.map(\.member).sorted { $0.name < $1.name } }
+
+    public func member(_ name: NodeName) -> Member? { table.place(of: name).map { table[$0].member } }
+
+    /// This node as the others see it.
+    public var oneself: Member { table[ownPlace].member }
+
+    /// The whole state, for an exchange or for the disk; by name.
+    public var claims: [Claim] { table.all.map(\.claim).sorted { $0.name < $1.name } }
+
+    /// Members that are not departed, this one included: the n of the protocol's logarithms.
+    public var presentCount: Int { table.presentCount }
+
+    /// Claims that still wait to be told.
+    public var newsCount: Int { news.count }
+}

@@ -1,0 +1,82 @@
+import Resources
+import SWIM
+import Vocabulary
+
+/// What an agent's data folder holds, as a value: the catalogue, the bytes (by digest and size only), the boot epoch
+/// and the members last known.
+///
+/// What is visible to the agent is `SimulatedDisk.durable`: SQLite shows a transaction when it is committed, which is
+/// when it is synced, and a blob has its name when it is synced.
+public struct CatalogueDisk: DiskState {
+    public enum Write: Sendable {
+        case epoch(UInt64)
+        case claims([Claim])
+        case blob(ContentDigest, size: UInt64)
+        case removeBlobs([ContentDigest])
+        /// One transaction on the catalogue.
+        case sets(changed: [VersionSet], removed: [ResourceName])
+    }
+
+    public private(set) var epoch: UInt64 = 0
+    public private(set) var claims: [Claim] = []
+    public private(set) var blobs: [ContentDigest: UInt64] = [:]
+    public private(set) var sets: [ResourceName: VersionSet] = [:]
+    public private(set) var byteCount = 0
+
+    public init() {}
+
+    public mutating func apply(_ write: Write) {
+        byteCount += growth(of: write)
+        switch write {
+        case .epoch(let epoch): self.epoch = epoch
+        case .claims(let claims): self.claims = claims
+        case .blob(let digest, let size): blobs[digest] = size
+        case .removeBlobs(let digests): for digest in digests { blobs[digest] = nil }
+        case .sets(let changed, let removed):
+            for set in changed { sets[set.name] = set }
+            for name in removed { sets[name] = nil }
+        }
+    }
+
+    public func growth(of write: Write) -> Int {
+        switch write {
+        case .epoch: epoch == 0 ? 8 : 0
+        case .claims(let new): Self.size(new) - Self.size(claims)
+        case .blob(let digest, let size): blobs[digest] == nil ? Int(clamping: size) : 0
+        case .removeBlobs(let digests): -digests.reduce(0) { $0 + Int(clamping: blobs[$1] ?? 0) }
+        case .sets(let changed, let removed):
+            changed.reduce(0) { $0 + rowBytes * ($1.versions.count - (sets[$1.name]?.versions.count ?? 0)) }
+                - removed.reduce(0) { $0 + rowBytes * (sets[$1]?.versions.count ?? 0) }
+        }
+    }
+
+    private var rowBytes: Int { 200 }
+    private static func size(_ claims: [Claim]) -> Int { claims.reduce(0) { $0 + $1.wireSize } }
+
+    // MARK: Looking in
+
+    public func sets(in key: GroupKey, _ cluster: ClusterName) -> [VersionSet] {
+        sets.values.filter { $0.group(in: cluster) == key }.sorted { $0.name < $1.name }
+    }
+
+    public func summary(of key: GroupKey, _ cluster: ClusterName) -> GroupSummary {
+        var summary = GroupSummary(key: key)
+        for set in sets(in: key, cluster) { summary.add(set) }
+        return summary
+    }
+
+    public func groups(_ cluster: ClusterName) -> [GroupSummary] {
+        Set(sets.values.map { $0.group(in: cluster) }).sorted().map { summary(of: $0, cluster) }
+    }
+
+    public func needs(_ digest: ContentDigest) -> Bool {
+        sets.values.contains { $0.versions.contains { $0.digest == digest } }
+    }
+
+    /// Whether the version, or what made it unneeded, is here with its bytes.
+    public func holds(_ version: Version) -> Bool {
+        guard let set = sets[version.name], set.dominates(VersionSet(version)) else { return false }
+        guard let kept = set.version(version.dot), let digest = kept.digest else { return true }
+        return blobs[digest] != nil
+    }
+}

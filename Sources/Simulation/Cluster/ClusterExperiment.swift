@@ -1,0 +1,226 @@
+import Node
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+/// One seed: a cluster of whole agents, clients that put, overwrite, delete and get, and faults one after the other,
+/// with the laws checked at every answer, every drop, and every second.
+public struct ClusterExperiment: Sendable {
+    public internal(set) var simulator: Simulator<NodeHost>
+    public internal(set) var laws: Laws
+    let plan: ClusterPlan
+    let seed: UInt64
+    let cluster: ClusterName
+    let nodes: Int
+    private var configuration: NodeHost.Configuration
+    var random: SeededGenerator
+    var hosts: [Situation] = []
+    var clients: [Client] = []
+    var names: [ResourceName] = []
+    /// Names that have a home and keep it.
+    var homes: [ResourceName: HostID] = [:]
+    var nextNumber = 0
+    var slowestRead = Duration.zero
+    var faults: [String: Int] = [:]
+    var faultTimes: [Instant] = []
+    var story: [String] = []
+
+    /// How it stands with a host, as the schedule has it.
+    struct Situation: Sendable {
+        let id: HostID
+        var state: State
+        enum State: Hashable, Sendable {
+            case absent
+            case running
+            case paused(until: Instant)
+            case leaving
+            case left(back: Instant?)
+            case down(back: Instant?, wiped: Bool)
+        }
+    }
+
+    public static func run(
+        seed: UInt64, _ plan: ClusterPlan = ClusterPlan(), trace: Trace.Keeping = .hashOnly
+    ) throws -> ClusterOutcome {
+        var experiment = try ClusterExperiment(seed: seed, plan, trace: trace)
+        let rest = try experiment.carryOut()
+        return ClusterOutcome(
+            seed: seed, nodes: experiment.nodes, violations: experiment.laws.violations,
+            traceHash: experiment.simulator.trace.hash, steps: experiment.simulator.stepCount,
+            virtualSeconds: (experiment.simulator.now - .zero).seconds,
+            acknowledged: experiment.laws.acknowledgedCount, short: experiment.laws.shortCount,
+            reads: experiment.laws.readCount, faults: experiment.faults, rest: rest,
+            slowestRead: experiment.slowestRead, story: experiment.story)
+    }
+
+    // MARK: Making
+
+    init(seed: UInt64, _ plan: ClusterPlan, trace: Trace.Keeping) throws {
+        self.seed = seed
+        self.plan = plan
+        random = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_636c)
+        cluster = try ClusterName("sim")
+        nodes = Int.random(in: plan.nodes, using: &random)
+        let replicas = nodes >= 5 && Int.random(in: 0..<4, using: &random) == 0 ? 3 : 2
+        let loss = UInt32([0, 0, 1, 5].randomElement(using: &random) ?? 0)
+        let link = Link(
+            delay: .microseconds(Int64.random(in: 100...5_000, using: &random)),
+            jitter: .microseconds(Int64.random(in: 100...5_000, using: &random)), loss: .percent(loss),
+            duplication: .percent(loss), reordering: .percent(loss))
+        simulator = Simulator(seed: seed, link: link, trace: trace)
+        laws = Laws(replicas: replicas, cluster: cluster)
+
+        var settings = NodeMachine.Settings()
+        settings.replicas = replicas
+        settings.relocationDelay = .seconds(Int64.random(in: 3...10, using: &random))
+        configuration = NodeHost.Configuration(cluster: cluster, settings: settings)
+        configuration.defects = plan.defects
+        for number in 0..<nodes + 2 {
+            configuration.join = hosts.prefix(1).map { simulator.endpoint(of: $0.id) }
+            let id = simulator.addHost(
+                try NodeName("n\(number)"), at: try Endpoint(host: "10.0.0.\(number + 1)", port: Endpoint.roostPort),
+                configuration)
+            hosts.append(Situation(id: id, state: .absent))
+            let syncTime = Duration.microseconds(Int64.random(in: 500...8_000, using: &random))
+            simulator.withDisk(of: id) { $0.syncTime = syncTime }
+            if Int.random(in: 0..<6, using: &random) == 0 {
+                simulator.setWallError(
+                    milliseconds: Int64.random(in: -3_600_000...3_600_000, using: &random), of: id)
+            }
+        }
+        names = try (0..<Int.random(in: 6...14, using: &random)).map { try ResourceName("app/file-\($0)") }
+        for (index, name) in names.enumerated() where index % 3 == 0 {
+            homes[name] = hosts[Int.random(in: 0..<nodes, using: &random)].id
+        }
+        clients = (0..<3).map { _ in Client(next: .zero) }
+    }
+
+    // MARK: The course of things
+
+    static let beat = Duration.milliseconds(100)
+
+    /// - Returns: how long it took to come to rest after the last fault.
+    private mutating func carryOut() throws -> Duration? {
+        for index in 0..<nodes {
+            let wait = Duration.milliseconds(index == 0 ? 0 : Int64.random(in: 50...3_000, using: &random))
+            let id = hosts[index].id
+            hosts[index].state = .running
+            simulator.schedule(after: wait) { $0.boot(id) }
+        }
+        tell("\(nodes) nodes, \(laws.replicas) copies")
+        run(for: .seconds(4))
+        guard comeToRest(within: .seconds(60)) != nil else { return nil }
+        // From now on everybody knows several ways in, should it come back without its disk.
+        for index in hosts.indices {
+            var configuration = configuration
+            let seeds = hosts.indices.filter { $0 != index }.prefix(4)
+            configuration.join = seeds.map { simulator.endpoint(of: hosts[$0].id) }
+            simulator.configure(hosts[index].id, configuration)
+        }
+
+        let seconds = Int64.random(
+            in: Int64(plan.minutes.lowerBound) * 60...Int64(plan.minutes.upperBound) * 60, using: &random)
+        let end = simulator.now + .seconds(seconds)
+        var nextFault = simulator.now + .seconds(2)
+        var nextCheck = simulator.now
+        while simulator.now < end, laws.violations.isEmpty {
+            runClients(areAsking: true)
+            bringBack(all: false)
+            if nextFault <= simulator.now, makeFault() {
+                nextFault = simulator.now + .milliseconds(Int64.random(in: 500...20_000, using: &random))
+            }
+            if nextCheck <= simulator.now {
+                laws.checkCopies(simulator)
+                nextCheck = simulator.now + .seconds(1)
+            }
+            run(for: Self.beat)
+        }
+        guard laws.violations.isEmpty else {
+            describe()
+            return nil
+        }
+        bringBack(all: true)
+        tell("the faults end")
+        let rest = comeToRest(within: plan.restWithin)
+        guard rest != nil, laws.violations.isEmpty else { return nil }
+        laws.checkHeads(simulator)
+        askEverywhere()
+        return rest
+    }
+
+    /// Runs, with clients finishing what they began, until all is at rest.
+    private mutating func comeToRest(within limit: Duration) -> Duration? {
+        let start = simulator.now
+        while simulator.now - start < limit, laws.violations.isEmpty {
+            let isSettled = clients.allSatisfy { $0.request == nil } && !hosts.contains { $0.state == .leaving }
+            if isSettled, laws.unrest(simulator, zones: [:]) == nil { return simulator.now - start }
+            runClients(areAsking: false)
+            bringBack(all: false)
+            for _ in 0..<5 { run(for: Self.beat) }
+        }
+        guard laws.violations.isEmpty else { return nil }
+        let reason = laws.unrest(simulator, zones: [:]) ?? "a client still waits"
+        laws.broken(5, simulator.now, "no rest within \(limit.seconds) s: \(reason)")
+        return nil
+    }
+
+    /// Law 5 as clients see it: every node gives the same answers.
+    private mutating func askEverywhere() {
+        for host in hosts where simulator.isRunning(host.id) {
+            for name in names {
+                clients.append(Client(next: simulator.now))
+                start(.read(name), at: host.id, client: clients.count - 1)
+            }
+        }
+        run(for: .seconds(3))
+        let unanswered = clients.count { $0.request != nil }
+        if unanswered > 0 { laws.broken(6, simulator.now, "\(unanswered) reads at rest were not answered within 3 s") }
+    }
+
+    mutating func run(for time: Duration) {
+        let limit = simulator.now + time
+        while simulator.step(until: limit) {
+            for observed in simulator.takeObservations() { take(observed) }
+        }
+        for observed in simulator.takeObservations() { take(observed) }
+    }
+
+    private mutating func take(_ observed: Simulator<NodeHost>.Observed) {
+        tell("\(simulator.name(of: observed.host)): \(observed.what)")
+        switch observed.what {
+        case .wrote(let number, let result): wrote(number, result)
+        case .read(let number, let result): hasRead(number, result)
+        case .dropped: laws.checkCopies(simulator)
+        case .left(let remaining):
+            laws.departed.insert(observed.host)
+            if remaining > 0 { laws.broken(2, simulator.now, "\(observed.host) left \(remaining) resources behind") }
+            laws.checkCopies(simulator)
+        case .event: break
+        }
+    }
+
+    /// For the story of a seed that fails: who holds what of the names concerned, and thinks what of it.
+    private mutating func describe() {
+        for name in names where laws.violations.contains(where: { $0.text.contains("\(name) ") }) {
+            let slot = Slot(ofName: name.text, in: cluster)
+            for host in hosts {
+                let set = simulator.disk(of: host.id).durable.sets[name]
+                let held = set?.versions.map { "\($0.dot)\($0.isTombstone ? " deleted" : "")@\($0.home?.text ?? "")" }
+                var view = "down"
+                if let machine = simulator.machine(on: host.id)?.machine {
+                    let convergence = machine.convergence
+                    view =
+                        "\(machine.phase), owners \(convergence.owners(of: slot)), synced \(convergence.isSynced(slot)), unsettled \(convergence.isUnsettled(slot)), calls \(convergence.view.contactable)"
+                }
+                tell("\(name) in \(slot) on \(simulator.name(of: host.id)), \(host.state): \(held ?? []); \(view)")
+            }
+        }
+    }
+
+    mutating func tell(_ text: String) {
+        // Cut by halves, so that keeping the last ones costs nothing to speak of.
+        if story.count >= 600 { story.removeFirst(300) }
+        story.append("\(simulator.now) \(text)")
+    }
+}

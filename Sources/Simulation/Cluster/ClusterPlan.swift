@@ -1,0 +1,40 @@
+import Vocabulary
+
+/// What the runs of a cluster have in common; the rest comes from each seed.
+public struct ClusterPlan: Sendable {
+    /// Members at the start.
+    public var nodes: ClosedRange<Int> = 3...6
+    /// How long faults are made; then all must come to rest.
+    public var minutes = 1...2
+    public var defects: Set<Defect> = []
+    /// Names change their home from write to write; else a name that has one keeps it.
+    public var movesHomes = false
+    /// Law 5: from the last fault until every view is equal and every version is exactly where it belongs. The net under
+    /// the net is a comparison of everything each 60 s, and a silent host's call takes 60 s to fail.
+    public var restWithin = Duration.seconds(150)
+    /// Law 6: a read is answered within this, retries included: a silent node is passed over after 15 s, and a crash is
+    /// seen after some 6 s.
+    public var answerWithin = Duration.seconds(45)
+
+    public init() {}
+}
+
+/// What one seed came to.
+public struct ClusterOutcome: Sendable {
+    public let seed: UInt64
+    public let nodes: Int
+    public let violations: [Violation]
+    public let traceHash: UInt64
+    public let steps: UInt64
+    public let virtualSeconds: Double
+    public let acknowledged: Int
+    public let short: Int
+    public let reads: Int
+    public let faults: [String: Int]
+    /// From the end of the faults until all was at rest.
+    public let rest: Duration?
+    /// The longest that a read took to be answered.
+    public let slowestRead: Duration
+    /// Who did what when, the last part.
+    public let story: [String]
+}

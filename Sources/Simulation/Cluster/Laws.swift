@@ -1,0 +1,230 @@
+import Node
+import Placement
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+/// What must never be seen, and when it was.
+public struct Violation: Hashable, Sendable, CustomStringConvertible {
+    /// The number in DESIGN §2.
+    public let law: Int
+    public let at: Instant
+    public let text: String
+
+    public var description: String { "law \(law) at \(at): \(text)" }
+}
+
+/// The clients' book of all that was asked and answered, and the laws of DESIGN §2 held against it and against what the
+/// hosts' disks hold.
+public struct Laws: Sendable {
+    struct Write: Sendable {
+        let number: Int
+        let name: ResourceName
+        let isDelete: Bool
+        let issued: Instant
+        /// When its client knew what became of it; a write without an answer stays open for ever.
+        var ended: Instant?
+        /// With all the copies of law 1.
+        var acknowledged: Version?
+    }
+
+    public private(set) var violations: [Violation] = []
+    public private(set) var acknowledgedCount = 0
+    /// Writes that were kept on fewer nodes than wanted (202).
+    public private(set) var shortCount = 0
+    public private(set) var readCount = 0
+    let replicas: Int
+    let cluster: ClusterName
+    private var writes: [ResourceName: [Write]] = [:]
+    /// A disk with copies was emptied, and its copies are not all made anew yet.
+    var isShortOfOneDisk = false
+    /// Hosts that left in good order: what is on their disks counts for nothing.
+    var departed: Set<HostID> = []
+
+    init(replicas: Int, cluster: ClusterName) {
+        self.replicas = replicas
+        self.cluster = cluster
+    }
+
+    mutating func broken(_ law: Int, _ at: Instant, _ text: String) {
+        // The first few tell the story.
+        if violations.count < 8 { violations.append(Violation(law: law, at: at, text: text)) }
+    }
+
+    // MARK: Writes
+
+    mutating func issued(_ number: Int, _ request: WriteRequest, at now: Instant) {
+        writes[request.name, default: []].append(
+            Write(number: number, name: request.name, isDelete: request.content == .tombstone, issued: now))
+    }
+
+    mutating func answered(_ number: Int, _ name: ResourceName, _ result: WriteResult, _ simulator: Simulator<NodeHost>)
+    {
+        let now = simulator.now
+        guard let index = writes[name]?.firstIndex(where: { $0.number == number }), let write = writes[name]?[index]
+        else { return }
+        switch result {
+        case .unavailable: break
+        case .refused(.notFound):
+            writes[name]?[index].ended = now
+            checkRead(name, since: write.issued, .missing, besides: number, at: now)
+        case .refused(.preconditionFailed): writes[name]?[index].ended = now
+        case .written(let version, let copies, let wanted):
+            guard copies.count >= wanted else {
+                shortCount += 1
+                return
+            }
+            writes[name]?[index].ended = now
+            writes[name]?[index].acknowledged = version
+            acknowledgedCount += 1
+            checkAcknowledged(version, copies, wanted, simulator)
+        }
+    }
+
+    private mutating func checkAcknowledged(
+        _ version: Version, _ copies: [NodeName], _ wanted: Int, _ simulator: Simulator<NodeHost>
+    ) {
+        let now = simulator.now
+        let ready = simulator.hostIDs.count { host in
+            simulator.machine(on: host).map { $0.machine.phase == .serving && !$0.isLeaving } ?? false
+        }
+        if wanted < min(replicas, ready) {
+            broken(
+                1, now, "\(version.name) \(version.dot) was acknowledged with \(wanted) copies wanted of \(replicas)")
+        }
+        let holders = simulator.hostIDs.filter { simulator.disk(of: $0).durable.holds(version) }
+            .map { simulator.name(of: $0) }
+        // One of those named may have handed it over meanwhile: the count is the law.
+        if holders.count < wanted - (isShortOfOneDisk ? 1 : 0) {
+            broken(1, now, "\(version.name) \(version.dot) was acknowledged as durable on \(copies), not on \(holders)")
+        }
+        if Set(copies).count < wanted { broken(1, now, "\(version.name) \(version.dot) names a copy twice") }
+    }
+
+    // MARK: Reads
+
+    mutating func read(_ name: ResourceName, since start: Instant, _ result: ReadResult, at now: Instant) {
+        readCount += 1
+        checkRead(name, since: start, result, besides: nil, at: now)
+    }
+
+    /// Law 6, and of law 3 what clients see: nothing older than what was acknowledged when the read began.
+    private mutating func checkRead(
+        _ name: ResourceName, since start: Instant, _ result: ReadResult, besides number: Int?, at now: Instant
+    ) {
+        let known = writes[name] ?? []
+        for write in known {
+            guard let version = write.acknowledged, let ended = write.ended, ended < start else { continue }
+            switch result {
+            case .unavailable, .behind: break
+            case .found(let answer):
+                guard version.context.covers(answer.dot) else { continue }
+                let law = version.isTombstone ? 3 : 6
+                broken(law, now, "\(name) was answered with \(answer.dot), older than \(version.dot) of \(ended)")
+            case .missing:
+                guard !version.isTombstone else { continue }
+                // A delete that was under way or came later may have taken it.
+                let deletes = known.contains {
+                    guard $0.isDelete, $0.number != number, $0.issued <= now else { return false }
+                    // Two that did not see one another are concurrent, whatever clients saw.
+                    if let delete = $0.acknowledged { return !version.context.covers(delete.dot) }
+                    return ($0.ended ?? now) >= write.issued
+                }
+                if !deletes { broken(6, now, "\(name) was answered as missing, but \(version.dot) is of \(ended)") }
+            }
+        }
+    }
+
+    // MARK: Copies
+
+    /// Acknowledged versions that no acknowledged one has replaced.
+    var frontier: [Version] {
+        writes.keys.sorted().flatMap { name in
+            let acknowledged = (writes[name] ?? []).compactMap(\.acknowledged)
+            return acknowledged.filter { version in !acknowledged.contains { $0.context.covers(version.dot) } }
+        }
+    }
+
+    /// Law 2, and the second half of law 1: what was acknowledged is on as many disks as it should be, those of crashed
+    /// hosts included.
+    mutating func checkCopies(_ simulator: Simulator<NodeHost>) {
+        let disks = simulator.hostIDs.filter { !departed.contains($0) }.map { simulator.disk(of: $0).durable }
+        let wanted = replicas - (isShortOfOneDisk ? 1 : 0)
+        for version in frontier {
+            let count = disks.count { $0.holds(version) }
+            if count < wanted {
+                broken(2, simulator.now, "\(version.name) \(version.dot) is on \(count) disks, not on \(wanted)")
+            }
+        }
+    }
+
+    /// Whether every acknowledged version is on this many of the hosts.
+    func isHeld(on hosts: [HostID], count: Int, _ simulator: Simulator<NodeHost>) -> Bool {
+        let disks = hosts.map { simulator.disk(of: $0).durable }
+        return frontier.allSatisfy { version in disks.count { $0.holds(version) } >= count }
+    }
+
+    // MARK: The end
+
+    /// Law 5: what is not yet as it must be at rest; `nil` when all is.
+    func unrest(_ simulator: Simulator<NodeHost>, zones: [NodeName: String]) -> String? {
+        let running = simulator.hostIDs.filter { simulator.isRunning($0) }
+        let names = running.map { simulator.name(of: $0) }.sorted()
+        for host in running {
+            guard let machine = simulator.machine(on: host)?.machine else { continue }
+            let present = machine.membership.members.filter { !$0.status.isDeparted }
+            if present.map(\.name) != names { return "\(machine.identity.name) sees \(present.map(\.name))" }
+            if let accused = present.first(where: { $0.status != .alive }) {
+                return "\(machine.identity.name) sees \(accused.name) \(accused.status)"
+            }
+            if machine.phase != .serving { return "\(machine.identity.name) is \(machine.phase)" }
+            if !machine.convergence.totals.isConverged {
+                return "\(machine.identity.name): \(machine.convergence.totals)"
+            }
+        }
+        let ring = Ring(names.map { Candidate(name: $0, weight: 1, zone: zones[$0]) })
+        let disks = running.map { (name: simulator.name(of: $0), disk: simulator.disk(of: $0).durable) }
+        for resource in Set(disks.flatMap { $0.disk.sets.keys }).sorted() {
+            let sets = disks.compactMap { disk in disk.disk.sets[resource].map { (disk.name, $0) } }
+            guard let first = sets.first?.1 else { continue }
+            if let other = sets.first(where: { $0.1 != first }) {
+                return "\(resource) differs on \(other.0) and \(sets[0].0)"
+            }
+            let key = first.group(in: cluster)
+            let owners = ring.owners(of: key.slot, home: key.home, count: replicas)
+            if sets.map(\.0).sorted() != owners.sorted() {
+                return "\(resource) is on \(sets.map(\.0)) and belongs on \(owners)"
+            }
+            for version in first.versions {
+                guard let digest = version.digest else { continue }
+                if let lacking = disks.first(where: { owners.contains($0.name) && $0.disk.blobs[digest] == nil }) {
+                    return "\(lacking.name) has no bytes of \(resource)"
+                }
+            }
+        }
+        for disk in disks {
+            if let extra = disk.disk.blobs.keys.sorted().first(where: { !disk.disk.needs($0) }) {
+                return "\(disk.name) keeps bytes that nothing needs: \(extra)"
+            }
+        }
+        return nil
+    }
+
+    /// Laws 3 and 4 at rest: what is held of each name is nothing older than what was acknowledged last.
+    mutating func checkHeads(_ simulator: Simulator<NodeHost>) {
+        for host in simulator.hostIDs where simulator.isRunning(host) {
+            let sets = simulator.disk(of: host).durable.sets
+            for name in sets.keys.sorted() {
+                guard let head = sets[name]?.head else { continue }
+                for write in writes[name] ?? [] {
+                    guard let version = write.acknowledged, version.context.covers(head.dot) else { continue }
+                    broken(
+                        version.isTombstone ? 3 : 4, simulator.now,
+                        "\(name) is \(head.dot) on \(simulator.name(of: host)), older than \(version.dot)")
+                }
+            }
+        }
+        checkCopies(simulator)
+    }
+}

@@ -1,0 +1,112 @@
+import Node
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+// What the node decided, carried out: the counterpart of the agent's EffectRunner.
+
+extension NodeHost {
+    mutating func carryOut(_ effect: NodeMachine.Effect, _ context: inout Context) {
+        switch effect {
+        case .send(let packet, let target):
+            context.send(packet, to: target, bytes: packet.wireSize + SwimTraffic.datagramOverhead)
+        case .exchangeMembers(let node, let endpoint):
+            let claims = machine.membership.claims
+            call(
+                endpoint, expecting: node, .members(claims), bytes: SwimTraffic.exchangeBytes(claims),
+                within: .seconds(10), &context
+            ) { host, response, context in
+                guard case .members(let teller, let claims, _) = response else { return }
+                host.feed(.membership(.merge(claims, from: teller)), &context)
+            }
+        case .event(let event):
+            hasNews = true
+            context.observe(.event(event))
+            if has(.dropsUnconfirmed) { dropUnowned(&context) }
+        case .convergence(let effect): carryOut(effect, &context)
+        case .offer(let id, let node, let version): offer(version, to: node, for: id, &context)
+        case .acknowledge(let id, let copies, let wanted):
+            acknowledgements.removeValue(forKey: id)?(&self, copies, wanted, &context)
+        }
+    }
+
+    private mutating func carryOut(_ effect: Convergence.Effect, _ context: inout Context) {
+        switch effect {
+        case .compare(let id, let node, let request):
+            call(node, .compare(request), bytes: 500 + 60 * request.groups.count, within: .seconds(30), &context) {
+                host, response, context in
+                if case .compared(let reply) = response {
+                    host.feed(.convergence(.compared(id, reply)), &context)
+                } else {
+                    host.feed(.convergence(.failed(id)), &context)
+                }
+            }
+        case .exchange(let id, let node, let intents):
+            let told = intents.map { intent in
+                ExchangeGroup(
+                    key: intent.key, sets: context.disk.durable.sets(in: intent.key, cluster), copies: intent.copies)
+            }
+            call(node, .exchange(ExchangeRequest(groups: told)), bytes: 2_000, within: .seconds(60), &context) {
+                host, response, context in
+                if case .exchanged(let reply) = response {
+                    host.feed(.convergence(.exchanged(id, told: told, reply)), &context)
+                } else {
+                    host.feed(.convergence(.failed(id)), &context)
+                }
+            }
+        case .pull(let version, let holders): pull(version, from: holders, &context)
+        case .drop(let key, let digest): drop(key, digest, &context)
+        }
+    }
+
+    private mutating func pull(_ version: Version, from holders: [NodeName], _ context: inout Context) {
+        if has(.ignoresTombstones), version.isTombstone {
+            return feed(.convergence(.pulled(version, durable: true)), &context)
+        }
+        let nearest = holders.map { ($0, machine.membership.member($0)?.rtt ?? .seconds(3600)) }
+            .sorted { $0.1 < $1.1 }.map(\.0)
+        obtain(version.content, from: nearest, &context) { host, isHere, context in
+            guard isHere else { return host.feed(.convergence(.pulled(version, durable: false)), &context) }
+            host.transact(.merge([version]), &context) { host, done, context in
+                host.release(version.digest, &context)
+                guard case .merged(let groups) = done else {
+                    return host.feed(.convergence(.pulled(version, durable: false)), &context)
+                }
+                host.feed(.convergence(.stored(groups)), &context)
+                host.feed(.convergence(.pulled(version, durable: true)), &context)
+            }
+        }
+    }
+
+    private mutating func drop(_ key: GroupKey, _ digest: SetDigest, _ context: inout Context) {
+        transact(.drop(key, digest), &context) { host, done, context in
+            if case .dropped(true) = done {
+                context.observe(.dropped(key))
+                host.feed(.convergence(.stored([GroupSummary(key: key)])), &context)
+            }
+            host.feed(.convergence(.dropped(key)), &context)
+        }
+    }
+
+    private mutating func dropUnowned(_ context: inout Context) {
+        for group in context.disk.durable.groups(cluster) where !machine.convergence.isOwner(group.key) {
+            drop(group.key, group.digest, &context)
+        }
+    }
+
+    private mutating func offer(
+        _ version: Version, to node: NodeName, for id: NodeMachine.WriteID, _ context: inout Context
+    ) {
+        let key = GroupKey(slot: Slot(ofName: version.name.text, in: cluster), home: version.home)
+        let request = OfferRequest(version: version, status: machine.convergence.status(of: key))
+        call(node, .offer(request), bytes: 800, within: Self.transferLimit(version.size), &context) {
+            host, response, context in
+            if case .offered(let reply) = response {
+                host.feed(.offerAnswered(id, by: node, reply), &context)
+            } else {
+                host.feed(.offerAnswered(id, by: node, nil), &context)
+            }
+        }
+    }
+}

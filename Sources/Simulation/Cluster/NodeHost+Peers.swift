@@ -1,0 +1,91 @@
+import Node
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+// What other nodes ask: the counterpart of the agent's PeerRoutes.
+
+extension NodeHost {
+    mutating func serve(_ request: Request, _ id: CallID, from peer: NodeName, _ context: inout Context) {
+        switch request {
+        case .members(let claims):
+            feed(.membership(.merge(claims, from: peer)), &context)
+            let own = machine.membership.claims
+            context.answer(
+                id, .members(name, own, isJoining: machine.phase == .joining), bytes: SwimTraffic.exchangeBytes(own))
+        case .compare(let request):
+            let reply = machine.answer(request, from: peer)
+            context.answer(id, .compared(reply), bytes: 500 + 60 * reply.groups.count)
+        case .exchange(let request): exchange(request, id, from: peer, &context)
+        case .offer(let offer): accept(offer, id, from: peer, &context)
+        case .write(let order):
+            obtain(order.request.content, from: [peer], &context) { host, isHere, context in
+                guard isHere else { return context.answer(id, .no) }
+                host.write(order.request, visited: order.visited, &context) { host, result, context in
+                    host.release(order.request.digest, &context)
+                    context.answer(id, .wrote(result))
+                }
+            }
+        case .blob(let digest):
+            if let size = context.disk.durable.blobs[digest] {
+                context.answer(id, .blob, bytes: 500 + Int(clamping: size))
+            } else {
+                context.answer(id, .no)
+            }
+        case .versions(let name): context.answer(id, .versions(context.disk.durable.sets[name]))
+        case .read(let name, let visited):
+            read(name, visited: visited, &context) { _, result, context in
+                var bytes = 500
+                if case .found(let version) = result { bytes += Int(clamping: version.size) }
+                context.answer(id, .read(result), bytes: bytes)
+            }
+        }
+    }
+
+    private mutating func exchange(
+        _ ask: ExchangeRequest, _ id: CallID, from peer: NodeName, _ context: inout Context
+    ) {
+        var mine: [ResourceName: VersionSet] = [:]
+        for group in ask.groups {
+            for set in context.disk.durable.sets(in: group.key, cluster) { mine[set.name] = set }
+            for set in group.sets where mine[set.name] == nil { mine[set.name] = context.disk.durable.sets[set.name] }
+        }
+        let sets = mine.values.sorted { $0.name < $1.name }
+        context.answer(id, .exchanged(machine.convergence.answer(ask, mine: sets)), bytes: 2_000)
+        feed(.convergence(.offered(by: peer, ask.groups, mine: sets)), &context)
+    }
+
+    /// Makes an offered version durable here, then says so.
+    private mutating func accept(_ offer: OfferRequest, _ id: CallID, from peer: NodeName, _ context: inout Context) {
+        guard !machine.isDraining else { return context.answer(id, .no) }
+        let version = offer.version
+        if has(.ignoresTombstones), version.isTombstone {
+            return context.answer(id, .offered(OfferReply(status: offer.status)))
+        }
+        obtain(version.content, from: [peer], &context) { host, isHere, context in
+            guard isHere else { return context.answer(id, .no) }
+            if host.has(.confirmsUnsynced) {
+                context.answer(id, .offered(OfferReply(status: offer.status)))
+            }
+            host.transact(.merge([version]), &context) { host, done, context in
+                host.release(version.digest, &context)
+                guard case .merged(let groups) = done else { return context.answer(id, .no) }
+                host.feed(.convergence(.wrote(groups)), &context)
+                host.feed(.convergence(.confirmed(by: peer, offer.status)), &context)
+                context.answer(
+                    id, .offered(OfferReply(status: host.machine.convergence.status(of: offer.status.key))))
+            }
+        }
+    }
+}
+
+extension WriteRequest {
+    var digest: ContentDigest? {
+        if case .blob(let digest, _, _) = content { digest } else { nil }
+    }
+
+    var size: UInt64 {
+        if case .blob(_, let size, _) = content { size } else { 0 }
+    }
+}

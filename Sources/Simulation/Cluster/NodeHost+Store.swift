@@ -1,0 +1,191 @@
+import Resources
+import Vocabulary
+
+// The store: one writer, whose transactions are seen when they are synced, and bytes that are kept while a version or a
+// lease needs them.
+
+extension NodeHost {
+    enum Work: Sendable {
+        case merge([Version])
+        /// - seen: what others hold of the name.
+        case write(WriteRequest, seen: VersionSet?)
+        case drop(GroupKey, SetDigest)
+    }
+
+    enum Done: Sendable {
+        /// The groups that changed, as they are now.
+        case merged([GroupSummary])
+        case wrote(Version, [GroupSummary])
+        case refused(WriteRequest.Refusal)
+        case dropped(Bool)
+        /// The disk is full, or bytes are missing.
+        case failed
+    }
+
+    struct Transaction: Sendable {
+        let work: Work
+        let then: @Sendable (inout NodeHost, Done, inout HostContext<NodeHost>) -> Void
+    }
+
+    mutating func transact(
+        _ work: Work, _ context: inout Context,
+        then: @escaping @Sendable (inout NodeHost, Done, inout HostContext<NodeHost>) -> Void
+    ) {
+        transactions.append(Transaction(work: work, then: then))
+        nextTransaction(&context)
+    }
+
+    private mutating func nextTransaction(_ context: inout Context) {
+        guard !isWriting, !transactions.isEmpty else { return }
+        isWriting = true
+        let transaction = transactions.removeFirst()
+        switch transaction.work {
+        case .merge(let versions):
+            merge(versions, &context, transaction.then) { groups in .merged(groups) }
+        case .write(let request, let seen):
+            writeCounter += 1
+            let dot = Dot(node: name, epoch: epoch, counter: writeCounter)
+            do {
+                let held = context.disk.durable.sets[request.name]
+                let version = try request.version(
+                    after: seen.map { held?.merged(with: $0.versions) ?? $0 } ?? held, dot: dot, clock: &hybridClock,
+                    wallMilliseconds: context.wallMilliseconds)
+                merge([version], &context, transaction.then) { groups in .wrote(version, groups) }
+            } catch {
+                finish(.refused(error), transaction.then, &context)
+            }
+        case .drop(let key, let digest):
+            guard context.disk.durable.summary(of: key, cluster).digest == digest else {
+                return finish(.dropped(false), transaction.then, &context)
+            }
+            let names = context.disk.durable.sets(in: key, cluster).map(\.name)
+            commit(changed: [], removed: names, &context, transaction.then) { _ in .dropped(true) }
+        }
+    }
+
+    private mutating func merge(
+        _ versions: [Version], _ context: inout Context,
+        _ then: @escaping @Sendable (inout NodeHost, Done, inout HostContext<NodeHost>) -> Void,
+        _ done: @escaping @Sendable ([GroupSummary]) -> Done
+    ) {
+        let durable = context.disk.durable
+        var changed: [VersionSet] = []
+        for version in versions {
+            let old = durable.sets[version.name]
+            let merged = old?.merged(with: [version]) ?? VersionSet(version)
+            guard merged != old else { continue }
+            if merged.version(version.dot) != nil, let digest = version.digest, durable.blobs[digest] == nil,
+                !has(.pullsNoBytes)
+            {
+                return finish(.failed, then, &context)
+            }
+            changed.append(merged)
+        }
+        guard !changed.isEmpty else { return finish(done([]), then, &context) }
+        commit(changed: changed, removed: [], &context, then, done)
+    }
+
+    private mutating func commit(
+        changed: [VersionSet], removed: [ResourceName], _ context: inout Context,
+        _ then: @escaping @Sendable (inout NodeHost, Done, inout HostContext<NodeHost>) -> Void,
+        _ done: @escaping @Sendable ([GroupSummary]) -> Done
+    ) {
+        let cluster = cluster
+        let before = (changed.map(\.name) + removed).compactMap { context.disk.durable.sets[$0] }
+        do {
+            try context.disk.write(.sets(changed: changed, removed: removed))
+        } catch {
+            return finish(.failed, then, &context)
+        }
+        let keys = Set((before + changed).map { $0.group(in: cluster) }).sorted()
+        let released = Set(before.flatMap { $0.versions.compactMap(\.digest) }).sorted()
+        sync(&context) { host, context in
+            let groups = keys.map { context.disk.durable.summary(of: $0, cluster) }
+            host.collect(released, &context)
+            host.finish(done(groups), then, &context)
+        }
+    }
+
+    private mutating func finish(
+        _ done: Done, _ then: @Sendable (inout NodeHost, Done, inout HostContext<NodeHost>) -> Void,
+        _ context: inout Context
+    ) {
+        isWriting = false
+        then(&self, done, &context)
+        nextTransaction(&context)
+    }
+
+    // MARK: Bytes
+
+    mutating func lease(_ digest: ContentDigest) { leases[digest, default: 0] += 1 }
+
+    mutating func release(_ digest: ContentDigest?, _ context: inout Context) {
+        guard let digest, let count = leases[digest] else { return }
+        leases[digest] = count > 1 ? count - 1 : nil
+        collect([digest], &context)
+    }
+
+    func collect(_ digests: [ContentDigest], _ context: inout Context) {
+        let unneeded = digests.filter {
+            leases[$0] == nil && context.disk.durable.blobs[$0] != nil && !context.disk.durable.needs($0)
+        }
+        guard !unneeded.isEmpty else { return }
+        // Freeing always succeeds. At once, so that nobody counts on bytes that are about to go.
+        try? context.disk.write(.removeBlobs(unneeded))
+        context.disk.syncNow()
+    }
+
+    /// Makes bytes that just came durable; the lease is the caller's then.
+    mutating func keep(
+        _ digest: ContentDigest, size: UInt64, _ context: inout Context,
+        then: @escaping @Sendable (inout NodeHost, Bool, inout HostContext<NodeHost>) -> Void
+    ) {
+        lease(digest)
+        do {
+            try context.disk.write(.blob(digest, size: size))
+        } catch {
+            release(digest, &context)
+            return then(&self, false, &context)
+        }
+        sync(&context) { host, context in then(&host, true, &context) }
+    }
+
+    /// The bytes of a version, from whoever has them: durable here, and leased, when `then` is told `true`.
+    mutating func obtain(
+        _ content: Version.Content, from holders: [NodeName], _ context: inout Context,
+        then: @escaping @Sendable (inout NodeHost, Bool, inout HostContext<NodeHost>) -> Void
+    ) {
+        guard case .blob(let digest, let size, _) = content else { return then(&self, true, &context) }
+        if context.disk.durable.blobs[digest] != nil || has(.pullsNoBytes) {
+            lease(digest)
+            return then(&self, true, &context)
+        }
+        let isUnderWay = pulls[digest] != nil
+        pulls[digest, default: []].append(then)
+        if !isUnderWay { fetch(digest, size: size, from: holders[...], &context) }
+    }
+
+    private mutating func fetch(
+        _ digest: ContentDigest, size: UInt64, from holders: ArraySlice<NodeName>, _ context: inout Context
+    ) {
+        guard let holder = holders.first else { return fetched(digest, false, &context) }
+        call(holder, .blob(digest), within: Self.transferLimit(size), &context) { host, response, context in
+            guard case .blob = response else {
+                return host.fetch(digest, size: size, from: holders.dropFirst(), &context)
+            }
+            host.keep(digest, size: size, &context) { host, isKept, context in
+                host.fetched(digest, isKept, &context)
+                if isKept { host.release(digest, &context) }
+            }
+        }
+    }
+
+    private mutating func fetched(_ digest: ContentDigest, _ isHere: Bool, _ context: inout Context) {
+        for waiter in pulls.removeValue(forKey: digest) ?? [] {
+            if isHere { lease(digest) }
+            waiter(&self, isHere, &context)
+        }
+    }
+
+    static func transferLimit(_ bytes: UInt64) -> Duration { .seconds(10 + Int64(clamping: bytes / 1_048_576)) }
+}

@@ -1,0 +1,154 @@
+import Node
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+/// A whole agent on a simulated host: the same `NodeMachine` that the agent drives, with its effects carried out over
+/// the simulated network and disk, as the agent's shell does it over TLS and SQLite.
+///
+/// What the shell writes as `await` is a continuation here: a closure of values, so that the host stays a value.
+public struct NodeHost: SimulatedMachine {
+    public struct Configuration: Sendable {
+        public var cluster: ClusterName
+        public var settings: NodeMachine.Settings
+        public var metadata: Metadata
+        /// Asked for the way in, besides those remembered on disk.
+        public var join: [Endpoint]
+        public var defects: Set<Defect> = []
+
+        public init(
+            cluster: ClusterName, settings: NodeMachine.Settings, metadata: Metadata = .standard, join: [Endpoint] = []
+        ) {
+            self.cluster = cluster
+            self.settings = settings
+            self.metadata = metadata
+            self.join = join
+        }
+    }
+
+    public typealias Datagram = Packet
+    public typealias Disk = CatalogueDisk
+    typealias Context = HostContext<NodeHost>
+    typealias Step = @Sendable (inout NodeHost, inout HostContext<NodeHost>) -> Void
+    typealias Reply = @Sendable (inout NodeHost, Response?, inout HostContext<NodeHost>) -> Void
+
+    public internal(set) var machine: NodeMachine
+    public internal(set) var isLeaving = false
+    let configuration: Configuration
+    let epoch: UInt64
+
+    var replies: [CallID: Reply] = [:]
+    var syncs: [(ticket: SyncTicket, step: Step)] = []
+    private var timers: [(at: Instant, step: Step)] = []
+    private var effects: [NodeMachine.Effect] = []
+    private var isCarryingOut = false
+
+    // The store's one writer, its clock, and the bytes that somebody still needs.
+    var transactions: [Transaction] = []
+    var isWriting = false
+    var writeCounter: UInt64 = 0
+    var hybridClock = HybridClock()
+    var leases: [ContentDigest: Int] = [:]
+    var pulls: [ContentDigest: [@Sendable (inout NodeHost, Bool, inout HostContext<NodeHost>) -> Void]] = [:]
+
+    var acknowledgements: [NodeMachine.WriteID: Acknowledge] = [:]
+    var writeNumber: UInt64 = 0
+    var hasNews = false
+
+    public init(_ boot: Boot<Configuration>, in context: inout HostContext<NodeHost>) {
+        epoch = max(context.disk.state.epoch + 1, context.wallMilliseconds)
+        // A disk too full for eight bytes would keep the real agent from starting; here it starts all the same.
+        try? context.disk.write(.epoch(epoch))
+        context.disk.syncNow()
+        configuration = boot.configuration
+        machine = NodeMachine(
+            NodeMachine.Identity(
+                name: boot.name, cluster: boot.configuration.cluster, epoch: epoch, endpoint: boot.endpoint,
+                metadata: boot.configuration.metadata),
+            settings: boot.configuration.settings, at: context.now)
+        // What a crash left between the bytes and their record, as the store's collector does at its opening.
+        collect(context.disk.durable.blobs.keys.sorted(), &context)
+        feed(.convergence(.loaded(context.disk.durable.groups(cluster))), &context)
+        beginJoining(&context)
+        rememberLater(&context)
+    }
+
+    var name: NodeName { machine.identity.name }
+    var cluster: ClusterName { configuration.cluster }
+    func has(_ defect: Defect) -> Bool { configuration.defects.contains(defect) }
+
+    public var deadline: Instant? {
+        timers.reduce(machine.deadline) { min($0, $1.at) }
+    }
+
+    public mutating func handle(_ input: HostInput<NodeHost>, in context: inout HostContext<NodeHost>) {
+        switch input {
+        case .tick:
+            runTimers(&context)
+            feed(.tick, &context)
+        case .datagram(let packet, let source): feed(.membership(.packet(packet, from: source)), &context)
+        case .request(let request, let id, let peer): serve(request, id, from: peer, &context)
+        case .response(let result, let id):
+            guard let reply = replies.removeValue(forKey: id) else { return }
+            switch result {
+            case .success(.no), .failure: reply(&self, nil, &context)
+            case .success(let response): reply(&self, response, &context)
+            }
+        case .synced(let ticket):
+            guard let index = syncs.firstIndex(where: { $0.ticket == ticket }) else { return }
+            let step = syncs.remove(at: index).step
+            step(&self, &context)
+        case .command(let command): obey(command, &context)
+        }
+    }
+
+    // MARK: Continuations
+
+    mutating func feed(_ input: NodeMachine.Input, _ context: inout Context) {
+        machine.handle(input, at: context.now, using: &context.random, into: &effects)
+        guard !isCarryingOut else { return }
+        isCarryingOut = true
+        defer { isCarryingOut = false }
+        // In order, also those that come about meanwhile.
+        while !effects.isEmpty {
+            var batch: [NodeMachine.Effect] = []
+            swap(&batch, &effects)
+            for effect in batch { carryOut(effect, &context) }
+        }
+    }
+
+    mutating func after(_ delay: Duration, _ context: inout Context, _ step: @escaping Step) {
+        timers.append((context.now + delay, step))
+    }
+
+    private mutating func runTimers(_ context: inout Context) {
+        let now = context.now
+        let due = timers.filter { $0.at <= now }
+        guard !due.isEmpty else { return }
+        timers.removeAll { $0.at <= now }
+        for timer in due { timer.step(&self, &context) }
+    }
+
+    /// Asks a member; `nil` comes back when it gave no answer, or a "no".
+    mutating func call(
+        _ node: NodeName, _ request: Request, bytes: Int = 500, within limit: Duration, _ context: inout Context,
+        then reply: @escaping Reply
+    ) {
+        guard let endpoint = machine.membership.member(node)?.endpoint else { return reply(&self, nil, &context) }
+        call(endpoint, expecting: node, request, bytes: bytes, within: limit, &context, then: reply)
+    }
+
+    mutating func call(
+        _ endpoint: Endpoint, expecting node: NodeName?, _ request: Request, bytes: Int, within limit: Duration,
+        _ context: inout Context, then reply: @escaping Reply
+    ) {
+        let id = context.call(endpoint, expecting: node, request, bytes: bytes, timeout: limit)
+        replies[id] = reply
+    }
+
+    /// What was written so far lasts when `step` runs.
+    mutating func sync(_ context: inout Context, then step: @escaping Step) {
+        syncs.append((context.sync(), step))
+    }
+}

@@ -1,0 +1,85 @@
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+/// A write on its way to the node that orders it.
+public struct SimulatedWriteOrder: Sendable {
+    let request: WriteRequest
+    let visited: [NodeName]
+}
+
+/// What became of a write.
+public enum WriteResult: Hashable, Sendable {
+    case written(Version, copies: [NodeName], wanted: Int)
+    /// The cluster's last word: the precondition does not hold, or there is nothing to delete.
+    case refused(WriteRequest.Refusal)
+    /// Nobody could take it, or nobody said so in time; it may have happened all the same.
+    case unavailable
+}
+
+/// What a read found.
+public enum ReadResult: Hashable, Sendable {
+    case found(Version)
+    case missing
+    case unavailable
+    /// Like `unavailable`, and somebody who may hold it is not in step.
+    case behind
+}
+
+extension NodeHost {
+    public enum Request: Sendable {
+        case members([Claim])
+        case compare(CompareRequest)
+        case exchange(ExchangeRequest)
+        case offer(OfferRequest)
+        case write(SimulatedWriteOrder)
+        case blob(ContentDigest)
+        case read(ResourceName, visited: [NodeName])
+        case versions(ResourceName)
+    }
+
+    public enum Response: Sendable {
+        case members(NodeName, [Claim], isJoining: Bool)
+        case compared(CompareReply)
+        case exchanged(ExchangeReply)
+        case offered(OfferReply)
+        case wrote(WriteResult)
+        case read(ReadResult)
+        case blob
+        case versions(VersionSet?)
+        /// 404 for bytes, 503 for the rest.
+        case no
+    }
+
+    /// From a client or an operator of this node; the number comes back with the outcome.
+    public enum Command: Sendable {
+        case write(Int, WriteRequest)
+        case read(Int, ResourceName)
+        case leave(timeout: Duration)
+    }
+
+    public enum Observation: Sendable, CustomStringConvertible {
+        case wrote(Int, WriteResult)
+        case read(Int, ReadResult)
+        case dropped(GroupKey)
+        /// Said farewell, with so many resources not handed over.
+        case left(remaining: Int)
+        case event(MemberEvent)
+
+        public var description: String {
+            switch self {
+            case .wrote(let number, .written(let version, let copies, let wanted)):
+                "write \(number): \(version.name) is \(version.isTombstone ? "deleted by " : "")\(version.dot) on \(copies.map(\.text).joined(separator: ",")), wanted \(wanted)"
+            case .wrote(let number, .refused(let refusal)): "write \(number): refused, \(refusal)"
+            case .wrote(let number, .unavailable): "write \(number): unavailable"
+            case .read(let number, .found(let version)): "read \(number): \(version.dot)"
+            case .read(let number, .missing): "read \(number): missing"
+            case .read(let number, .unavailable), .read(let number, .behind): "read \(number): unavailable"
+            case .dropped(let key): "dropped \(key)"
+            case .left(let remaining): "left, \(remaining) remaining"
+            case .event(let event): event.description
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+import NIOCore
+import Vocabulary
+
+/// An open blob: it stays readable while this is held, also when its last version is dropped meanwhile.
+public final class BlobReader: Sendable {
+    public let digest: ContentDigest
+    /// Bytes.
+    public let size: UInt64
+    private let file: OpenFile
+    private let threads: Threads
+
+    /// What one `read` gives at most: large enough for TLS to seal without pause, small enough for many readers.
+    public static let readBytesMax = 1_024 * 1_024
+
+    init(digest: ContentDigest, size: UInt64, file: OpenFile, threads: Threads) {
+        self.digest = digest
+        self.size = size
+        self.file = file
+        self.threads = threads
+    }
+
+    // Closing the last reference to a removed file frees its blocks, which takes time: not on the caller's thread.
+    deinit {
+        let file = file
+        threads.finally { _ = file }
+    }
+
+    /// Up to `count` bytes (at most `readBytesMax`) from `offset` on; fewer only at the end, none past it.
+    public func read(offset: UInt64, count: Int) async throws(StorageError) -> ByteBuffer {
+        guard offset < size, count > 0 else { return ByteBuffer() }
+        let wanted = Int(min(UInt64(min(count, Self.readBytesMax)), size - offset))
+        let file = file
+        return try await threads.run { () throws(StorageError) in
+            var buffer = ByteBufferAllocator().buffer(capacity: wanted)
+            var failure: StorageError?
+            buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: wanted) { bytes in
+                do throws(StorageError) {
+                    let room = UnsafeMutableRawBufferPointer(rebasing: bytes.prefix(wanted))
+                    return try file.read(at: offset, into: room)
+                } catch {
+                    failure = error
+                    return 0
+                }
+            }
+            if let failure { throw failure }
+            guard buffer.readableBytes == wanted else {
+                throw .damaged(path: file.path, detail: "it ends before its size")
+            }
+            return buffer
+        }
+    }
+}

@@ -1,0 +1,178 @@
+import NIOConcurrencyHelpers
+import Vocabulary
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The files of bytes by SHA-256, and who still needs them.
+///
+/// A blob is needed while a version names it or while someone holds a lease on it: a stream that finished and is not
+/// yet a version, a write that is being committed. Removal (`Collector`) runs on the catalogue's one writer, asks for
+/// both, and moves the file away under the same lock that leases are taken with; so a put of the bytes that a drop is
+/// removing either keeps the old file or brings its own.
+final class Blobs: Sendable {
+    let folder: DataFolder
+    let threads: Threads
+    private let state = NIOLockedValueBox(State())
+    /// Called, outside the lock, when blobs may have become unneeded.
+    private let onCandidates = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
+
+    private struct State {
+        var leases: [ContentDigest: Int] = [:]
+        /// To be looked at by the collector; bounded by what is on disk.
+        var candidates: Set<ContentDigest> = []
+        var receiving: Set<ContentDigest> = []
+        var streams = 0
+        var serial: UInt64 = 0
+    }
+
+    init(folder: DataFolder, threads: Threads) {
+        self.folder = folder
+        self.threads = threads
+    }
+
+    func whenCandidates(_ body: (@Sendable () -> Void)?) { onCandidates.withLockedValue { $0 = body } }
+
+    // MARK: Leases
+
+    /// Keeps the bytes, if they are here, from being removed until the lease is gone.
+    func lease(_ digest: ContentDigest, size: UInt64) -> BlobLease {
+        state.withLockedValue { $0.leases[digest, default: 0] += 1 }
+        return BlobLease(digest: digest, size: size, blobs: self)
+    }
+
+    func release(_ digest: ContentDigest, check: Bool) {
+        let wake = state.withLockedValue { state in
+            let left = (state.leases[digest] ?? 1) - 1
+            state.leases[digest] = left > 0 ? left : nil
+            if check { state.candidates.insert(digest) }
+            return left <= 0 && state.candidates.contains(digest)
+        }
+        if wake { notify() }
+    }
+
+    func suspectUnneeded(_ digests: some Sequence<ContentDigest>) {
+        let wake = state.withLockedValue { state in
+            state.candidates.formUnion(digests)
+            return !state.candidates.isEmpty
+        }
+        if wake { notify() }
+    }
+
+    /// Those to look at that nobody holds a lease on, at most `count`. Leased ones wait for their release.
+    func takeCandidates(_ count: Int) -> [ContentDigest] {
+        state.withLockedValue { state in
+            var taken: [ContentDigest] = []
+            for digest in state.candidates where taken.count < count && state.leases[digest] == nil {
+                taken.append(digest)
+            }
+            state.candidates.subtract(taken)
+            return taken
+        }
+    }
+
+    /// Puts back what could not be looked at now; the next occasion will.
+    func keepCandidates(_ digests: [ContentDigest]) {
+        state.withLockedValue { $0.candidates.formUnion(digests) }
+    }
+
+    var hasCandidates: Bool {
+        state.withLockedValue { state in state.candidates.contains { state.leases[$0] == nil } }
+    }
+
+    private func notify() { onCandidates.withLockedValue { $0 }?() }
+
+    // MARK: Files
+
+    /// Whether the bytes are here in full. Blocks.
+    func has(_ digest: ContentDigest, size: UInt64?) throws(StorageError) -> Bool {
+        guard let facts = try Files.facts(folder.blob(digest)) else { return false }
+        return size.map { $0 == facts.size } ?? true
+    }
+
+    /// Makes a synced temporary file the blob and returns the lease that keeps it. Blocks.
+    ///
+    /// An older file of the same bytes is replaced: still one blob, its readers keep theirs, and one that has rotten
+    /// is healed. The folder is synced always, as an earlier rename there may not have been.
+    func adopt(_ temporary: String, as digest: ContentDigest, size: UInt64) throws(StorageError) -> BlobLease {
+        let lease = lease(digest, size: size)
+        try Files.move(temporary, to: folder.blob(digest))
+        try Files.syncFolder(folder.shelf(digest))
+        return lease
+    }
+
+    /// Moves the file of an unreferenced blob out of sight; `nil` when it is leased or gone. Only the collector, on the
+    /// catalogue's writer, calls this. A rename under the lock is short; the unlinking, which may not be, comes later.
+    func retire(_ digest: ContentDigest) throws(StorageError) -> String? {
+        let outcome: Result<String?, StorageError> = state.withLockedValue { state in
+            guard state.leases[digest] == nil else {
+                state.candidates.insert(digest)
+                return .success(nil)
+            }
+            state.serial &+= 1
+            let away = "\(folder.incoming)/\(digest.hex)-\(state.serial).gone"
+            if rename(folder.blob(digest), away) == 0 { return .success(away) }
+            return errno == ENOENT ? .success(nil) : .failure(.posix("rename to", away, errno))
+        }
+        return try outcome.get()
+    }
+
+    // MARK: Streams
+
+    /// Counts a new stream in and gives its temporary file a name.
+    func beginStream(max: Int) throws(StorageError) -> String {
+        let serial: UInt64? = state.withLockedValue { state in
+            guard state.streams < max else { return nil }
+            state.streams += 1
+            state.serial &+= 1
+            return state.serial
+        }
+        guard let serial else { throw .tooManyStreams(count: max) }
+        return "\(folder.incoming)/\(serial).tmp"
+    }
+
+    /// Counts a resumable stream in: one at a time for the same bytes.
+    func beginPartial(_ digest: ContentDigest, max: Int) throws(StorageError) -> String {
+        let refusal: StorageError? = state.withLockedValue { state in
+            guard state.streams < max else { return .tooManyStreams(count: max) }
+            guard state.receiving.insert(digest).inserted else { return .alreadyReceiving(digest) }
+            state.streams += 1
+            return nil
+        }
+        if let refusal { throw refusal }
+        return folder.partial(digest)
+    }
+
+    func endStream(_ digest: ContentDigest?) {
+        state.withLockedValue { state in
+            state.streams -= 1
+            if let digest { state.receiving.remove(digest) }
+        }
+    }
+
+    var receiving: Set<ContentDigest> { state.withLockedValue { $0.receiving } }
+}
+
+/// Keeps a blob that is durable on disk from being removed, until a version names it. Give it to `Store.write` or
+/// `Store.merge`; when the last reference goes first, bytes that no version names are removed.
+public final class BlobLease: Sendable {
+    public let digest: ContentDigest
+    /// Bytes.
+    public let size: UInt64
+    private let blobs: Blobs
+    private let isCommitted = NIOLockedValueBox(false)
+
+    init(digest: ContentDigest, size: UInt64, blobs: Blobs) {
+        self.digest = digest
+        self.size = size
+        self.blobs = blobs
+    }
+
+    /// A version names the bytes now: nothing is left to look at when the lease goes.
+    func commit() { isCommitted.withLockedValue { $0 = true } }
+
+    deinit { blobs.release(digest, check: !isCommitted.withLockedValue { $0 }) }
+}

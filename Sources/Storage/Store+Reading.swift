@@ -1,0 +1,108 @@
+import GRDB
+import Resources
+import Vocabulary
+
+/// What the store holds, counted.
+public struct StorageUsage: Sendable, Hashable, Codable {
+    /// Names, deleted ones included.
+    public let names: Int
+    /// Names whose head is live.
+    public let resources: Int
+    /// Bytes of all versions, history included; bytes shared by several versions count for each.
+    public let bytes: UInt64
+    /// Bytes that can still be written on the file system, what is held back included.
+    public let freeBytes: UInt64
+    public let totalBytes: UInt64
+    /// Bytes of the catalogue's file.
+    public let catalogueBytes: UInt64
+}
+
+extension Store {
+    /// Everything held, group by group, sorted; linear in the groups.
+    public func groups() async throws(StorageError) -> [GroupSummary] {
+        let path = catalogue.path
+        return try await catalogue.read("read the groups") { db in try CatalogueQueries(db: db, path: path).groups() }
+    }
+
+    /// One group; an empty summary when nothing of it is held.
+    public func group(_ key: GroupKey) async throws(StorageError) -> GroupSummary {
+        let path = catalogue.path
+        return try await catalogue.read("read group \(key)") { db in
+            try CatalogueQueries(db: db, path: path).group(key)
+        }
+    }
+
+    /// All that is held of a name, a deleted one included.
+    public func versions(of name: ResourceName) async throws(StorageError) -> VersionSet? {
+        let path = catalogue.path
+        return try await catalogue.read("read \(name)") { db in
+            try CatalogueQueries(db: db, path: path).set(of: name)?.set
+        }
+    }
+
+    /// The names of a group, deleted ones included, in byte order; linear in the group.
+    public func versions(in group: GroupKey) async throws(StorageError) -> [VersionSet] {
+        let path = catalogue.path
+        return try await catalogue.read("read group \(group)") { db in
+            try CatalogueQueries(db: db, path: path).sets(in: group)
+        }
+    }
+
+    /// Names in byte order, after `after`; a page as long as `limit` may have a next one.
+    ///
+    /// - Parameters:
+    ///   - prefix: bytes that the names begin with.
+    ///   - glob: a pattern over whole names; one that begins literally reads only the names that begin so.
+    ///   - limit: 1…10,000; others are clamped.
+    ///   - liveOnly: leaves deleted names out.
+    public func list(
+        prefix: String = "", glob: Glob? = nil, limit: Int = 1_000, after: ResourceName? = nil, liveOnly: Bool = true
+    ) async throws(StorageError) -> [VersionSet] {
+        let path = catalogue.path
+        let count = min(max(limit, 1), Self.listLimitMax)
+        let literal = glob?.literalPrefix ?? ""
+        let (shorter, longer) =
+            prefix.utf8.count < literal.utf8.count ? (prefix, literal) : (literal, prefix)
+        // Two beginnings that contradict each other: no name has both.
+        guard longer.utf8.starts(with: shorter.utf8) else { return [] }
+        return try await catalogue.read("list names") { db in
+            var sets: [VersionSet] = []
+            try CatalogueQueries(db: db, path: path).eachSet(prefix: longer, after: after, liveOnly: liveOnly) { set in
+                if glob?.matches(set.name.text) ?? true { sets.append(set) }
+                return sets.count < count
+            }
+            return sets
+        }
+    }
+
+    public static let listLimitMax = 10_000
+
+    public func usage() async throws(StorageError) -> StorageUsage {
+        let sums = try await groups()
+        let data = data
+        return try await threads.run { () throws(StorageError) in
+            let space = Files.space(at: data.path)
+            return StorageUsage(
+                names: sums.reduce(0) { $0 &+ $1.names }, resources: sums.reduce(0) { $0 &+ $1.resources },
+                bytes: sums.reduce(0) { $0 &+ $1.bytes }, freeBytes: space?.free ?? 0, totalBytes: space?.total ?? 0,
+                catalogueBytes: try Files.facts(data.catalogue)?.size ?? 0)
+        }
+    }
+
+    // MARK: What else the agent keeps
+
+    /// Keeps a value under a key, durably (members, keyring); `nil` removes it.
+    public func save(_ value: [UInt8]?, for key: String) async throws(StorageError) {
+        if let count = value?.count, count > Self.valueBytesMax {
+            throw .valueTooLarge(key: key, bytes: count, bytesMax: Self.valueBytesMax)
+        }
+        try await catalogue.write("save \(key)") { db in try Schema.save(value, for: "agent." + key, in: db) }
+    }
+
+    public func load(_ key: String) async throws(StorageError) -> [UInt8]? {
+        try await catalogue.read("load \(key)") { db in try Schema.load("agent." + key, in: db) }
+    }
+
+    /// 20,000 members as JSON take about 6 MiB.
+    public static let valueBytesMax = 16 * 1_024 * 1_024
+}

@@ -1,0 +1,124 @@
+import GRDB
+import NIOConcurrencyHelpers
+import Resources
+import Vocabulary
+
+/// What a write left: the version that it became, all that is held of the name now, and the groups that changed.
+public struct WriteOutcome: Sendable, Hashable {
+    public let version: Version
+    public let set: VersionSet
+    /// As they are now, sorted; one with no names left is included, with `isEmpty`.
+    public let groups: [GroupSummary]
+}
+
+extension Store {
+    /// Turns a put or a delete into a version and commits it, in one transaction with the look at its precondition.
+    ///
+    /// - Parameters:
+    ///   - known: what other nodes hold of the name: the write has seen that, too, though it is not kept here.
+    ///   - blob: what `IncomingBlob.finish` gave, for a put. It may be left out when a version of this node names the
+    ///     same bytes already.
+    /// - Throws: `.refused` with nothing changed; `.missingBlob`; `.full`.
+    public func write(
+        _ request: WriteRequest, knowing known: VersionSet? = nil, wallMilliseconds: UInt64,
+        holding blob: BlobLease? = nil
+    ) async throws(StorageError) -> WriteOutcome {
+        let own = lease(for: request.content)
+        let (node, epoch, cluster, path, blobs, stamp) = (node, epoch, cluster, catalogue.path, blobs, stamp)
+        let (outcome, released) = try await catalogue.write("write \(request.name)") { db in
+            var change = CatalogueChange(db: db, path: path, cluster: cluster)
+            let old = try change.queries.set(of: request.name)
+            let seen = known.map { known in old?.set.merged(with: known.versions) ?? known } ?? old?.set
+            let version: Version
+            do {
+                version = try stamp.withLockedValue { stamp in
+                    // A number that a refused or failed write took is never given again.
+                    stamp.counter &+= 1
+                    return try request.version(
+                        after: seen, dot: Dot(node: node, epoch: epoch, counter: stamp.counter),
+                        clock: &stamp.clock, wallMilliseconds: wallMilliseconds)
+                }
+            } catch let refusal as WriteRequest.Refusal { throw StorageError.refused(refusal) }
+            try change.merge([version], into: old) { digest, size in try blobs.has(digest, size: size) }
+            let set = old.map { $0.set.merged(with: [version]) } ?? VersionSet(version)
+            return (WriteOutcome(version: version, set: set, groups: try change.finish()), change.released)
+        }
+        own?.commit()
+        if blob?.digest == own?.digest { blob?.commit() }
+        blobs.suspectUnneeded(released)
+        return withExtendedLifetime((own, blob)) { outcome }
+    }
+
+    /// Merges versions that other nodes made, in one transaction: all of them or none. Callers bound the batch
+    /// (1,000 is plenty). Merging what is held already changes nothing.
+    ///
+    /// - Parameter leases: what `IncomingBlob.finish` or `lease` gave for their bytes.
+    /// - Returns: the groups that changed, as they are now.
+    /// - Throws: `.missingBlob` when the bytes of a version that would be kept are not durable here.
+    @discardableResult
+    public func merge(
+        _ versions: [Version], holding leases: [BlobLease] = []
+    ) async throws(StorageError) -> [GroupSummary] {
+        let held = leases + versions.compactMap { lease(for: $0.content) }
+        let (cluster, path, blobs) = (cluster, catalogue.path, blobs)
+        let (groups, released, named) = try await catalogue.write("merge \(versions.count) versions") { db in
+            var change = CatalogueChange(db: db, path: path, cluster: cluster)
+            var byName: [ResourceName: [Version]] = [:]
+            for version in versions { byName[version.name, default: []].append(version) }
+            for (name, versions) in byName.sorted(by: { $0.key < $1.key }) {
+                try change.merge(versions, into: try change.queries.set(of: name)) { digest, size in
+                    try blobs.has(digest, size: size)
+                }
+            }
+            return (try change.finish(), change.released, change.named)
+        }
+        // The bytes of versions that the merge did not keep are looked at when their leases go.
+        for lease in held where named.contains(lease.digest) { lease.commit() }
+        blobs.suspectUnneeded(released)
+        withExtendedLifetime(held) {}
+        return groups
+    }
+
+    /// Removes a group that other nodes hold now (law 2 is the caller's: `Relocation` decides), then its bytes.
+    ///
+    /// - Returns: false, with nothing changed, when the group is no longer what `digest` says.
+    public func drop(_ group: GroupKey, ifDigest digest: SetDigest) async throws(StorageError) -> Bool {
+        let (cluster, path) = (cluster, catalogue.path)
+        let released: Set<ContentDigest>? = try await catalogue.write("drop group \(group)") { db in
+            var change = CatalogueChange(db: db, path: path, cluster: cluster)
+            guard try change.queries.group(group).digest == digest else { return nil }
+            for set in try change.queries.sets(in: group) { try change.remove(set.name) }
+            _ = try change.finish()
+            return change.released
+        }
+        guard let released else { return false }
+        blobs.suspectUnneeded(released)
+        return true
+    }
+
+    /// Removes a name, when all that is held of it is still exactly `set`: for tombstones that every member has
+    /// confirmed (law 3 is the caller's).
+    ///
+    /// - Returns: the group that changed, as it is now; `nil`, with nothing changed, when the name has changed since.
+    public func forget(_ set: VersionSet) async throws(StorageError) -> GroupSummary? {
+        let (cluster, path) = (cluster, catalogue.path)
+        let (group, released): (GroupSummary?, Set<ContentDigest>) = try await catalogue.write("forget \(set.name)") {
+            db in
+            var change = CatalogueChange(db: db, path: path, cluster: cluster)
+            guard try change.queries.set(of: set.name)?.set == set else { return (nil, []) }
+            try change.remove(set.name)
+            return (try change.finish().first, change.released)
+        }
+        blobs.suspectUnneeded(released)
+        return group
+    }
+
+    /// Waits until no blob is left that nothing needs, as far as it is known now.
+    public func collect() async throws(StorageError) { try await collector.settle() }
+
+    /// A lease of the bytes that a version names, whether or not they are here; `nil` for a tombstone.
+    private func lease(for content: Version.Content) -> BlobLease? {
+        guard case .blob(let digest, let size, _) = content else { return nil }
+        return blobs.lease(digest, size: size)
+    }
+}

@@ -1,0 +1,32 @@
+import Vocabulary
+
+/// Who is on the other side, as its certificate says and this cluster's CA confirms.
+public struct PeerIdentity: Sendable, Hashable {
+    public let name: CertificateName
+    /// Unix seconds.
+    public let notAfter: Int64
+    /// Hexadecimal, as `openssl x509 -serial` prints it.
+    public let serial: String
+    /// SHA-256 of the certificate's DER form.
+    public let fingerprint: ContentDigest
+
+    public init(name: CertificateName, notAfter: Int64, serial: String, fingerprint: ContentDigest) {
+        self.name = name
+        self.notAfter = notAfter
+        self.serial = serial
+        self.fingerprint = fingerprint
+    }
+}
+
+/// Whom a client means to call. A server takes any certificate of its own cluster and looks at the role later.
+public enum ExpectedPeer: Sendable, Hashable {
+    case node(NodeName)
+    case anyNode
+}
+
+/// The user inbound event that `TLSHandler` fires once, before the first plaintext.
+public struct TLSHandshakeCompleted: Sendable, Hashable {
+    public let identity: PeerIdentity
+
+    public init(identity: PeerIdentity) { self.identity = identity }
+}

@@ -1,0 +1,129 @@
+import COpenSSL
+
+/// A certificate as a value to read: names, validity, serial. Verifying a peer's chain is the TLS context's work.
+public final class X509Certificate: Sendable {
+    /// An `X509`, never changed after `init` and released once in `deinit`; OpenSSL locks what it caches inside, so
+    /// concurrent reads are safe.
+    nonisolated(unsafe) let pointer: OpaquePointer
+
+    /// Seconds since 1970.
+    public let notBefore: Int64
+    /// Seconds since 1970: the last second of validity.
+    public let notAfter: Int64
+    /// Upper-case hexadecimal, as `openssl x509 -serial` prints it.
+    public let serial: String
+    /// One line, RFC 2253: for messages only. Who a peer is says `uris`.
+    public let subject: String
+    public let issuer: String
+    /// The URI names of subjectAltName, as they stand; a certificate of Roost has exactly one.
+    public let uris: [String]
+    /// The hosts that nameConstraints permits in URI names: the cluster, in a CA of ours. Empty when unconstrained.
+    public let permittedURIHosts: [String]
+    /// basicConstraints CA:TRUE, with keyCertSign where keyUsage is present.
+    public let isAuthority: Bool
+
+    /// Takes over the reference.
+    init(taking pointer: OpaquePointer) throws(X509Error) {
+        self.pointer = pointer
+        do throws(X509Error) {
+            notBefore = try Self.seconds(X509_get0_notBefore(pointer))
+            notAfter = try Self.seconds(X509_get0_notAfter(pointer))
+            serial = try Self.hexadecimal(X509_get0_serialNumber(pointer))
+            subject = try Self.line(X509_get_subject_name(pointer))
+            issuer = try Self.line(X509_get_issuer_name(pointer))
+        } catch {
+            X509_free(pointer)
+            throw error
+        }
+        uris = Self.uris(of: pointer)
+        permittedURIHosts = Self.permittedURIHosts(of: pointer)
+        isAuthority = X509_check_ca(pointer) == 1
+    }
+
+    deinit { X509_free(pointer) }
+
+    /// Reads the first certificate of a PEM text.
+    public convenience init(pem: [UInt8]) throws(X509Error) {
+        let pointer = try withX509Input(pem) { bio throws(X509Error) -> OpaquePointer in
+            guard let certificate = PEM_read_bio_X509(bio, nil, { _, _, _, _ in -1 }, nil) else {
+                throw .notPEM(kind: "certificate", reason: X509Error.drainStack())
+            }
+            return certificate
+        }
+        try self.init(taking: pointer)
+    }
+
+    public func pem() throws(X509Error) -> [UInt8] {
+        try x509Output("write the certificate as PEM") { PEM_write_bio_X509($0, pointer) }
+    }
+
+    /// Whether this certificate was made for the key.
+    public func matches(_ key: X509PrivateKey) -> Bool {
+        defer { ERR_clear_error() }
+        return X509_check_private_key(pointer, key.pointer) == 1
+    }
+
+    // MARK: Reading the fields
+
+    private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) throws(X509Error) -> Int64 {
+        guard let epoch = ASN1_TIME_set(nil, 0) else { throw .stack("read the certificate's validity") }
+        defer { ASN1_TIME_free(epoch) }
+        var days: Int32 = 0
+        var seconds: Int32 = 0
+        guard let time, ASN1_TIME_diff(&days, &seconds, epoch, time) == 1 else {
+            throw .stack("read the certificate's validity")
+        }
+        return Int64(days) * 86_400 + Int64(seconds)
+    }
+
+    private static func hexadecimal(_ serial: UnsafePointer<ASN1_INTEGER>?) throws(X509Error) -> String {
+        guard let serial, let number = ASN1_INTEGER_to_BN(serial, nil) else {
+            throw .stack("read the certificate's serial number")
+        }
+        defer { BN_free(number) }
+        guard let text = BN_bn2hex(number) else { throw .stack("read the certificate's serial number") }
+        defer { CRYPTO_free(text, nil, 0) }
+        return String(cString: text)
+    }
+
+    private static func line(_ name: OpaquePointer?) throws(X509Error) -> String {
+        guard let name else { return "" }
+        let bytes = try x509Output("read the certificate's subject") { bio in
+            // -1 is the failure of this one; 0 bytes is an empty name.
+            roost_x509_print_name(bio, name) >= 0 ? 1 : 0
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func uris(of certificate: OpaquePointer) -> [String] {
+        guard let raw = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else {
+            ERR_clear_error()
+            return []
+        }
+        let names = OpaquePointer(raw)
+        defer { GENERAL_NAMES_free(names) }
+        return (0..<max(0, roost_x509_count(names))).compactMap { index in
+            var count: Int32 = 0
+            return text(roost_x509_uri(names, index, &count), count)
+        }
+    }
+
+    private static func permittedURIHosts(of certificate: OpaquePointer) -> [String] {
+        guard let raw = X509_get_ext_d2i(certificate, NID_name_constraints, nil, nil) else {
+            ERR_clear_error()
+            return []
+        }
+        let constraints = raw.assumingMemoryBound(to: NAME_CONSTRAINTS.self)
+        defer { NAME_CONSTRAINTS_free(constraints) }
+        return (0..<max(0, roost_x509_permitted_count(constraints))).compactMap { index in
+            var count: Int32 = 0
+            return text(roost_x509_permitted_uri(constraints, index, &count), count)
+        }
+    }
+
+    /// Bytes that anyone may have signed: kept whole, a zero byte included, so that no prefix passes for the name.
+    private static func text(_ bytes: UnsafePointer<UInt8>?, _ count: Int32) -> String? {
+        guard let bytes, count >= 0 else { return nil }
+        return String(decoding: UnsafeBufferPointer(start: bytes, count: Int(count)), as: UTF8.self)
+    }
+}

@@ -1,0 +1,80 @@
+/// Appends fixed-width big-endian integers and length-prefixed bytes: the one binary form of datagrams and digests.
+public struct ByteWriter: Sendable {
+    public private(set) var bytes: [UInt8] = []
+
+    public init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+
+    public mutating func write<T: FixedWidthInteger>(_ value: T) {
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    public mutating func write(raw: some Sequence<UInt8>) { bytes.append(contentsOf: raw) }
+
+    /// One length byte, then the UTF-8 bytes. Texts past 255 bytes are cut by the caller's own bound; here they are
+    /// a programming error that shows as an unreadable message, never as a trap.
+    public mutating func write(shortText text: String) {
+        let utf8 = Array(text.utf8.prefix(255))
+        bytes.append(UInt8(truncatingIfNeeded: utf8.count))
+        bytes.append(contentsOf: utf8)
+    }
+
+    /// Two length bytes, then the bytes (at most 65,535 of them).
+    public mutating func write(block: some Collection<UInt8>) {
+        let part = block.prefix(Int(UInt16.max))
+        write(UInt16(truncatingIfNeeded: part.count))
+        bytes.append(contentsOf: part)
+    }
+}
+
+/// Reads what `ByteWriter` wrote from bytes that anyone may have sent: every read is checked, none traps.
+public struct ByteReader: Sendable {
+    private let bytes: ArraySlice<UInt8>
+    private var index: Int
+
+    public init(_ bytes: ArraySlice<UInt8>) {
+        self.bytes = bytes
+        index = bytes.startIndex
+    }
+
+    public init(_ bytes: [UInt8]) { self.init(bytes[...]) }
+
+    public var remaining: Int { bytes.endIndex - index }
+
+    /// - Throws: `ByteError.truncated` when fewer bytes are left than the integer has.
+    public mutating func read<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(ByteError) -> T {
+        let width = MemoryLayout<T>.size
+        guard remaining >= width else { throw .truncated }
+        var value: T = 0
+        for byte in bytes[index..<index + width] {
+            // A one-byte integer can not be shifted by eight; it is replaced whole.
+            value = width == 1 ? T(truncatingIfNeeded: byte) : (value << 8) | T(truncatingIfNeeded: byte)
+        }
+        index += width
+        return value
+    }
+
+    /// - Throws: `ByteError.truncated` when fewer than `count` bytes are left.
+    public mutating func read(count: Int) throws(ByteError) -> ArraySlice<UInt8> {
+        guard count >= 0, remaining >= count else { throw .truncated }
+        defer { index += count }
+        return bytes[index..<index + count]
+    }
+
+    /// - Throws: `ByteError.truncated`, or `.notText` when the bytes are not UTF-8.
+    public mutating func readShortText() throws(ByteError) -> String {
+        let raw = try read(count: Int(read(UInt8.self)))
+        guard let text = String(validating: raw, as: UTF8.self) else { throw .notText }
+        return text
+    }
+
+    /// - Throws: `ByteError.truncated`.
+    public mutating func readBlock() throws(ByteError) -> ArraySlice<UInt8> {
+        try read(count: Int(read(UInt16.self)))
+    }
+}
+
+/// Why bytes could not be read.
+public enum ByteError: Error, Hashable, Sendable {
+    case truncated
+    case notText
+}

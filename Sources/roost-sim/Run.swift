@@ -1,0 +1,118 @@
+import ArgumentParser
+import Simulation
+import Vocabulary
+
+/// Whole agents under faults, the laws checked: the simulator as the judge.
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Clusters of whole agents with clients and faults; every law of DESIGN §2 that a simulation can see.")
+
+    @Option(name: .long, help: "How many seeds, one cluster each (1-1000000).")
+    var seeds = 100
+
+    @Option(name: .long, help: "The first seed.")
+    var seed: UInt64 = 1
+
+    @Option(name: .long, help: "Members at the start, as A..B (3-16).")
+    var nodes = "3..6"
+
+    @Option(name: .long, help: "Virtual minutes of faults, at most (1-1000); then all must come to rest.")
+    var minutes = 2
+
+    @Option(name: .long, help: "A fault planted on purpose, to see it found: \(Defect.names).")
+    var defect: String?
+
+    @Flag(name: .long, help: "Let names change their home from write to write.")
+    var movingHomes = false
+
+    @Option(name: .long, help: "Lines of the story to print of a seed that fails.")
+    var story = 60
+
+    private var plan: ClusterPlan {
+        get throws {
+            var plan = ClusterPlan()
+            let bounds = nodes.split(separator: ".").compactMap { Int($0) }
+            guard let low = bounds.first, let high = bounds.last, 3 <= low, low <= high, high <= 16 else {
+                throw ValidationError("--nodes must be A..B with 3 <= A <= B <= 16, not \(nodes)")
+            }
+            plan.nodes = low...high
+            plan.minutes = 1...minutes
+            plan.movesHomes = movingHomes
+            if let defect {
+                guard let known = Defect(rawValue: defect) else {
+                    throw ValidationError("--defect must be one of \(Defect.names), not \(defect)")
+                }
+                plan.defects = [known]
+            }
+            return plan
+        }
+    }
+
+    func validate() throws {
+        guard (1...1_000_000).contains(seeds) else { throw ValidationError("--seeds must be 1-1000000, not \(seeds)") }
+        guard seed <= .max - UInt64(seeds) else { throw ValidationError("--seed plus --seeds is past 2^64") }
+        guard (1...1_000).contains(minutes) else { throw ValidationError("--minutes must be 1-1000, not \(minutes)") }
+        guard (0...600).contains(story) else { throw ValidationError("--story must be 0-600, not \(story)") }
+        _ = try plan
+    }
+
+    func run() throws {
+        let plan = try plan
+        var progress = Progress(total: seeds, what: "clusters under faults")
+        let start = ContinuousClock.now
+        var outcomes: [ClusterOutcome] = []
+        var failed: [UInt64] = []
+        for index in 0..<seeds {
+            let outcome = try ClusterExperiment.run(seed: seed + UInt64(index), plan)
+            progress.advance()
+            if !outcome.violations.isEmpty {
+                failed.append(outcome.seed)
+                progress.finish()
+                if failed.count <= 5 { tell(outcome) }
+            }
+            outcomes.append(outcome)
+        }
+        progress.finish()
+        print(ClusterReport.table(outcomes, failed: failed, seconds: (ContinuousClock.now - start).seconds))
+        if !failed.isEmpty { throw ExitCode(1) }
+    }
+
+    private func tell(_ outcome: ClusterOutcome) {
+        Terminal.error("seed \(outcome.seed), \(outcome.nodes) nodes:")
+        for line in outcome.story.suffix(story) { Terminal.error("  " + line) }
+        for violation in outcome.violations { Terminal.error("  \(violation)") }
+        Terminal.error(
+            "  again: roost-sim run --seeds 1 --seed \(outcome.seed) --nodes \(nodes) --minutes \(minutes)\(movingHomes ? " --moving-homes" : "")"
+        )
+    }
+}
+
+extension Defect {
+    static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
+}
+
+enum ClusterReport {
+    static func table(_ outcomes: [ClusterOutcome], failed: [UInt64], seconds: Double) -> String {
+        let rests = outcomes.compactMap { $0.rest?.seconds }.sorted()
+        let reads = outcomes.map { $0.slowestRead.seconds }.sorted()
+        var faults: [String: Int] = [:]
+        for outcome in outcomes { faults.merge(outcome.faults) { $0 + $1 } }
+        func two(_ value: Double?) -> String { value.map { "\(Double(Int($0 * 100)) / 100)" } ?? "-" }
+        func sum(_ part: (ClusterOutcome) -> Int) -> Int { outcomes.reduce(0) { $0 + part($1) } }
+        let virtual = outcomes.reduce(0) { $0 + $1.virtualSeconds }
+        let hash = outcomes.reduce(UInt64(0)) { ($0 &* 31) ^ $1.traceHash }
+        let made = faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        return """
+            seeds        \(outcomes.count) (\(two(Double(outcomes.count) / max(seconds, 0.001))) a second), \
+            \(Int(virtual)) virtual s, \(outcomes.reduce(0) { $0 + $1.steps }) steps
+            writes       \(sum { $0.acknowledged }) acknowledged, \(sum { $0.short }) on fewer nodes than wanted
+            reads        \(sum { $0.reads }) answered; a seed's slowest: median \
+            \(two(Report.percentile(reads, 0.5))) s, max \(two(reads.last)) s
+            faults       \(made)
+            at rest      after the last fault: median \(two(Report.percentile(rests, 0.5))) s, p99 \
+            \(two(Report.percentile(rests, 0.99))) s, max \(two(rests.last)) s
+            traces       \(String(hash, radix: 16))
+            violations   \(failed.isEmpty ? "none" : "\(failed.count) seeds: \(failed.prefix(20))")
+            """
+    }
+}

@@ -1,0 +1,144 @@
+import ArgumentParser
+import Authority
+import Vocabulary
+
+/// `roost ca …`: makes the cluster's CA and the certificates of its nodes and users. Needs no agent.
+struct CaCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ca",
+        abstract: "Create the cluster's certificate authority and issue certificates.",
+        subcommands: [
+            Init.self,
+            Issue.self,
+        ])
+
+    struct Init: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Create a CA.",
+            discussion: "Writes ca.pem, ca.key.pem (mode 0600) and issued.log. Whoever has ca.key.pem can make "
+                + "certificates of any role: keep the folder off the nodes.")
+
+        @Argument(help: "The folder of the new CA.", completion: .directory)
+        var dir: String
+        @Option(help: "The cluster's name: a DNS label.")
+        var cluster: String
+        @Option(help: "Days that the CA is good for.")
+        var days: Int = 3_650
+        @Flag(help: "Print one JSON value.")
+        var json = false
+
+        func run() async throws {
+            let authority: CertificateAuthority
+            do {
+                authority = try .create(folder: dir, cluster: ClusterName(cluster), validity: CaCommand.validity(days))
+            } catch { throw CaCommand.failure(error) }
+            let path = "\(authority.folder)/\(CertificateAuthority.certificateFile)"
+            if json {
+                try Terminal.print(
+                    json: Created(
+                        ca: path, cluster: authority.cluster,
+                        notAfter: Timestamp.text(authority.notAfter)))
+            } else {
+                Terminal.print(path)
+                Terminal.say(
+                    "CA of the cluster \(authority.cluster), good until \(Timestamp.text(authority.notAfter))"
+                )
+            }
+        }
+
+        private struct Created: Encodable {
+            let ca: String
+            let cluster: ClusterName
+            let notAfter: String
+
+            enum CodingKeys: String, CodingKey {
+                case ca, cluster
+                case notAfter = "not_after"
+            }
+        }
+    }
+
+    struct Issue: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Issue a certificate with a new key.",
+            discussion: "Writes ca.pem, cert.pem and key.pem (mode 0600) into the folder --out. Exactly one of --node, "
+                + "--admin, --client and --reader says what its holder may do: readers read, clients also put and "
+                + "delete, admins also change membership and keys, nodes are agents.")
+
+        @Argument(help: "The folder of the CA.", completion: .directory)
+        var dir: String
+        @Option(help: "A node of that name.")
+        var node: String?
+        @Option(help: "An administrator.")
+        var admin: String?
+        @Option(help: "A client that reads and writes.")
+        var client: String?
+        @Option(help: "A client that only reads.")
+        var reader: String?
+        @Option(help: "An address that others call the node by; repeat for more.")
+        var ip: [String] = []
+        @Option(help: "A host name that others call the node by; repeat for more.")
+        var dns: [String] = []
+        @Option(help: "The folder to write to; created when missing.", completion: .directory)
+        var out: String
+        @Option(help: "Days that the certificate is good for.")
+        var days: Int = 365
+        @Flag(help: "Print one JSON value.")
+        var json = false
+
+        private var chosen: [(role: Role, name: String)] {
+            [(.node, node), (.admin, admin), (.client, client), (.reader, reader)]
+                .compactMap { role, name in name.map { (role, $0) } }
+        }
+
+        func run() async throws {
+            let issued: IssuedCertificate
+            let authority: CertificateAuthority
+            do {
+                // Here rather than in `validate()`, so that a mistyped option is named as such first.
+                guard let (role, text) = chosen.first, chosen.count == 1 else {
+                    throw CommandFailure(
+                        "give exactly one of --node, --admin, --client and --reader",
+                        hint: "`roost ca issue --help` says what each may do", status: .usage)
+                }
+                let name = try NodeName(text)
+                let validity = try CaCommand.validity(days)
+                authority = try .open(folder: dir)
+                issued = try authority.issue(role: role, name: name, ips: ip, dns: dns, validity: validity, into: out)
+            } catch { throw CaCommand.failure(error) }
+            if json {
+                try Terminal.print(json: issued)
+            } else {
+                Terminal.print(out)
+                Terminal.say("\(issued.name), good until \(Timestamp.text(issued.notAfter)), serial \(issued.serial)")
+            }
+            if issued.notAfter == authority.notAfter {
+                Terminal.say("note: cut to the end of the CA itself; create a new CA before then")
+            }
+        }
+    }
+
+    /// - Throws: `CommandFailure` for what no certificate can have.
+    static func validity(_ days: Int) throws -> Duration {
+        guard (1...36_500).contains(days) else {
+            throw CommandFailure("--days must be from 1 to 36500, not \(days)", status: .usage)
+        }
+        return .seconds(days * 86_400)
+    }
+
+    /// The exit status of each kind of failure. Errors that are not the CA's pass unchanged.
+    static func failure(_ error: any Error) -> any Error {
+        if let error = error as? NameError { return CommandFailure(error.description, status: .usage) }
+        guard let error = error as? AuthorityError else { return error }
+        let status: ExitStatus =
+            switch error {
+            case .exists: .conflict
+            case .cannotRead(_, let reason), .cannotWrite(_, let reason): reason.isPermission ? .notPermitted : .failed
+            case .addressesNeedNode, .tooManyAddresses, .badAddress, .badValidity: .usage
+            case .noAuthority, .notAnAuthority, .exposedKey, .expired: .badConfiguration
+            case .busy: .tryAgain
+            case .crypto: .failed
+            }
+        return CommandFailure(error.description, status: status)
+    }
+}

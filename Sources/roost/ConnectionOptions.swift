@@ -1,0 +1,79 @@
+import ArgumentParser
+import Client
+
+/// Which agent, and as whom: the same for every verb that asks one.
+struct ConnectionOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The agent to ask: unix:/path or https://host[:port]; repeat for more, tried in order.",
+            discussion: "Default: $ROOST_AGENT (a comma-separated list), or else unix:/run/roost/roost.sock."))
+    var agent: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The folder with ca.pem, cert.pem and key.pem; needed for https.", discussion: "Default: $ROOST_CERTS."),
+        completion: .directory)
+    var certs: String?
+
+    func addresses() throws -> [AgentAddress] {
+        var texts = agent
+        if texts.isEmpty, let list = Environment["ROOST_AGENT"] {
+            texts = list.split(separator: ",").map { String($0.trimming(" ")) }.filter { !$0.isEmpty }
+        }
+        guard !texts.isEmpty else { return [.standard] }
+        var addresses: [AgentAddress] = []
+        for text in texts {
+            do { addresses.append(try AgentAddress(parsing: text)) } catch { throw CommandFailure(client: error) }
+        }
+        return addresses
+    }
+
+    var certificates: String? { certs ?? Environment["ROOST_CERTS"] }
+
+    /// A client of the agents named.
+    ///
+    /// - Parameters:
+    ///   - addresses: others than those of the options, such as a node's own.
+    ///   - node: who must answer there.
+    func client(addresses: [AgentAddress]? = nil, node: String? = nil) throws -> AgentClient {
+        let agents = try addresses ?? self.addresses()
+        let needsCertificates = agents.contains { address in
+            switch address {
+            case .https: true
+            case .unix: false
+            }
+        }
+        if needsCertificates && certificates == nil {
+            throw CommandFailure(
+                "an https agent is asked with a certificate of the cluster",
+                hint: "name the folder of yours with --certs or ROOST_CERTS", status: .usage)
+        }
+        do {
+            return try AgentClient(agents: agents, certificates: needsCertificates ? certificates : nil, node: node)
+        } catch { throw CommandFailure(client: error) }
+    }
+
+    /// Runs a verb's body with a client, until done or interrupted, and turns its failure into the exit status.
+    func run(_ body: @escaping @Sendable (AgentClient) async throws -> Void) async throws {
+        let client = try client()
+        do {
+            try await Interrupt.guarding { try await body(client) }
+            await client.close()
+        } catch let error as ClientError {
+            await client.close()
+            throw CommandFailure.ending(error)
+        }
+    }
+}
+
+extension String {
+    fileprivate func trimming(_ character: Character) -> Substring {
+        var rest = drop { $0 == character }
+        while rest.last == character { rest.removeLast() }
+        return rest
+    }
+}
+
+extension Substring {
+    fileprivate func trimming(_ character: Character) -> Substring { String(self).trimming(character) }
+}

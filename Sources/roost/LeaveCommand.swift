@@ -1,0 +1,65 @@
+import ArgumentParser
+import Client
+
+struct LeaveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "leave", abstract: "Hand over what the agent asked holds, then make it leave and stop.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @Flag(help: "Leave at once; the others copy what was held here from their own copies.")
+    var now = false
+    @Option(help: "Seconds that the hand-over may take. Default: the agent's leave.timeout.")
+    var timeout: Int?
+    @Flag(help: "Print one JSON value.")
+    var json = false
+
+    func validate() throws {
+        if let timeout, !(1...86_400).contains(timeout) { throw ValidationError("--timeout must be from 1 to 86400.") }
+    }
+
+    func run() async throws {
+        try await connection.run { client in
+            let result = try await leave(client)
+            if json {
+                try Terminal.print(json: result)
+            } else {
+                Terminal.print(
+                    "\(result.node) has left: \(HumanUnits.bytes(result.bytes)) handed over in "
+                        + HumanUnits.duration(milliseconds: result.durationMilliseconds))
+            }
+            if !result.complete && !now {
+                throw CommandFailure(
+                    "\(result.remaining) resources of \(result.node) were not confirmed by enough others",
+                    hint: "they are on its disk: start it again to finish, with a longer leave.timeout",
+                    status: .tryAgain)
+            }
+        }
+    }
+
+    /// The leave itself, and beside it, on a connection of its own, how far it is.
+    private func leave(_ client: AgentClient) async throws -> API.LeaveResult {
+        let bar = Terminal.progressBar("leaving")
+        defer { bar.finish() }
+        let watcher = try connection.client()
+        return try await withThrowingTaskGroup(of: API.LeaveResult?.self) { group in
+            group.addTask { [now, timeout] in
+                try await client.leave(now: now, timeout: timeout.map { .seconds($0) })
+            }
+            group.addTask {
+                // It is only to look at: an agent that does not answer any more has better things to do.
+                while let status = try? await watcher.status() {
+                    let left = status.resources.misplaced + status.resources.underReplicated
+                    bar.update(text: "\(left) resources left, \(HumanUnits.bytes(status.moves.bytes)) moved")
+                    do { try await Task.sleep(for: .milliseconds(300)) } catch { break }
+                }
+                await watcher.close()
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let result = try await group.next() {
+                if let result { return result }
+            }
+            throw CommandFailure("the agent gave no answer")
+        }
+    }
+}

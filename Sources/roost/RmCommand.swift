@@ -1,0 +1,25 @@
+import ArgumentParser
+import Client
+
+struct RmCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rm", abstract: "Delete a resource.",
+        discussion: "Its versions stay in the history for a while; the name is free at once.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @Argument(help: "The resource's name.")
+    var name: String
+    @Option(help: "Only if the present version is this one (see history).")
+    var ifVersion: String?
+    @Flag(help: "Exit with 75 when fewer nodes than wanted know of it in time.")
+    var strict = false
+    @Flag(help: "Print one JSON value.")
+    var json = false
+
+    func run() async throws {
+        try await connection.run { client in
+            let answer = try await client.delete(name, ifVersion: ifVersion)
+            try WriteReport.show(answer, did: "deleted", json: json, strict: strict)
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The command line: one verb a file, listed here.
+@main
+struct Roost: AsyncParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "roost",
+        abstract: "Keeps small resources available on a group of peers that come, go and fail.",
+        version: version,
+        subcommands: [
+            // One verb a line.
+            AgentCommand.self,
+            CaCommand.self,
+            PutCommand.self,
+            GetCommand.self,
+            RmCommand.self,
+            LsCommand.self,
+            FindCommand.self,
+            HistoryCommand.self,
+            WhereCommand.self,
+            MembersCommand.self,
+            StatusCommand.self,
+            PeersCommand.self,
+            RttCommand.self,
+            RingCommand.self,
+            EventsCommand.self,
+            KeysCommand.self,
+            JoinCommand.self,
+            LeaveCommand.self,
+            ForgetCommand.self,
+            RevokeCommand.self,
+            DemoCommand.self,
+        ])
+
+    /// ArgumentParser's own, but for the failures that carry their exit status.
+    static func main() async {
+        // A reader who has gone is told by the write's error, which ends us as quietly.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            failure.exit()
+        } catch {
+            exit(withError: error)
+        }
+    }
+}

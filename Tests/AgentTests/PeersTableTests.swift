@@ -1,0 +1,174 @@
+import Client
+import NIOCore
+import TLS
+import Testing
+import Vocabulary
+
+@testable import Agent
+
+@Suite("The peers table", .timeLimit(.minutes(2)))
+struct PeersTableTests {
+    let bed: TestBed
+
+    init() throws { bed = try TestBed() }
+
+    private func serve(_ name: String, gate: (any InboundGate)? = nil) async throws -> RunningServer {
+        RunningServer(
+            try await APIServer.bind(
+                .init(tls: (TestBed.loopback(), CurrentCredentials(bed.identity(.node, name)))), node: NodeName(name),
+                router: testRouter(), gate: gate, logger: quietLogger()))
+    }
+
+    private func table(_ name: String, max: Int, perPeer: Int = 8, wait: Duration = .seconds(5)) throws -> PeersTable {
+        var settings = PeersTable.Settings(peersMax: max)
+        settings.placeTimeout = wait
+        settings.connectionsPerPeerMax = perPeer
+        return PeersTable(settings: settings, credentials: CurrentCredentials(try bed.identity(.node, name)))
+    }
+
+    private func get(_ path: String = "/v1/members") -> ClientRequest { ClientRequest("GET", path) }
+
+    @Test("never more than peers.max are connected, and 60 requests at once to six peers all succeed")
+    func limit() async throws {
+        let names = ["a", "b", "c", "d", "e", "f"]
+        var servers: [(NodeName, RunningServer)] = []
+        for name in names { servers.append((try NodeName(name), try await serve(name))) }
+        let table = try table("caller", max: 2, wait: .seconds(60))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for round in 0..<60 {
+                let (name, server) = servers[round % servers.count]
+                group.addTask {
+                    let response = try await table.request(to: name, at: server.endpoint, get(), idempotent: true)
+                    #expect(response.status == 200)
+                    #expect(response.headers["roost-node"] == name.text)
+                    #expect(await table.snapshot.count <= 2)
+                    _ = try await response.body.collect(upTo: 1024)
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(await table.snapshot.count <= 2)
+    }
+
+    @Test("an idle connection is used again, and the least recently used peer gives way")
+    func eviction() async throws {
+        let a = try await serve("a")
+        let b = try await serve("b")
+        let c = try await serve("c")
+        let table = try table("caller", max: 2)
+        for (name, server) in [("a", a), ("b", b), ("a", a), ("c", c)] {
+            let response = try await table.request(
+                to: NodeName(name), at: server.endpoint, get(), idempotent: true)
+            _ = try await response.body.collect(upTo: 1024)
+        }
+        let snapshot = await table.snapshot
+        #expect(snapshot.map(\.name.text) == ["a", "c"])
+        #expect(snapshot.first?.requestsSent == 2)
+        #expect(snapshot.first?.outboundConnections == 1)
+        #expect(await eventually { b.server.connections == 0 })
+    }
+
+    @Test("when all places are busy a request waits, and fails after its time; it succeeds when a place comes free")
+    func busy() async throws {
+        let a = try await serve("a")
+        let b = try await serve("b")
+        let toA = try a.endpoint
+        let toB = try b.endpoint
+        let nameA = try NodeName("a")
+        let nameB = try NodeName("b")
+        let hasty = try table("hasty", max: 1, wait: .milliseconds(300))
+        let held = try await hasty.request(to: nameA, at: toA, get("/v1/large"), idempotent: true)
+        let error = await #expect(throws: PeersError.self) {
+            _ = try await hasty.request(to: nameB, at: toB, get(), idempotent: true)
+        }
+        #expect(error == .allBusy(peer: nameB, max: 1))
+        #expect(held.status == 200)
+        // A patient one is served as soon as the answer under way has been read.
+        let patient = try table("patient", max: 1, wait: .seconds(60))
+        let large = try await patient.request(to: nameA, at: toA, get("/v1/large"), idempotent: true)
+        let waiting = Task { try await patient.request(to: nameB, at: toB, get(), idempotent: true).status }
+        #expect(await eventually { await patient.waiters.count == 1 })
+        for try await _ in large.body {}
+        #expect(try await waiting.value == 200)
+    }
+
+    @Test("a node that answers under another name is refused")
+    func wrongName() async throws {
+        let a = try await serve("a")
+        let table = try table("caller", max: 2)
+        let name = try NodeName("b")
+        let endpoint = try a.endpoint
+        await #expect(throws: ClientError.self) {
+            _ = try await table.request(to: name, at: endpoint, get(), idempotent: true)
+        }
+        #expect(await table.snapshot.isEmpty)
+    }
+
+    @Test("a request over a connection that the peer closed meanwhile is repeated over a new one")
+    func stale() async throws {
+        let table = try table("caller", max: 2)
+        let name = try NodeName("a")
+        let first = try await serve("a")
+        let endpoint = try first.endpoint
+        _ = try await table.request(to: name, at: endpoint, get(), idempotent: true).body.collect(upTo: 1024)
+        first.server.stop()
+        try await first.ended()
+        let second = RunningServer(
+            try await APIServer.bind(
+                .init(tls: (endpoint, CurrentCredentials(again("a")))), node: name, router: testRouter(),
+                logger: quietLogger()))
+        let response = try await table.request(to: name, at: endpoint, get(), idempotent: true)
+        #expect(response.status == 200)
+        #expect(second.server.connections == 1)
+    }
+
+    /// The certificate that was issued to the name before.
+    private func again(_ name: String) throws -> TLSContext {
+        try TLSContext(credentials: Credentials(folder: "\(bed.folder.path)/node-\(name)"))
+    }
+
+    @Test("an inbound peer beyond peers.max gets 503 while all are busy, and takes an idle one's place else")
+    func inbound() async throws {
+        let gate = try table("simba", max: 1)
+        let server = try await serve("simba-host", gate: gate)
+        let host = try NodeName("simba-host")
+        let one = try table("one", max: 1)
+        let two = try table("two", max: 1)
+        let endpoint = try server.endpoint
+        // Given a peer whose large answer is under way,
+        let held = try await one.request(to: host, at: endpoint, get("/v1/large"), idempotent: true)
+        // when another calls,
+        let refused = try await two.request(to: host, at: endpoint, get(), idempotent: true)
+        // then it is told to come again;
+        #expect(refused.status == 503)
+        #expect(refused.headers["retry-after"] == "1")
+        #expect(try String(buffer: await refused.body.collect(upTo: 4096)).contains("peers_busy"))
+        // and when the first is done, it gets in.
+        for try await _ in held.body {}
+        #expect(
+            try await eventually {
+                let response = try await two.request(to: host, at: endpoint, get(), idempotent: true)
+                _ = try await response.body.collect(upTo: 4096)
+                return response.status == 200
+            })
+        let snapshot = await gate.snapshot
+        #expect(snapshot.map(\.name.text) == ["two"])
+        #expect(snapshot.first?.inboundConnections == 1)
+    }
+
+    @Test("after closeAll nothing is connected and nobody is called")
+    func closeAll() async throws {
+        let a = try await serve("a")
+        let table = try table("caller", max: 2)
+        let name = try NodeName("a")
+        let endpoint = try a.endpoint
+        _ = try await table.request(to: name, at: endpoint, get(), idempotent: true).body.collect(upTo: 1024)
+        await table.closeAll()
+        #expect(await table.snapshot.isEmpty)
+        #expect(await eventually { a.server.connections == 0 })
+        let error = await #expect(throws: PeersError.self) {
+            _ = try await table.request(to: name, at: endpoint, get(), idempotent: true)
+        }
+        #expect(error == .closed)
+    }
+}

@@ -1,0 +1,179 @@
+import Gossip
+import SWIM
+import Testing
+import Vocabulary
+
+@Suite struct CodecTests {
+    @Test("every message with every claim comes back as it was", arguments: UInt64(1)...4)
+    func roundTrip(seed: UInt64) throws {
+        var random = RandomPackets(seed: seed)
+        for _ in 0..<2_000 {
+            let packet = random.packet()
+            #expect(try PacketCodec.decode(PacketCodec.encode(packet)[...]) == packet)
+        }
+    }
+
+    @Test("wireSize is an upper bound of what is encoded, and exact", arguments: UInt64(10)...13)
+    func wireSize(seed: UInt64) {
+        var random = RandomPackets(seed: seed)
+        for _ in 0..<2_000 {
+            let packet = random.packet()
+            #expect(PacketCodec.encode(packet).count == packet.wireSize)
+            for claim in packet.claims { #expect(claim.wireSize <= Claim.wireSizeMax) }
+        }
+    }
+
+    @Test("the largest claim fits beside the largest header, twice")
+    func largest() throws {
+        var random = RandomPackets(seed: 1)
+        let packet = random.largest()
+        #expect(packet.claims.allSatisfy { $0.wireSize == Claim.wireSizeMax })
+        #expect(packet.wireSize <= Packet.wireSizeMax)
+        #expect(try PacketCodec.decode(PacketCodec.encode(packet)[...]) == packet)
+    }
+
+    @Test("a packet as bytes, for a second implementation to compare")
+    func goldenBytes() throws {
+        let claim = Claim(
+            name: try NodeName("simba"), endpoint: try Endpoint(host: "10.0.0.2", port: 7667), epoch: 258,
+            incarnation: Incarnation(3), status: .suspect, intent: .draining,
+            metadata: try Metadata(zone: "k", weight: 2, version: "1"), accuser: try NodeName("mkango"))
+        let packet = Packet(
+            from: try NodeName("chui"), message: .ping(SequenceNumber(7), target: try NodeName("simba")),
+            claims: [claim])
+        let hex = PacketCodec.encode(packet).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        #expect(
+            hex == "0463687569" + "01" + "00000007" + "0573696d6261" + "01"
+                + "0573696d6261" + "0000000000000102" + "00000003" + "12" + "066d6b616e676f"
+                + "0831302e302e302e32" + "1df3" + "016b" + "00000002" + "0131")
+    }
+
+    @Test("200,000 random byte strings never trap, and what is read is what would be written")
+    func randomBytes() {
+        var generator = SeededGenerator(seed: 5)
+        var accepted = 0
+        for _ in 0..<200_000 {
+            let count = Int.random(in: 0...40, using: &generator)
+            var bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            // Half of them begin like a packet, or none would come past the first name.
+            if count >= 4, Bool.random(using: &generator) {
+                bytes.replaceSubrange(0..<3, with: [1, 0x61, bytes[0] % 7])
+            }
+            if let packet = try? PacketCodec.decode(bytes[...]) {
+                accepted += 1
+                if PacketCodec.encode(packet) != bytes { Issue.record("two forms of one packet: \(bytes)") }
+            }
+        }
+        #expect(accepted > 0, "some of them are packets, or this tests nothing")
+    }
+
+    @Test("200,000 mutated packets never trap, and what is read is what would be written")
+    func mutations() {
+        var generator = SeededGenerator(seed: 6)
+        var random = RandomPackets(seed: 6)
+        var accepted = 0
+        let originals = (0..<200).map { _ in PacketCodec.encode(random.packet(claimsMax: 3)) }
+        for round in 0..<200_000 {
+            var bytes = originals[round % originals.count]
+            for _ in 0..<Int.random(in: 1...4, using: &generator) {
+                let index = Int.random(in: 0..<bytes.count, using: &generator)
+                switch Int.random(in: 0..<4, using: &generator) {
+                case 0: bytes[index] = UInt8.random(in: 0...255, using: &generator)
+                case 1: bytes[index] ^= 1 << UInt8.random(in: 0...7, using: &generator)
+                case 2: bytes.insert(UInt8.random(in: 0...255, using: &generator), at: index)
+                default: if bytes.count > 1 { bytes.remove(at: index) }
+                }
+            }
+            if let packet = try? PacketCodec.decode(bytes[...]) {
+                accepted += 1
+                if PacketCodec.encode(packet) != bytes { Issue.record("two forms of one packet: \(bytes)") }
+            }
+        }
+        #expect(accepted > 1_000 && accepted < 199_000, "\(accepted)")
+    }
+
+    @Test("every truncation and every extension of a packet is refused")
+    func lengths() {
+        var random = RandomPackets(seed: 7)
+        for _ in 0..<50 {
+            let bytes = PacketCodec.encode(random.packet(claimsMax: 3))
+            for count in 0..<bytes.count {
+                #expect(throws: GossipError.self) { try PacketCodec.decode(bytes[..<count]) }
+            }
+            #expect(throws: GossipError.self) { try PacketCodec.decode((bytes + [0])[...]) }
+        }
+    }
+}
+
+/// Packets of every kind, with texts of every length.
+struct RandomPackets {
+    var generator: SeededGenerator
+
+    init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
+
+    private mutating func text(_ range: ClosedRange<Int>) -> String {
+        let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789")
+        let count = Int.random(in: range, using: &generator)
+        return String((0..<count).map { _ in letters[Int.random(in: 0..<letters.count, using: &generator)] })
+    }
+
+    private mutating func name(_ range: ClosedRange<Int> = 1...63) -> NodeName {
+        guard let name = try? NodeName(text(range)) else { preconditionFailure("letters and digits are a name") }
+        return name
+    }
+
+    private mutating func endpoint(_ range: ClosedRange<Int> = 1...60) -> Endpoint {
+        guard let endpoint = try? Endpoint(host: text(range), port: .random(in: 0 ... .max, using: &generator)) else {
+            preconditionFailure("letters and digits are a host")
+        }
+        return endpoint
+    }
+
+    mutating func claim() -> Claim {
+        let status = Status.allCases[Int.random(in: 0..<6, using: &generator)]
+        let metadata = try? Metadata(
+            zone: text(0...63), weight: .random(in: 0 ... .max, using: &generator), version: text(0...32))
+        return Claim(
+            name: name(), endpoint: endpoint(), epoch: .random(in: 0 ... .max, using: &generator),
+            incarnation: Incarnation(.random(in: 0 ... .max, using: &generator)), status: status,
+            intent: Intent.allCases[Int.random(in: 0..<3, using: &generator)], metadata: metadata ?? .standard,
+            accuser: Bool.random(using: &generator) ? name() : nil)
+    }
+
+    mutating func packet(claimsMax: Int = 4) -> Packet {
+        let sequence = SequenceNumber(.random(in: 0 ... .max, using: &generator))
+        let message: Message =
+            switch Int.random(in: 0..<5, using: &generator) {
+            case 0: .ping(sequence, target: name())
+            case 1:
+                .pingRequest(
+                    sequence, target: name(), at: endpoint(),
+                    within: .milliseconds(Int.random(in: 0...65_535, using: &generator)))
+            case 2: .ack(sequence)
+            case 3: .nack(sequence)
+            default: .gossip
+            }
+        let count = Int.random(in: 0...claimsMax, using: &generator)
+        return Packet(from: name(), message: message, claims: (0..<count).map { _ in claim() })
+    }
+
+    mutating func largest() -> Packet {
+        let long = name(63...63)
+        let metadata = try? Metadata(zone: text(63...63), weight: .max, version: text(32...32))
+        let claim = Claim(
+            name: long, endpoint: endpoint(253...253), epoch: .max, incarnation: Incarnation(.max), status: .crashed,
+            intent: .restarting, metadata: metadata ?? .standard, accuser: name(63...63))
+        return Packet(
+            from: long, message: .ping(SequenceNumber(.max), target: long), claims: [claim, claim])
+    }
+
+    /// As SWIM fills it: claims until no byte more would fit.
+    mutating func full() -> Packet {
+        var packet = self.packet(claimsMax: 0)
+        while true {
+            let next = Packet(from: packet.from, message: packet.message, claims: packet.claims + [claim()])
+            guard next.wireSize <= Packet.wireSizeMax else { return packet }
+            packet = next
+        }
+    }
+}

@@ -1,0 +1,164 @@
+import Node
+import Placement
+import Relocation
+import Resources
+import SWIM
+import Testing
+import Vocabulary
+
+/// Where requests go (DESIGN §7), and what the membership means for it.
+@Suite struct RoutingTests {
+    private let names = ["ada", "bob", "cid", "dan"]
+
+    private func node(_ text: String) throws -> NodeName { try NodeName(text) }
+
+    private func claim(_ text: String, status: Status = .alive, epoch: UInt64 = 1) throws -> Claim {
+        Claim(
+            name: try node(text), endpoint: try Endpoint(host: "10.0.0.\(text.utf8.first ?? 0)", port: 7667),
+            epoch: epoch,
+            incarnation: .zero, status: status, metadata: .standard)
+    }
+
+    /// A node that has joined the others and heard that they hold nothing.
+    private func machine(_ me: String) throws -> NodeMachine {
+        var machine = NodeMachine(
+            NodeMachine.Identity(
+                name: try node(me), cluster: try ClusterName("crane"), epoch: 1,
+                endpoint: try Endpoint(host: "10.0.0.\(me.utf8.first ?? 0)", port: 7667), metadata: .standard),
+            settings: NodeMachine.Settings(), at: .zero)
+        let others = try names.filter { $0 != me }.map { try claim($0) }
+        drain(&machine, .lifecycle(.joined(others, from: try node(names.first { $0 != me } ?? "bob"))))
+        return machine
+    }
+
+    /// Feeds an input and answers every comparison with "nothing", until there is none left.
+    private func drain(_ machine: inout NodeMachine, _ input: NodeMachine.Input, at now: Instant = .zero) {
+        var rng = SeededGenerator(seed: 1)
+        var inputs = [input]
+        while !inputs.isEmpty {
+            var effects: [NodeMachine.Effect] = []
+            machine.handle(inputs.removeFirst(), at: now, using: &rng, into: &effects)
+            for case .convergence(.compare(let id, _, _)) in effects {
+                inputs.append(.convergence(.compared(id, CompareReply(groups: []))))
+            }
+        }
+    }
+
+    private func name(ownedBy owners: [String], in machine: NodeMachine) throws -> ResourceName {
+        for number in 0..<10_000 {
+            let name = try ResourceName("resource-\(number)")
+            let slot = Slot(ofName: name.text, in: machine.identity.cluster)
+            if machine.convergence.owners(of: slot).map(\.text) == owners { return name }
+        }
+        throw Missing()
+    }
+
+    private struct Missing: Error {}
+
+    @Test("a node that does not own the name passes a read to its owners in rank order")
+    func nonOwnerForwards() throws {
+        let machine = try machine("ada")
+        let name = try name(ownedBy: ["cid", "bob"], in: machine)
+        guard case .forward(let nodes) = machine.route(reading: name, held: nil, visited: [], at: .zero) else {
+            Issue.record("it did not forward")
+            return
+        }
+        #expect(nodes.prefix(2).map(\.text) == ["cid", "bob"])
+        #expect(!nodes.contains(machine.identity.name))
+    }
+
+    @Test("a request never goes to a node that it has been at, nor past the bound of hops")
+    func neverInCircles() throws {
+        let machine = try machine("ada")
+        let name = try name(ownedBy: ["cid", "bob"], in: machine)
+        guard case .forward(let nodes) = machine.route(reading: name, held: nil, visited: [try node("cid")], at: .zero)
+        else {
+            Issue.record("it did not forward")
+            return
+        }
+        #expect(nodes.map(\.text) == ["bob"], "a node asked by another turns to the owners only")
+        let all = try names.dropFirst().map { try node($0) }
+        #expect(machine.route(reading: name, held: nil, visited: all, at: .zero) == .nobody)
+        let many = try (0..<NodeMachine.hopsMax).map { try node("other-\($0)") }
+        #expect(machine.route(reading: name, held: nil, visited: many, at: .zero) == .nobody)
+    }
+
+    @Test("an owner answers what it holds; what it does not hold it asks its fellow owner first")
+    func ownerAnswers() throws {
+        var machine = try machine("ada")
+        let name = try name(ownedBy: ["ada", "bob"], in: machine)
+        let version = Version(
+            name: name, dot: Dot(node: try node("ada"), epoch: 1, counter: 1), context: CausalContext(),
+            time: HybridTime(raw: 1), content: .tombstone, home: nil)
+        let set = VersionSet(version)
+        var summary = GroupSummary(key: set.group(in: machine.identity.cluster))
+        summary.add(set)
+        drain(&machine, .convergence(.loaded([summary])))
+        #expect(machine.route(reading: name, held: set, visited: [], at: .zero) == .here)
+        guard case .forward(let nodes) = machine.route(reading: name, held: nil, visited: [], at: .zero) else {
+            Issue.record("it did not ask its fellow owner")
+            return
+        }
+        #expect(nodes.first?.text == "bob")
+    }
+
+    @Test("a node that is joining answers nothing from its own disk")
+    func joiningForwards() throws {
+        var machine = try machine("ada")
+        let name = try name(ownedBy: ["ada", "bob"], in: machine)
+        drain(&machine, .lifecycle(.joining))
+        guard case .forward = machine.route(reading: name, held: nil, visited: [], at: .zero) else {
+            Issue.record("it answered")
+            return
+        }
+        #expect(machine.phase == .joining)
+    }
+
+    @Test("writes of one name meet at its first owner, wherever they come in")
+    func writesMeet() throws {
+        let ada = try machine("ada")
+        let name = try name(ownedBy: ["cid", "bob"], in: ada)
+        guard case .forward(let nodes) = ada.route(writing: name, visited: [], at: .zero) else {
+            Issue.record("it did not forward")
+            return
+        }
+        #expect(nodes.first?.text == "cid")
+        #expect(try machine("cid").route(writing: name, visited: [try node("ada")], at: .zero) == .here)
+    }
+
+    @Test("a suspect keeps its place as an owner but is asked last, and a crashed one loses it after the delay")
+    func suspectsAndCrashed() throws {
+        var machine = try machine("ada")
+        let name = try name(ownedBy: ["cid", "bob"], in: machine)
+        let slot = Slot(ofName: name.text, in: machine.identity.cluster)
+        let suspicion = Claim(
+            name: try node("cid"), endpoint: try Endpoint(host: "10.0.0.99", port: 7667), epoch: 1, incarnation: .zero,
+            status: .suspect, metadata: .standard, accuser: try node("dan"))
+        drain(&machine, .membership(.merge([suspicion], from: try node("dan"))))
+        #expect(machine.convergence.owners(of: slot).map(\.text) == ["cid", "bob"])
+        guard case .forward(let nodes) = machine.route(reading: name, held: nil, visited: [], at: .zero) else {
+            Issue.record("it did not forward")
+            return
+        }
+        #expect(nodes.first?.text == "bob")
+
+        var now = Instant.zero
+        for _ in 0..<10_000 where machine.convergence.owners(of: slot).map(\.text).contains("cid") {
+            now = max(now, machine.deadline)
+            drain(&machine, .tick, at: now)
+        }
+        #expect(!machine.convergence.owners(of: slot).map(\.text).contains("cid"))
+        #expect(now >= Instant.zero + machine.settings.relocationDelay)
+    }
+
+    @Test("a draining node owns nothing any more")
+    func drainingOwnsNothing() throws {
+        var machine = try machine("ada")
+        let name = try name(ownedBy: ["ada", "bob"], in: machine)
+        drain(&machine, .lifecycle(.drain))
+        let slot = Slot(ofName: name.text, in: machine.identity.cluster)
+        #expect(!machine.convergence.owners(of: slot).map(\.text).contains("ada"))
+        #expect(machine.phase == .draining)
+        #expect(machine.convergence.isDrained)
+    }
+}

@@ -1,0 +1,169 @@
+import Client
+import Glibc
+import NIOCore
+import Testing
+
+@testable import roost
+
+extension ProcessTests {
+    @Suite("SIGKILL at the worst moment")
+    struct CrashTests {
+        @Test("during puts: what was acknowledged is there, what was not is absent or whole")
+        func duringPut() async throws {
+            try await TestCluster.run { cluster in
+                let names = ["kisumu", "mombasa", "eldoret"]
+                try await cluster.start("kisumu")
+                for name in names.dropFirst() { try await cluster.start(name, joining: ["kisumu"]) }
+                try await cluster.settled(names)
+
+                var acknowledged: [String: [UInt8]] = [:]
+                for round in 0..<2 {
+                    // One large put whose end never comes, and small ones one after the other until the blow.
+                    let (parts, feed) = AsyncThrowingStream<ByteBuffer, any Error>.makeStream()
+                    for _ in 0..<4 { feed.yield(ByteBuffer(repeating: 7, count: 1 << 20)) }
+                    let broken = ClientRequest(
+                        "PUT", "/v1/resources/broken-\(round)", body: .stream(length: 8 << 20, parts))
+                    let slow = try await cluster.client("kisumu")
+                    let large = Task { try await slow.send(broken).status }
+                    let writer = try await cluster.client("kisumu")
+                    let small = Task { () -> (done: [Int], open: Int) in
+                        var done: [Int] = []
+                        for number in 0... {
+                            let bytes = Sample.bytes(50_000 + number, seed: number)
+                            do { _ = try await writer.put("small-\(round)-\(number)", bytes: bytes) } catch {
+                                return (done, number)
+                            }
+                            done.append(number)
+                        }
+                        return (done, -1)
+                    }
+                    let reader = try await cluster.client("mombasa")
+                    try await Patience.wait(atMost: .seconds(30), for: "some puts") { () -> Patience.Look<Void> in
+                        let listed = try await reader.list(prefix: "small-\(round)-").resources.count
+                        return listed >= 5 + 3 * round ? .done(()) : .notYet("\(listed)")
+                    }
+                    try await cluster.kill("kisumu")
+                    feed.finish()
+                    await #expect(throws: (any Error).self) { try await large.value }
+                    let (done, open) = await small.value
+                    #expect(done.count >= 5)
+                    for number in done {
+                        acknowledged["small-\(round)-\(number)"] = Sample.bytes(50_000 + number, seed: number)
+                    }
+                    for (name, bytes) in acknowledged {
+                        let (got, _) = try await reader.getBytes(name)
+                        #expect(got == bytes, "\(name) was acknowledged")
+                    }
+                    // The one that was under way: nothing or all of it.
+                    do {
+                        let (got, _) = try await reader.getBytes("small-\(round)-\(open)")
+                        #expect(got == Sample.bytes(50_000 + open, seed: open))
+                        acknowledged["small-\(round)-\(open)"] = got
+                    } catch ClientError.status(404, _, _, _) {}
+                    await #expect(throws: ClientError.self) { try await reader.getBytes("broken-\(round)") }
+                    await reader.close()
+
+                    try await cluster.start("kisumu", joining: ["mombasa"])
+                    try await cluster.settled(names)
+                }
+                _ = try await cluster.placed(acknowledged.keys.sorted(), asking: "kisumu")
+                for name in names {
+                    let client = try await cluster.client(name)
+                    for (resource, bytes) in acknowledged {
+                        let (got, _) = try await client.getBytes(resource)
+                        #expect(got == bytes, "\(resource) through \(name) at the end")
+                    }
+                    await client.close()
+                }
+            }
+        }
+
+        @Test("during a move, of the side that takes and of the side that gives: nothing is lost, the move ends")
+        func duringMove() async throws {
+            try await TestCluster.run { cluster in
+                let files = (0..<24).map { ("move/\($0)", Sample.bytes(4 << 20, seed: $0)) }
+                try await cluster.start("giver", ["relocation.streams": "1"])
+                let giver = try await cluster.client("giver")
+                for (name, bytes) in files { _ = try await giver.put(name, bytes: bytes) }
+                await giver.close()
+
+                // The taker dies in the middle, then the giver does.
+                for victim in ["taker", "giver"] {
+                    if victim == "taker" {
+                        try await cluster.start("taker", joining: ["giver"], ["relocation.streams": "1"])
+                    }
+                    let taker = try await cluster.client("taker")
+                    let before = try await taker.status().resources.held
+                    let held = try await Patience.wait(atMost: .seconds(60), for: "the move to be under way") {
+                        let held = try await taker.status().resources.held
+                        return held > before || held > 2 ? .done(held) : .notYet("\(held)")
+                    }
+                    try await cluster.kill(victim)
+                    #expect(held < files.count, "the move was over before \(victim) could be killed")
+                    await taker.close()
+                    if victim == "taker" {
+                        try await cluster.start("taker", joining: ["giver"], ["relocation.streams": "1"])
+                    } else {
+                        try await cluster.start("giver", joining: ["taker"], ["relocation.streams": "1"])
+                    }
+                }
+                try await cluster.settled(["giver", "taker"], atMost: .seconds(90))
+                _ = try await cluster.placed(files.map(\.0), asking: "taker")
+                for node in ["giver", "taker"] {
+                    let client = try await cluster.client(node)
+                    for (name, bytes) in files {
+                        let (got, _) = try await client.getBytes(name)
+                        #expect(got == bytes, "\(name) through \(node)")
+                    }
+                    await client.close()
+                }
+            }
+        }
+
+        @Test("of the node that a get reads from: the get goes on at the byte reached, through another node")
+        func duringGet() async throws {
+            try await TestCluster.run { cluster in
+                let names = ["lamu", "malindi", "voi"]
+                try await cluster.start("lamu")
+                for name in names.dropFirst() { try await cluster.start(name, joining: ["lamu"]) }
+                try await cluster.settled(names)
+                let bytes = Sample.bytes(48 << 20, seed: 5)
+                let writer = try await cluster.client("lamu")
+                _ = try await writer.put("large", bytes: bytes)
+                await writer.close()
+                let place = try #require(try await cluster.placed(["large"], asking: "lamu")["large"])
+                let victim = try #require(place.holders.first)
+                let outsider = try #require(names.first { !place.holders.contains($0) })
+
+                // The victim is asked first; the outsider, asked next, has no copy and forwards to the other holder.
+                let reader = try await cluster.client(victim, outsider)
+                let gathered = Gathered()
+                let download = try await reader.get("large") { part in
+                    if await gathered.append(part) > 8 << 20, await gathered.once() {
+                        // What it had sent by now is in our buffers, some 2 MiB; the rest is to come from elsewhere.
+                        try await cluster.kill(victim)
+                    }
+                }
+                #expect(await gathered.bytes == bytes)
+                #expect(download.resumes >= 1)
+                #expect(download.node != victim && place.holders.contains(download.node ?? ""))
+                #expect(download.route.first == outsider)
+            }
+        }
+
+        private actor Gathered {
+            private(set) var bytes: [UInt8] = []
+            private var isDone = false
+
+            func append(_ part: ByteBuffer) -> Int {
+                bytes.append(contentsOf: part.readableBytesView)
+                return bytes.count
+            }
+
+            func once() -> Bool {
+                defer { isDone = true }
+                return !isDone
+            }
+        }
+    }
+}

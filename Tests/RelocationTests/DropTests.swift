@@ -1,0 +1,93 @@
+import Relocation
+import Resources
+import Testing
+import Vocabulary
+
+/// Law 2: no copy is dropped before R current owners have confirmed.
+@Suite struct DropTests {
+    private let names = ["ada", "bob", "cid"]
+
+    /// `cid` holds a name that `ada` and `bob` own.
+    private func misplaced() -> (Subject, [GroupSummary]) {
+        let name = World.nameOwned(by: ["ada", "bob"], among: names)
+        let summaries = World.summary([VersionSet(World.version(name, by: "cid"))])
+        var subject = Subject("cid", among: names)
+        subject.feed(.loaded(summaries))
+        return (subject, summaries)
+    }
+
+    @Test("what is not ours is dropped once every owner has confirmed it")
+    func dropsAfterAll() {
+        var (subject, summaries) = misplaced()
+        subject.confirm("ada", summaries)
+        #expect(subject.drops().isEmpty)
+        subject.confirm("bob", summaries)
+        #expect(subject.drops() == summaries.map(\.key))
+    }
+
+    @Test("an equal digest from a node that does not see itself as an owner confirms nothing")
+    func nonOwnerConfirmsNothing() {
+        var (subject, summaries) = misplaced()
+        subject.confirm("ada", summaries)
+        subject.confirm("bob", summaries, owner: false)
+        #expect(subject.drops().isEmpty)
+        #expect(subject.core.totals.misplaced == 1)
+    }
+
+    @Test("confirmations of former owners do not count after the owners changed")
+    func formerOwnersDoNotCount() {
+        var (subject, summaries) = misplaced()
+        subject.confirm("ada", summaries)
+        subject.feed(.view(World.view(["bob", "cid"], for: "cid"), hear: .asOwnersChange, restarted: []))
+        subject.feed(.view(World.view(names, for: "cid"), hear: .asOwnersChange, restarted: []))
+        subject.confirm("bob", summaries)
+        #expect(subject.drops().isEmpty, "ada's word was given under other owners")
+    }
+
+    @Test("a restarted owner's confirmation does not count: its disk may be another")
+    func restartedOwnerDoesNotCount() {
+        var (subject, summaries) = misplaced()
+        subject.confirm("ada", summaries)
+        subject.feed(.view(World.view(names, for: "cid"), hear: .asOwnersChange, restarted: [World.node("ada")]))
+        subject.confirm("bob", summaries)
+        #expect(subject.drops().isEmpty)
+    }
+
+    @Test("with fewer owners than copies wanted, a drained node keeps its copy and is still drained")
+    func fewerOwnersThanCopies() {
+        var subject = Subject("cid", among: ["bob", "cid"])
+        let summaries = World.summary([VersionSet(World.version("a", by: "cid"))])
+        subject.feed(.loaded(summaries))
+        subject.feed(.view(World.view(["bob"], for: "cid"), hear: .asOwnersChange, restarted: []))
+        #expect(!subject.core.isDrained)
+        subject.confirm("bob", summaries)
+        #expect(subject.core.isDrained)
+        #expect(subject.drops().isEmpty, "one copy elsewhere is not two")
+    }
+
+    @Test("a node that is dropping does not vouch for what it drops")
+    func droppingVouchesForNothing() {
+        var (subject, summaries) = misplaced()
+        subject.confirm("ada", summaries)
+        subject.confirm("bob", summaries)
+        subject.feed(.view(World.view(["ada", "cid"], for: "cid"), hear: .asOwnersChange, restarted: []))
+        let asked = CompareRequest(slots: SlotSet(summaries.map(\.key.slot)), groups: [])
+        let reply = subject.core.answer(asked, from: World.node("ada"))
+        #expect(reply.groups.map(\.owner) == [false])
+        subject.feed(.dropped(summaries[0].key))
+        let later = subject.core.answer(asked, from: World.node("ada"))
+        #expect(later.groups.map(\.owner) == [true])
+    }
+
+    @Test("a write between the confirmation and the drop takes the confirmation back")
+    func writeTakesConfirmationBack() {
+        var (subject, summaries) = misplaced()
+        subject.confirm("ada", summaries)
+        let name = World.nameOwned(by: ["ada", "bob"], among: names)
+        let old = VersionSet(World.version(name, by: "cid"))
+        let newer = old.merged(with: [World.version(name, by: "cid", counter: 2, time: 2000, seen: old)])
+        subject.feed(.stored(World.summary([newer])))
+        subject.confirm("bob", World.summary([newer]))
+        #expect(subject.drops().isEmpty)
+    }
+}

@@ -1,0 +1,118 @@
+import Relocation
+import Resources
+import Testing
+import Vocabulary
+
+/// Law 6, and how what is lacking is found and pulled.
+@Suite struct SyncTests {
+    private let names = ["ada", "bob", "cid"]
+
+    @Test("a newcomer vouches for no slot before it has heard those who stood in for it")
+    func newcomerHearsStandIns() {
+        var subject = Subject("cid", among: ["cid"])
+        subject.core.isJoining = true
+        subject.feed(.view(World.view(names, for: "cid"), hear: .everyone, restarted: []))
+        subject.core.isJoining = false
+        #expect(subject.core.slotsUnsynced == Slot.count)
+        for _ in 0..<16 {
+            for peer in ["ada", "bob"] {
+                if let id = subject.takeCompare(with: peer) { subject.feed(.compared(id, CompareReply(groups: []))) }
+            }
+        }
+        #expect(subject.core.slotsUnsynced == 0)
+    }
+
+    @Test("what a peer holds of an owned group is exchanged, pulled, and only then is the slot in step")
+    func pullsWhatItLacks() throws {
+        let name = World.nameOwned(by: ["cid", "ada"], among: names)
+        let set = VersionSet(World.version(name, by: "ada"))
+        let key = set.group(in: World.cluster)
+        let summary = World.summary([set])[0]
+        var subject = Subject("cid", among: ["cid"])
+        subject.feed(.view(World.view(names, for: "cid"), hear: .everyone, restarted: []))
+        func status(_ asked: CompareRequest) -> CompareReply {
+            let groups =
+                asked.slots.contains(key.slot) ? [GroupStatus(key: key, digest: summary.digest, owner: true)] : []
+            return CompareReply(groups: groups)
+        }
+        var exchange: Convergence.CallID?
+        for _ in 0..<16 where exchange == nil {
+            let compares = subject.effects.compactMap { effect -> (Convergence.CallID, NodeName, CompareRequest)? in
+                if case .compare(let id, let node, let request) = effect { (id, node, request) } else { nil }
+            }
+            subject.effects.removeAll { if case .compare = $0 { true } else { false } }
+            for (id, node, request) in compares {
+                subject.feed(
+                    .compared(id, node == World.node("ada") ? status(request) : CompareReply(groups: [])))
+            }
+            exchange = subject.effects.compactMap { if case .exchange(let id, _, _) = $0 { id } else { nil } }.first
+        }
+        let id = try #require(exchange)
+        let asked = ExchangeGroup(key: key, sets: [], copies: 0)
+        subject.feed(
+            .exchanged(
+                id, told: [asked],
+                ExchangeReply(findings: [ExchangeFinding(asked: asked, mine: [set], owner: true, copies: 1)])))
+        let pulls = subject.effects.compactMap {
+            if case .pull(let version, let from) = $0 { (version, from) } else { nil }
+        }
+        #expect(pulls.map(\.0) == set.versions)
+        #expect(pulls.map(\.1) == [[World.node("ada")]])
+        #expect(!subject.core.isSynced(key.slot))
+        subject.feed(.stored([summary]))
+        subject.feed(.pulled(set.head, durable: true))
+        for _ in 0..<16 {
+            if let id = subject.takeCompare(with: "ada") {
+                subject.feed(
+                    .compared(id, CompareReply(groups: [GroupStatus(key: key, digest: summary.digest, owner: true)])))
+            }
+            if let id = subject.takeCompare(with: "bob") { subject.feed(.compared(id, CompareReply(groups: []))) }
+        }
+        #expect(subject.core.isSynced(key.slot))
+    }
+
+    @Test("the versions with the fewest copies are pulled first")
+    func mostEndangeredFirst() {
+        var subject = Subject("cid", among: ["ada", "cid"])
+        let offered = (1...9).map { number in
+            ExchangeGroup(
+                key: GroupKey(slot: Slot(ofName: "n\(number)", in: World.cluster), home: nil),
+                sets: [VersionSet(World.version("n\(number)", by: "ada", counter: UInt64(number)))],
+                copies: 10 - number)
+        }
+        subject.feed(.offered(by: World.node("ada"), offered, mine: []))
+        let first = subject.effects.compactMap { if case .pull(let version, _) = $0 { version.name.text } else { nil } }
+        #expect(first == ["n9", "n8", "n7", "n6"])
+    }
+
+    @Test("a failed pull leaves the version to be found again, and a dead holder's word is not waited for")
+    func failedPull() {
+        var subject = Subject("cid", among: ["ada", "cid"])
+        let set = VersionSet(World.version("a", by: "ada"))
+        let group = ExchangeGroup(key: set.group(in: World.cluster), sets: [set], copies: 1)
+        subject.feed(.offered(by: World.node("ada"), [group], mine: []))
+        subject.feed(.pulled(set.head, durable: false))
+        #expect(subject.core.totals.pullsActive == 0)
+        subject.feed(.tick, after: .seconds(2))
+        let again = subject.takeCompare(with: "ada")
+        #expect(again != nil, "it is compared again")
+        subject.feed(.view(World.view(["cid"], for: "cid"), hear: .asOwnersChange, restarted: []))
+        #expect(subject.core.slotsUnsynced == 0)
+    }
+
+    @Test("a peer that does not answer is asked again, ever more slowly")
+    func backsOff() throws {
+        var subject = Subject("cid", among: ["ada", "cid"])
+        subject.feed(.loaded(World.summary([VersionSet(World.version("a", by: "cid"))])))
+        var waits: [Duration] = []
+        for _ in 0..<5 {
+            let taken = subject.takeCompare(with: "ada")
+            let id = try #require(taken)
+            subject.feed(.failed(id))
+            let due = subject.core.deadline
+            waits.append(due - subject.now)
+            subject.feed(.tick, after: due - subject.now)
+        }
+        #expect(waits == [.seconds(1), .seconds(2), .seconds(4), .seconds(8), .seconds(16)])
+    }
+}

@@ -1,0 +1,226 @@
+import Foundation
+import NIOCore
+import Resources
+import TLS
+import Testing
+import Vocabulary
+
+@testable import Storage
+
+@Suite struct BlobTests {
+    @Test(
+        "bytes come back as they were sent, whatever their number and their pieces",
+        arguments: [
+            0, 1, 4_095, 262_144, 262_145, 3_000_001,
+        ])
+    func sizes(count: Int) async throws {
+        try await withStore(Scratch()) { store in
+            let bytes = noise(count, seed: UInt64(count))
+            let incoming = try await store.receive()
+            var random = SeededGenerator(seed: 1)
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let piece = rest.prefix(Int.random(in: 1...400_000, using: &random))
+                rest = rest.dropFirst(piece.count)
+                try await incoming.write(ByteBuffer(bytes: piece))
+            }
+            let lease = try await incoming.finish()
+            #expect(lease.digest == SHA256.digest(bytes))
+            #expect(lease.size == UInt64(count))
+            let reader = try #require(try await store.blob(lease.digest))
+            #expect(try await reader.all() == bytes)
+            #expect(try await reader.read(offset: UInt64(count), count: 10).readableBytes == 0)
+            #expect(try await reader.read(offset: .max, count: .max).readableBytes == 0)
+        }
+    }
+
+    @Test("several streams at once do not mix")
+    func concurrentStreams() async throws {
+        try await withStore(Scratch()) { store in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<12 {
+                    group.addTask {
+                        let incoming = try await store.receive()
+                        let bytes = noise(700_000, seed: UInt64(number))
+                        for start in stride(from: 0, to: bytes.count, by: 50_000) {
+                            try await incoming.write(ByteBuffer(bytes: bytes[start..<start + 50_000]))
+                        }
+                        let lease = try await incoming.finish(expecting: SHA256.digest(bytes))
+                        let reader = try #require(try await store.blob(lease.digest))
+                        #expect(try await reader.all() == bytes)
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    @Test("more streams than allowed are refused, and allowed again when one ends")
+    func streamBound() async throws {
+        var settings = Store.Settings()
+        settings.streamsMax = 2
+        try await withStore(Scratch(), settings: settings) { store in
+            let one = try await store.receive()
+            let two = try await store.receive()
+            await #expect(throws: StorageError.tooManyStreams(count: 2)) { try await store.receive() }
+            await one.abort()
+            _ = try await two.finish()
+            let three = try await store.receive()
+            let four = try await store.receive()
+            await three.abort()
+            await four.abort()
+        }
+    }
+
+    @Test("other bytes than announced are refused and nothing of them is kept")
+    func mismatch() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch) { store in
+            let wanted = SHA256.digest(text("right"))
+            let actual = SHA256.digest(text("wrong"))
+            await #expect(throws: StorageError.digestMismatch(expected: wanted, actual: actual)) {
+                try await store.keep(text("wrong"), expecting: wanted)
+            }
+            #expect(scratch.files(in: "incoming") == [])
+            #expect(scratch.files(in: "blobs") == [])
+        }
+    }
+
+    @Test("a stream that is aborted or let go leaves nothing, and takes no more bytes")
+    func abandoned() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch) { store in
+            let incoming = try await store.receive()
+            try await incoming.write(ByteBuffer(bytes: noise(1_000_000, seed: 1)))
+            #expect(scratch.files(in: "incoming").count == 1)
+            await incoming.abort()
+            #expect(scratch.files(in: "incoming") == [])
+            await #expect(throws: StorageError.streamClosed) { try await incoming.write(ByteBuffer(bytes: [1])) }
+            await #expect(throws: StorageError.streamClosed) { try await incoming.finish() }
+            _ = try await store.receive()
+            try await eventually { scratch.files(in: "incoming").isEmpty }
+        }
+    }
+
+    @Test("the same bytes twice are one blob, and it stays until the last version that names it is gone")
+    func dedupe() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch) { store in
+            let one = try await store.put("one", text("shared"))
+            let two = try await store.put("two", text("shared"))
+            #expect(scratch.files(in: "blobs").count == 1)
+            #expect(try await store.drop(one.groups[0].key, ifDigest: one.groups[0].digest))
+            try await store.collect()
+            #expect(scratch.files(in: "blobs").count == 1)
+            #expect(try await store.bytes(of: "two") == text("shared"))
+            #expect(try await store.drop(two.groups[0].key, ifDigest: two.groups[0].digest))
+            try await store.collect()
+            #expect(scratch.files(in: "blobs") == [])
+            #expect(scratch.files(in: "incoming") == [])
+        }
+    }
+
+    @Test("a delete gives the bytes back")
+    func tombstoneFrees() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch) { store in
+            try await store.put("a", noise(500_000, seed: 1))
+            try await store.put("a", noise(500_000, seed: 2))
+            #expect(scratch.files(in: "blobs").count == 2)
+            try await store.delete("a")
+            try await store.collect()
+            #expect(scratch.files(in: "blobs") == [])
+            let usage = try await store.usage()
+            #expect(usage.bytes == 0)
+            #expect(usage.names == 1)
+            #expect(usage.resources == 0)
+        }
+    }
+
+    @Test("versions that history no longer keeps give their bytes back")
+    func prunedFrees() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch) { store in
+            for number in 0..<9 { try await store.put("a", text("\(number)")) }
+            try await store.collect()
+            #expect(scratch.files(in: "blobs").count == VersionSet.versionCountMax)
+        }
+    }
+
+    @Test("bytes that never became a version are removed when their lease goes")
+    func leaseEnds() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch) { store in
+            var lease: BlobLease? = try await store.keep(text("orphan"))
+            try await store.collect()
+            #expect(scratch.files(in: "blobs").count == 1)
+            #expect(lease != nil)
+            lease = nil
+            try await eventually { scratch.files(in: "blobs").isEmpty }
+        }
+    }
+
+    @Test("a version whose bytes are not here is refused, and nothing of its batch is merged")
+    func missingBlob() async throws {
+        try await withStore(Scratch()) { store in
+            let digest = SHA256.digest(text("elsewhere"))
+            let lease = try await store.keep(text("here"))
+            func version(_ name: String, _ digest: ContentDigest, _ size: UInt64) throws -> Version {
+                Version(
+                    name: try ResourceName(name), dot: Dot(node: try node("mkango"), epoch: 1, counter: size),
+                    context: CausalContext(), time: HybridTime(raw: 1),
+                    content: .blob(digest: digest, size: size, mediaType: ""), home: nil)
+            }
+            await #expect(throws: StorageError.missingBlob(digest)) {
+                try await store.merge([version("a", lease.digest, 4), version("b", digest, 9)], holding: [lease])
+            }
+            #expect(try await store.groups().isEmpty)
+            // A file of another size is not those bytes.
+            await #expect(throws: StorageError.missingBlob(lease.digest)) {
+                try await store.merge([version("a", lease.digest, 5)], holding: [lease])
+            }
+            #expect(try await store.hasBlob(lease.digest, size: 4))
+            #expect(try await !store.hasBlob(digest))
+            #expect(try await store.lease(digest, size: 9) == nil)
+        }
+    }
+
+    @Test("a reader keeps its bytes when the last version is dropped under it")
+    func readWhileDropped() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch) { store in
+            let bytes = noise(300_000, seed: 3)
+            let written = try await store.put("a", bytes)
+            let reader = try #require(try await store.blob(SHA256.digest(bytes)))
+            #expect(try await store.drop(written.groups[0].key, ifDigest: written.groups[0].digest))
+            try await store.collect()
+            #expect(scratch.files(in: "blobs") == [])
+            #expect(try await reader.all() == bytes)
+            #expect(try await store.blob(SHA256.digest(bytes)) == nil)
+        }
+    }
+
+    @Test("a put of the same bytes heals a blob that has rotten")
+    func heals() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch) { store in
+            try await store.put("a", text("good"))
+            let file = "\(scratch.data)/blobs/\(scratch.files(in: "blobs")[0])"
+            try Data(text("bad!")).write(to: URL(fileURLWithPath: file))
+            try await store.put("b", text("good"))
+            #expect(try await store.bytes(of: "a") == text("good"))
+        }
+    }
+}
+
+/// Waits for a condition, at most ten seconds.
+func eventually(_ condition: () async throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    let deadline = ContinuousClock.now + .seconds(10)
+    while try await !condition() {
+        guard ContinuousClock.now < deadline else {
+            Issue.record("it did not happen within 10 seconds", sourceLocation: sourceLocation)
+            return
+        }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+}

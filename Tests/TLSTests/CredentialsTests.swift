@@ -1,0 +1,115 @@
+import Foundation
+import Testing
+import Vocabulary
+
+@testable import TLS
+
+/// A folder of credentials is judged at start, and the message names the file.
+struct CredentialsTests {
+    let authority: TestAuthority
+
+    init() throws { authority = try TestAuthority() }
+
+    private func fault(_ folder: String) -> (file: String, fault: CredentialsFault)? {
+        do throws(TLSError) {
+            _ = try Credentials(folder: folder)
+            return nil
+        } catch {
+            guard case .credentials(let file, let fault) = error else { return nil }
+            return (file.replacingOccurrences(of: folder + "/", with: ""), fault)
+        }
+    }
+
+    @Test("a good folder gives name, validity and no warning")
+    func good() throws {
+        let folder = try authority.issue(["roost://pride/admin/okello"])
+        let credentials = try Credentials(folder: folder + "/")
+        #expect(credentials.name.uri == "roost://pride/admin/okello")
+        #expect(credentials.notAfter - credentials.notBefore == 90_000)
+        #expect(credentials.warnings.isEmpty)
+        #expect(!credentials.serial.isEmpty)
+    }
+
+    @Test("a key that others may read is a warning, not an error")
+    func openKey() throws {
+        let folder = try authority.issue(["roost://pride/node/simba"])
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: folder + "/key.pem")
+        let warnings = try Credentials(folder: folder).warnings
+        #expect(warnings.count == 1)
+        #expect(warnings.first?.contains("mode 0644") == true)
+    }
+
+    @Test("a missing, empty or garbled file is named", arguments: ["ca.pem", "cert.pem", "key.pem"])
+    func broken(file: String) throws {
+        let folder = try authority.issue(["roost://pride/node/simba"])
+        let expected = file == "key.pem" ? "private key" : "certificate"
+        for text in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            try text.write(toFile: folder + "/" + file, atomically: true, encoding: .utf8)
+            let found = try #require(fault(folder))
+            #expect(found.file == file)
+            guard case .malformed(expected, _) = found.fault else {
+                Issue.record("\(found.fault)")
+                continue
+            }
+        }
+        try FileManager.default.removeItem(atPath: folder + "/" + file)
+        let found = try #require(fault(folder))
+        #expect(found.file == file)
+        #expect(found.fault == .unreadable("No such file or directory"))
+    }
+
+    @Test("a file past its bound is not read whole")
+    func tooLarge() throws {
+        let folder = try authority.issue(["roost://pride/node/simba"])
+        try Data(count: PEMFile.bytesMax + 1).write(to: URL(fileURLWithPath: folder + "/ca.pem"))
+        #expect(fault(folder)?.fault == .tooLarge(limitBytes: PEMFile.bytesMax))
+    }
+
+    @Test("the key of another certificate, and one with a passphrase, are told apart without asking anyone")
+    func keys() throws {
+        let folder = try authority.issue(["roost://pride/node/simba"])
+        let other = try authority.issue(["roost://pride/node/simba"])
+        try openssl([
+            "ec", "-in", other + "/key.pem", "-aes256", "-passout", "pass:simba", "-out", folder + "/key.pem",
+        ])
+        #expect(fault(folder)?.fault == .encryptedKey)
+        try FileManager.default.removeItem(atPath: folder + "/key.pem")
+        try FileManager.default.copyItem(atPath: other + "/key.pem", toPath: folder + "/key.pem")
+        let found = try #require(fault(folder))
+        #expect(found.file == "key.pem")
+        #expect(found.fault == .keyMismatch)
+    }
+
+    @Test("a certificate that no peer would take is refused at home, with the reason")
+    func certificates() throws {
+        let foreign = try TestAuthority(commonName: "Foreign CA")
+        let name = ["roost://pride/node/simba"]
+        #expect(
+            fault(try foreign.issue(name, trusting: authority))?.fault
+                == .certificate(.untrusted(issuer: "\"/CN=Foreign CA\"")))
+        guard case .certificate(.expired(let at)) = fault(try authority.issue(name, from: -20, until: -10))?.fault
+        else {
+            Issue.record("an expired certificate was taken")
+            return
+        }
+        #expect(abs(at - (Int64(Date().timeIntervalSince1970) - 10)) < 60)
+        guard case .certificate(.notYetValid) = fault(try authority.issue(name, from: 100, until: 200))?.fault else {
+            Issue.record("a certificate of the future was taken")
+            return
+        }
+        #expect(fault(try authority.issue([]))?.fault == .certificate(.noName))
+        #expect(fault(try authority.issue(name + name))?.fault == .certificate(.severalNames(name + name)))
+        #expect(fault(try authority.issue(name, usage: "clientAuth"))?.fault == .certificate(.wrongPurpose))
+        #expect(fault(try authority.issue(["roost://pride/reader/a"], usage: "clientAuth")) == nil)
+    }
+
+    @Test(
+        "times are written as RFC 3339",
+        arguments: [
+            (0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (-1, "1969-12-31T23:59:59Z"),
+            (1_700_000_000, "2023-11-14T22:13:20Z"), (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ])
+    func times(seconds: Int64, text: String) {
+        #expect(RFC3339.text(seconds) == text)
+    }
+}
