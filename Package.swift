@@ -57,7 +57,7 @@ let package = Package(
         pure("SWIM", ["Vocabulary", collections]),
         pure("Resources", ["Vocabulary"]),
         pure("Placement", ["Vocabulary"]),
-        pure("Relocation", ["Vocabulary", "Placement", "Resources"]),
+        pure("Relocation", ["Vocabulary", "Placement", "Resources", collections]),
         pure("Node", ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation"]),
 
         // The shell.

@@ -40,9 +40,10 @@ public struct NodeMachine: Sendable {
     /// The way of an agent (DESIGN §8). `syncing` is `serving` that still forwards some slots.
     public enum Phase: String, Sendable, Codable { case starting, joining, syncing, serving, draining, left }
 
-    public struct WriteID: Hashable, Sendable {
+    public struct WriteID: Hashable, Comparable, Sendable {
         public let number: UInt64
         public init(number: UInt64) { self.number = number }
+        public static func < (a: WriteID, b: WriteID) -> Bool { a.number < b.number }
     }
 
     public enum Input: Sendable {
@@ -52,11 +53,20 @@ public struct NodeMachine: Sendable {
         /// The version is durable here; its group's new summary came by `Convergence.Input.wrote` before.
         /// - leaving: the group that the name was in before, when that is another.
         case wrote(WriteID, Version, leaving: GroupKey?)
-        /// A node answered an offer of a write; `nil` when it did not or could not.
-        case offerAnswered(WriteID, by: NodeName, OfferReply?)
+        /// A node answered an offer of a write, or did not.
+        case offerAnswered(WriteID, by: NodeName, OfferOutcome)
         /// The client will not wait longer.
         case writeTimedOut(WriteID)
         case tick
+    }
+
+    public enum OfferOutcome: Sendable {
+        /// It is durable there.
+        case stored(OfferReply)
+        /// The node knows of the version and can not take it.
+        case declined
+        /// No answer, or none to the point; the node may be asked again.
+        case failed
     }
 
     public enum Lifecycle: Sendable {
@@ -90,11 +100,13 @@ public struct NodeMachine: Sendable {
     private var hasLeft = false
     /// Started or joined by hand, and not yet synced with those found.
     private var isNewcomer = false
-    private var writes: [WriteID: WriteTracker] = [:]
+    var writes: [WriteID: WriteTracker] = [:]
     /// When a crashed member next loses its place; `nil` when none is about to.
     private var eligibilityEnds: Instant?
     /// When the last input came.
     private var lastInput: Instant
+    /// The crashed members that were here before they crashed.
+    private var witnessed: Set<NodeName> = []
     /// The epochs of the members last seen, to tell a restart from a healed cut.
     private var epochs: [NodeName: UInt64] = [:]
 
@@ -126,16 +138,18 @@ public struct NodeMachine: Sendable {
         case .membership(let input): feed(input, at: now, using: &rng, into: &effects)
         case .convergence(let input): feed(input, at: now, into: &effects)
         case .lifecycle(let step): feed(step, at: now, using: &rng, into: &effects)
-        case .wrote(let id, let version, let former): beginWrite(id, version, leaving: former, into: &effects)
-        case .offerAnswered(let id, let node, let reply):
-            if let reply { feed(.confirmed(by: node, reply.status), at: now, into: &effects) }
-            writes[id]?.answered(by: node, durable: reply != nil)
-            continueWrite(id, into: &effects)
+        case .wrote(let id, let version, let former):
+            beginWrite(id, version, leaving: former, at: now, into: &effects)
+        case .offerAnswered(let id, let node, let outcome):
+            offerAnswered(id, by: node, outcome, at: now, into: &effects)
         case .writeTimedOut(let id): endWrite(id, into: &effects)
         case .tick:
             if let due = membership.deadline, due <= now { feed(.tick, at: now, using: &rng, into: &effects) }
             if let due = eligibilityEnds, due <= now { refreshView(restarted: [], cutOff: [], at: now, into: &effects) }
             if convergence.deadline <= now { feed(Convergence.Input.tick, at: now, into: &effects) }
+            for id in writes.keys.sorted() where writes[id]?.deadline.map({ $0 <= now }) ?? false {
+                continueWrite(id, at: now, into: &effects)
+            }
         }
         if isNewcomer, !convergence.isJoining, !convergence.view.contactable.isEmpty, convergence.slotsUnsynced == 0 {
             isNewcomer = false
@@ -150,7 +164,10 @@ public struct NodeMachine: Sendable {
 
     /// When to send `.tick` next.
     public var deadline: Instant {
-        [membership.deadline, eligibilityEnds, convergence.deadline].compactMap { $0 }.min() ?? convergence.deadline
+        let writing = writes.values.compactMap(\.deadline).min()
+        return [membership.deadline, eligibilityEnds, writing].compactMap { $0 }.reduce(convergence.deadline) {
+            min($0, $1)
+        }
     }
 
     public var phase: Phase {
@@ -183,6 +200,15 @@ public struct NodeMachine: Sendable {
             case .event(let event):
                 changed = true
                 effects.append(.event(event))
+                if event.kind == .crashed {
+                    witnessed.insert(event.name)
+                } else {
+                    witnessed.remove(event.name)
+                }
+                if event.name == identity.name, event.kind == .refuted {
+                    // Some passed this node over, perhaps, and took writes without it.
+                    cutOff += convergence.view.contactable
+                }
                 if event.name != identity.name, event.kind == .returned {
                     if epochs[event.name] == event.epoch {
                         cutOff.append(event.name)
@@ -196,7 +222,7 @@ public struct NodeMachine: Sendable {
         if changed { refreshView(restarted: restarted, cutOff: cutOff, at: now, into: &effects) }
     }
 
-    private mutating func feed(_ input: Convergence.Input, at now: Instant, into effects: inout [Effect]) {
+    mutating func feed(_ input: Convergence.Input, at now: Instant, into effects: inout [Effect]) {
         var out: [Convergence.Effect] = []
         convergence.handle(input, at: now, into: &out)
         for effect in out { effects.append(.convergence(effect)) }
@@ -229,35 +255,13 @@ public struct NodeMachine: Sendable {
     private mutating func refreshView(
         restarted: [NodeName], cutOff: [NodeName], at now: Instant, into effects: inout [Effect]
     ) {
+        witnessed = witnessed.filter { membership.member($0)?.status == .crashed }
         let standing = Standing(
             members: membership.members, me: identity, isDraining: isDraining,
-            relocationDelay: settings.relocationDelay, now: now)
+            witnessed: witnessed, relocationDelay: settings.relocationDelay, now: now)
         eligibilityEnds = standing.eligibilityEnds
         let hear: Convergence.Hear = isNewcomer ? .everyone : cutOff.isEmpty ? .asOwnersChange : .these(cutOff)
         feed(.view(standing.view, hear: hear, restarted: restarted), at: now, into: &effects)
-    }
-
-    // MARK: Writes
-
-    private mutating func beginWrite(
-        _ id: WriteID, _ version: Version, leaving former: GroupKey?, into effects: inout [Effect]
-    ) {
-        let key = GroupKey(slot: Slot(ofName: version.name.text, in: identity.cluster), home: version.home)
-        writes[id] = WriteTracker(
-            me: identity.name, owners: convergence.owners(of: key), ranked: convergence.view.ring.ranked(key.slot),
-            former: former.map { convergence.owners(of: $0) } ?? [], view: convergence.view, version: version)
-        continueWrite(id, into: &effects)
-    }
-
-    private mutating func continueWrite(_ id: WriteID, into effects: inout [Effect]) {
-        guard var write = writes[id] else { return }
-        for node in write.nextOffers() { effects.append(.offer(id, to: node, write.version)) }
-        writes[id] = write
-        if write.isComplete { endWrite(id, into: &effects) }
-    }
-
-    private mutating func endWrite(_ id: WriteID, into effects: inout [Effect]) {
-        guard let write = writes.removeValue(forKey: id) else { return }
-        effects.append(.acknowledge(id, copies: write.copies, wanted: write.wanted))
+        for id in writes.keys.sorted() { adoptView(for: id, at: now, into: &effects) }
     }
 }

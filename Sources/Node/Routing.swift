@@ -24,23 +24,24 @@ extension NodeMachine {
     /// - Parameters:
     ///   - held: what this node holds of the name.
     ///   - visited: the nodes that the request has been at, this one excluded.
-    ///   - unsure: those of them that could not vouch for what they hold (`isSure(of:)`).
+    ///   - unsure: those of them that may hold something that they could not vouch for (`isBehind`).
     public func route(
         reading name: ResourceName, held: VersionSet?, visited: [NodeName], unsure: [NodeName] = [], at now: Instant
     ) -> Route {
         let slot = Slot(ofName: name.text, in: identity.cluster)
-        if let held, !stoodStill(at: now), convergence.vouches(for: held.group(in: identity.cluster)) { return .here }
-        let vouches = isSure(of: name, at: now)
+        let isSure = isSure(of: name, held: held, at: now)
+        if let held, mayAnswer(held, at: now) { return .here }
         let owners = convergence.owners(of: slot)
-        let knowsSlot = vouches && owners.contains(identity.name)
+        let knowsSlot = isSure && owners.contains(identity.name)
         let fellows = owners.filter { $0 != identity.name && !visited.contains($0) }
         // An owner of the slot that is in step needs to ask only its fellow owners: each group of the slot has an
         // owner among them. That is not so with a single copy, which may be at its home, nor right after the owners
         // changed, for a home has yet to hand its share of the slot to the new one. And a fellow that is not in step
         // may hold what it could not answer with: then nobody can say that there is none.
-        let mayDeny = knowsSlot && !owners.contains { unsure.contains($0) }
-        let knowsEnough = mayDeny && settings.replicas > 1 && !convergence.isUnsettled(slot)
-        if knowsEnough, fellows.isEmpty { return .here }
+        let isSettled = knowsSlot && !owners.contains { unsure.contains($0) }
+        if isSettled, fellows.isEmpty, settings.replicas > 1, !convergence.isUnsettled(slot) {
+            return .here
+        }
         var order = nearestFirst(fellows)
         // The others come after them, for when none of those answers: what a dead owner shares with a home is there.
         // Only the node asked first and the owners turn to everybody, so that a search stays linear in the members.
@@ -49,19 +50,48 @@ extension NodeMachine {
             order += convergence.view.contactable.filter { !order.contains($0) }
         }
         let next = order.filter { $0 != identity.name && !visited.contains($0) && convergence.view.canCall($0) }
-        guard !next.isEmpty, visited.count + 1 < Self.hopsMax else { return mayDeny ? .here : .nobody }
-        return .forward(mayDeny ? next + [identity.name] : next)
+        guard !next.isEmpty, visited.count + 1 < Self.hopsMax else {
+            return isSettled && hasHeardEnough(of: slot, besides: next + unsure) ? .here : .nobody
+        }
+        return .forward(isSettled ? next + [identity.name] : next)
+    }
+
+    private func mayAnswer(_ held: VersionSet, at now: Instant) -> Bool {
+        !stoodStill(at: now) && !convergence.knowsNewer(than: held, of: held.name)
+            && convergence.vouches(for: held.group(in: identity.cluster))
+    }
+
+    /// Whether the word of these is all that can be known of the slot's names: they are this node's fellow owners, and
+    /// it is in step itself.
+    public func knowsAll(of slot: Slot, by heard: [NodeName]) -> Bool {
+        let owners = convergence.owners(of: slot)
+        return settings.replicas > 1 && owners.contains(identity.name) && convergence.isSynced(slot)
+            && !convergence.isUnsettled(slot) && owners.allSatisfy { $0 == identity.name || heard.contains($0) }
+    }
+
+    /// Whether what has been heard of a slot is enough to say of a name that there is none, or to judge what it is now,
+    /// when these gave no answer. Silence is no answer: a name is on as many nodes as there are to be copies, so fewer
+    /// silent ones than that can not hide it, and neither can those who own nothing of the slot.
+    public func hasHeardEnough(of slot: Slot, besides silent: [NodeName]) -> Bool {
+        let ring = convergence.view.ring
+        let owners = convergence.owners(of: slot)
+        let unheard = Set(silent).union(
+            ring.candidates.map(\.name).filter { $0 != identity.name && !convergence.view.canCall($0) })
+        if unheard.isEmpty { return true }
+        if knowsAll(of: slot, by: owners.filter { !unheard.contains($0) }) { return true }
+        return unheard.count < min(settings.replicas, ring.candidates.count)
     }
 
     /// Whether this node, as far as it owns the name's slot, is in step with those who know it.
-    public func isSure(of name: ResourceName, at now: Instant) -> Bool {
+    public func isSure(of name: ResourceName, held: VersionSet?, at now: Instant) -> Bool {
         !stoodStill(at: now) && convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))
+            && !convergence.knowsNewer(than: held, of: name)
     }
 
     /// Whether this node may hold something of the name that it may not vouch for yet. One that is merely no owner, and
     /// has nothing of the name, is not behind: that it can not answer keeps no other from saying that there is none.
     public func isBehind(on name: ResourceName, held: VersionSet?, at now: Instant) -> Bool {
-        held != nil || stoodStill(at: now) || !convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))
+        held != nil || !isSure(of: name, held: held, at: now)
     }
 
     /// Where a write of the name is taken: the first owner of the slot that answers, so that the writes of one name
@@ -77,7 +107,7 @@ extension NodeMachine {
         var next: [NodeName] = []
         for node in sure + doubtful where !visited.contains(node) {
             if node == identity.name {
-                guard convergence.isSynced(slot), !stoodStill(at: now) else { continue }
+                guard mayTake(writeOf: name, at: now) else { continue }
                 return next.isEmpty ? .here : .forward(next + [node])
             }
             next.append(node)
@@ -86,18 +116,21 @@ extension NodeMachine {
         return .forward(next)
     }
 
+    /// Whether this node may judge and order writes of the name now.
+    public func mayTake(writeOf name: ResourceName, at now: Instant) -> Bool {
+        !isDraining && !stoodStill(at: now) && convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))
+    }
+
     /// Whom to ask what they hold of a name before a write of it is judged and made here: its precondition and what it
     /// has seen must not depend on which node stands in. Nobody, for an owner of the name's group that is in step.
     public func witnesses(writing name: ResourceName, held: VersionSet?) -> [NodeName] {
         let slot = Slot(ofName: name.text, in: identity.cluster)
         let view = convergence.view
-        let vouches = convergence.isSynced(slot)
+        let vouches = convergence.isSynced(slot) && !convergence.knowsNewer(than: held, of: name)
         if let held, vouches, convergence.isOwner(held.group(in: identity.cluster)) { return [] }
         let owners = convergence.owners(of: slot)
         let fellows = owners.filter { $0 != identity.name }
-        let areSure = fellows.allSatisfy { view.canCall($0) && !view.doubts($0) }
-        let knowsEnough = vouches && settings.replicas > 1 && !convergence.isUnsettled(slot)
-        if knowsEnough, areSure, owners.contains(identity.name) { return fellows }
+        if vouches, knowsAll(of: slot, by: fellows.filter { view.canCall($0) && !view.doubts($0) }) { return fellows }
         return view.contactable.filter { !view.doubts($0) }
     }
 

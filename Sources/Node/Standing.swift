@@ -7,12 +7,20 @@ import Vocabulary
 ///
 /// Eligible to own: alive, suspect, restarting, or crashed for less than `relocation.delay`; not draining; weight
 /// above 0. Worth a call: alive, suspect or draining.
+///
+/// How long ago a member crashed only those know who were there. A node that heard of a crash when it came in itself does
+/// not count the member as an owner: the others may have given its place away long ago, and while they have not, it can
+/// not be called all the same.
 struct Standing {
     let view: View
     /// When the next crashed member stops being eligible.
     let eligibilityEnds: Instant?
 
-    init(members: [Member], me: NodeMachine.Identity, isDraining: Bool, relocationDelay: Duration, now: Instant) {
+    /// - Parameter witnessed: those whose crash this node saw happen.
+    init(
+        members: [Member], me: NodeMachine.Identity, isDraining: Bool, witnessed: Set<NodeName>,
+        relocationDelay: Duration, now: Instant
+    ) {
         var candidates: [Candidate] = []
         var contactable: [NodeName] = []
         var doubtful: [NodeName] = []
@@ -28,7 +36,7 @@ struct Standing {
             case .suspect: eligible = member.intent != .draining
             case .crashed:
                 let end = member.since + relocationDelay
-                eligible = now < end && member.intent != .draining
+                eligible = now < end && member.intent != .draining && witnessed.contains(member.name)
                 if eligible { ends = ends.map { min($0, end) } ?? end }
             }
             if eligible {

@@ -11,8 +11,11 @@ extension Convergence {
 
     /// Answers another node's exchange with what this node holds of the same names and groups.
     ///
-    /// - Parameter mine: all sets of the names told, and all sets of the groups.
-    public func answer(_ request: ExchangeRequest, mine: [VersionSet]) -> ExchangeReply {
+    /// - Parameters:
+    ///   - mine: all sets of the names told, and all sets of the groups.
+    ///   - owned: the groups that this node owned before it read `mine` (`owned(of:)`): one that it owns only since may
+    ///     have been dropped and read as gone, or read before a drop that ended since.
+    public func answer(_ request: ExchangeRequest, mine: [VersionSet], owned: Set<GroupKey>) -> ExchangeReply {
         var byName: [ResourceName: VersionSet] = [:]
         var byGroup: [GroupKey: [VersionSet]] = [:]
         for set in mine {
@@ -24,9 +27,14 @@ extension Convergence {
                 var held = byGroup[asked.key] ?? []
                 let listed = Set(held.map(\.name))
                 held += asked.sets.compactMap { listed.contains($0.name) ? nil : byName[$0.name] }
-                let status = status(of: asked.key)
-                return ExchangeFinding(asked: asked, mine: held, owner: status.owner, copies: copies(of: asked.key))
+                let isOwner = owned.contains(asked.key) && status(of: asked.key).owner
+                return ExchangeFinding(asked: asked, mine: held, owner: isOwner, copies: copies(of: asked.key))
             })
+    }
+
+    /// Those of the groups asked for that this node owns and will keep.
+    public func owned(of request: ExchangeRequest) -> Set<GroupKey> {
+        Set(request.groups.map(\.key).filter { status(of: $0).owner })
     }
 
     /// How many nodes hold all that this node holds of the group, as far as it knows.
@@ -37,11 +45,16 @@ extension Convergence {
 
     /// An equal digest from an owner is its word that it has it all (law 2).
     mutating func noteConfirmation(by peer: NodeName, _ theirs: GroupStatus) {
-        guard theirs.owner, var state = groups[theirs.key], state.summary.digest == theirs.digest,
-            state.owners.contains(peer), !state.confirmed.contains(peer)
-        else { return }
-        state.confirmed.append(peer)
-        groups[theirs.key] = state
+        guard theirs.owner, let state = groups[theirs.key], state.summary.digest == theirs.digest else { return }
+        confirm(theirs.key, by: peer)
+    }
+
+    private mutating func confirm(_ key: GroupKey, by peer: NodeName) {
+        guard let state = groups[key], state.owners.contains(peer), !state.confirmed.contains(peer) else { return }
+        groups[key]?.confirmed.append(peer)
+        // What moves is looked at again soon: the pauses grow only while nothing does.
+        peers[peer]?.rechecks = 0
+        considerDrop(key)
     }
 
     /// Lets every peer that is free do its next piece of work, and drops what may be dropped.
@@ -68,7 +81,7 @@ extension Convergence {
             peers[name] = peer
         }
         startPulls(into: &effects)
-        startDrops(into: &effects)
+        startDrops(at: now, into: &effects)
     }
 
     /// Whether there is still something to settle with the peer in this slot.
@@ -107,17 +120,16 @@ extension Convergence {
     }
 
     mutating func finishCompare(_ id: CallID, _ reply: CompareReply, at now: Instant) {
-        guard let name = peer(calling: id), var peer = peers[name], case .compare(let slots) = peer.call?.work else {
-            return
-        }
-        peer.call = nil
-        peer.failures = 0
-        peer.retryAt = now
+        guard let name = peer(calling: id), case .compare(let slots) = peers[name]?.call?.work else { return }
         var theirs: [GroupKey: GroupStatus] = [:]
         for status in reply.groups where slots.contains(status.key.slot) {
             theirs[status.key] = status
             noteConfirmation(by: name, status)
         }
+        guard var peer = peers[name] else { return }
+        peer.call = nil
+        peer.failures = 0
+        peer.retryAt = now
         let mine = Set(groups(in: slots))
         var unheard: [Slot: [GroupKey]] = [:]
         var differing: [GroupKey] = []
@@ -144,13 +156,9 @@ extension Convergence {
     }
 
     mutating func finishExchange(_ id: CallID, told: [ExchangeGroup], _ reply: ExchangeReply, at now: Instant) {
-        guard let name = peer(calling: id), var peer = peers[name], case .exchange(let batch) = peer.call?.work else {
-            return
-        }
-        peer.call = nil
-        peer.failures = 0
-        peer.retryAt = now
+        guard let name = peer(calling: id), case .exchange(let batch) = peers[name]?.call?.work else { return }
         let toldByKey = Dictionary(told.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        var heard: [GroupKey] = []
         for finding in reply.findings {
             guard batch.contains(finding.key), let told = toldByKey[finding.key] else { continue }
             let mine = Dictionary(told.sets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -162,12 +170,17 @@ extension Convergence {
                 if let here = mine[set.name], !set.dominates(here) { dominated = false }
             }
             if dominated, finding.owner { noteDomination(by: name, told) }
-            if !lacks {
-                peer.unheard[finding.key.slot]?.removeAll { $0 == finding.key }
-                if peer.unheard[finding.key.slot]?.isEmpty == true {
-                    peer.unheard[finding.key.slot] = nil
-                    peer.mustHear.remove(finding.key.slot)
-                }
+            if !lacks { heard.append(finding.key) }
+        }
+        guard var peer = peers[name] else { return }
+        peer.call = nil
+        peer.failures = 0
+        peer.retryAt = now
+        for key in heard {
+            peer.unheard[key.slot]?.removeAll { $0 == key }
+            if peer.unheard[key.slot]?.isEmpty == true {
+                peer.unheard[key.slot] = nil
+                peer.mustHear.remove(key.slot)
             }
         }
         // Whatever was not settled by this is looked at again.
@@ -184,11 +197,8 @@ extension Convergence {
     private mutating func noteDomination(by name: NodeName, _ told: ExchangeGroup) {
         var counted = GroupSummary(key: told.key)
         for set in told.sets { counted.add(set) }
-        guard var state = groups[told.key], state.summary.digest == counted.digest, state.owners.contains(name),
-            !state.confirmed.contains(name)
-        else { return }
-        state.confirmed.append(name)
-        groups[told.key] = state
+        guard let state = groups[told.key], state.summary.digest == counted.digest else { return }
+        confirm(told.key, by: name)
     }
 
     mutating func fail(_ id: CallID, at now: Instant) {

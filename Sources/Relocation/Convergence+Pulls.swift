@@ -22,21 +22,49 @@ extension Convergence {
         let lacking = VersionSet.lacking(mine, offered: set)
         guard !lacking.isEmpty else { return false }
         let merged = mine?.merged(with: set.versions) ?? set
-        // An owner of the group wants it. So does whoever holds an older head as its owner: a name whose home changed
-        // has to leave the old group everywhere.
-        let wanted = isOwner(merged.group(in: cluster)) || (mine.map { isOwner($0.group(in: cluster)) } ?? false)
+        // An owner of the group wants it. So does whoever holds an older head as its owner, or finds that the name left
+        // the group by another home: it has to leave the old group everywhere, for the owners of that one may not know
+        // it any more, and never confirm it.
+        let group = merged.group(in: cluster)
+        let former = mine?.group(in: cluster) ?? group
+        let wanted = isOwner(group) || former != group || (mine != nil && isOwner(former))
         guard wanted else { return false }
-        for version in lacking {
-            pulls.add(version, from: peer, copies: max(copies, 1), limit: settings.pullsQueuedMax)
+        if let newest = lacking.first, mine.map({ Version.precedes($0.head, newest) }) ?? true {
+            noteNewer(newest, saidBy: peer)
         }
+        _ = pulls.add(lacking, of: set.name, from: peer, copies: max(copies, 1), limit: settings.pullsQueuedMax)
         return true
+    }
+
+    /// A newer version than this node's own is known: the name is not this node's to answer for until it has it.
+    private mutating func noteNewer(_ version: Version, saidBy teller: NodeName) {
+        guard !newerElsewhere.note(version, saidBy: teller) else { return }
+        mustHear(teller, SlotSet([Slot(ofName: version.name.text, in: cluster)]))
+    }
+
+    /// A home that is no owner of the slot got a name of its group: from somebody who came back, perhaps, with what the
+    /// name was before it got another home. The slot's owners know, and are heard before the home answers for it.
+    private mutating func hearSlotOwners(of key: GroupKey) {
+        let slotOwners = owners(of: key.slot)
+        guard key.home != nil, isOwner(key), !slotOwners.contains(me) else { return }
+        for owner in Set(owners(of: key) + slotOwners).sorted() where owner != me && view.canCall(owner) {
+            mustHear(owner, SlotSet([key.slot]))
+        }
+    }
+
+    /// An offered version could not be taken; it is looked for again after a while.
+    mutating func decline(_ version: Version, from peer: NodeName, at now: Instant) {
+        let key = GroupKey(slot: Slot(ofName: version.name.text, in: cluster), home: version.home)
+        guard isOwner(key) else { return }
+        noteNewer(version, saidBy: peer)
+        lookAgain(with: [peer], in: key.slot, at: now)
     }
 
     mutating func startPulls(into effects: inout [Effect]) {
         while pulls.active < settings.pullsActiveMax, let (version, holders) = pulls.start() {
             let callable = holders.filter { view.canCall($0) }
             if callable.isEmpty {
-                pulls.finish(version.dot, of: version.name)
+                pulls.finish(version.dot, of: version.name, durable: false)
             } else {
                 effects.append(.pull(version, from: callable))
             }
@@ -44,35 +72,24 @@ extension Convergence {
     }
 
     mutating func finishPull(_ version: Version, durable: Bool, at now: Instant) {
-        let holders = pulls.finish(version.dot, of: version.name)
-        guard !durable else { return }
-        // Found again by comparing with those who told of it, after a while.
-        let slot = Slot(ofName: version.name.text, in: cluster)
-        for name in holders where view.canCall(name) {
+        let holders = pulls.finish(version.dot, of: version.name, durable: durable)
+        if durable {
+            newerElsewhere.has(version)
+            hearSlotOwners(of: GroupKey(slot: Slot(ofName: version.name.text, in: cluster), home: version.home))
+        } else {
+            // Found again by comparing with those who told of it, after a while.
+            lookAgain(with: holders, in: Slot(ofName: version.name.text, in: cluster), at: now)
+        }
+    }
+
+    private mutating func lookAgain(with names: [NodeName], in slot: Slot, at now: Instant) {
+        for name in names where view.canCall(name) {
             var peer = peers[name] ?? PeerState()
             peer.recheck.insert(slot)
             peer.lacking.insert(slot)
             scheduleRecheck(&peer, at: now)
             peers[name] = peer
         }
-    }
-
-    /// Law 2: only what R present owners have confirmed is dropped, and only by one who is not an owner. Fewer than R
-    /// eligible members confirm nothing: then the copy stays where it is.
-    mutating func startDrops(into effects: inout [Effect]) {
-        for key in droppable {
-            groups[key]?.dropping = true
-            if let digest = groups[key]?.summary.digest { effects.append(.drop(key, digest)) }
-        }
-    }
-
-    private var droppable: [GroupKey] {
-        foreign.filter { key in
-            guard let state = groups[key], !state.dropping, state.owners.count >= settings.replicas else {
-                return false
-            }
-            return state.owners.allSatisfy { state.confirmed.contains($0) }
-        }.sorted()
     }
 
     /// What `/v1/status` shows, in resources and versions.
@@ -118,12 +135,12 @@ extension Convergence {
     }
 
     /// Whether all that is held here is confirmed by every owner there is: a drain may end. With nobody to take
-    /// over, there is nothing to wait for.
-    public var isDrained: Bool { groups.values.allSatisfy { isSettled($0) } }
+    /// over, there is nothing to wait for; while the others are still looked for, there is.
+    public var isDrained: Bool { !isJoining && groups.values.allSatisfy { isSettled($0) } }
 
     /// Resources that would be left here only: what a drain has still to hand over.
     public var resourcesUnsettled: Int {
-        groups.values.reduce(0) { $0 + (isSettled($1) ? 0 : max($1.summary.resources, 1)) }
+        groups.values.reduce(0) { $0 + (isSettled($1) && !isJoining ? 0 : max($1.summary.resources, 1)) }
     }
 
     /// The nodes known to hold all of a group: this one, and the owners that have confirmed.

@@ -22,6 +22,12 @@ public struct Convergence: Sendable {
         public var pullsActiveMax = 4
         /// Versions waiting to be pulled; what does not fit is found again by the next comparison.
         public var pullsQueuedMax = 4096
+        /// Groups dropped at once, each a transaction of its own. More would only wait for the disk, and hold up writes.
+        public var dropsActiveMax = 8
+        /// What may be dropped stays for this long. It holds a newer version, perhaps, than somebody who is about to ask:
+        /// two that were owners of a name before it got another home would else each give the other its past back, as
+        /// soon as that one has let go. At half, a slow exchange may miss it; at double, space comes free later.
+        public var dropGrace = Duration.seconds(1)
         /// A group that its owner has not confirmed is compared again after this, doubling up to `recheckMax`.
         public var recheck = Duration.seconds(1)
         public var recheckMax = Duration.seconds(30)
@@ -45,8 +51,11 @@ public struct Convergence: Sendable {
         case view(View, hear: Hear, restarted: [NodeName])
         /// Groups as they are durably held now, after a pull or a drop.
         case stored([GroupSummary])
-        /// The same after a write, which is offered to the owners at once: comparing can wait until that had its time.
-        case wrote([GroupSummary])
+        /// The same after a write of this version here, or its offer to this node: the owners are told at once anyhow, so
+        /// that comparing can wait until that had its time.
+        case wrote([GroupSummary], Version)
+        /// An offered version could not be made durable here: it is known, and not held.
+        case declined(Version, from: NodeName)
         case compared(CallID, CompareReply)
         /// - told: what went out with the exchange, as the driver loaded it.
         case exchanged(CallID, told: [ExchangeGroup], ExchangeReply)
@@ -57,10 +66,19 @@ public struct Convergence: Sendable {
         /// A pull ended; when `durable`, its groups came by `.stored` before.
         case pulled(Version, durable: Bool)
         /// A drop ended; what is left of the group came by `.stored` before.
-        case dropped(GroupKey)
+        case dropped(GroupKey, DropEnd)
         /// An owner of the group answered an offer: it holds this durably.
         case confirmed(by: NodeName, GroupStatus)
         case tick
+    }
+
+    /// What became of a drop.
+    public enum DropEnd: Hashable, Sendable {
+        case gone
+        /// It was no longer what was to be dropped.
+        case changed
+        /// The disk refused.
+        case failed
     }
 
     /// Whom to hear before this node's own copies may answer queries (law 6).
@@ -129,8 +147,8 @@ public struct Convergence: Sendable {
     public var isJoining = false
 
     var groups: [GroupKey: GroupState] = [:]
-    /// Those of the groups that others own, so that looking for what to drop costs nothing while there are none.
-    var foreign: Set<GroupKey> = []
+    var drops = DropQueue()
+    var newerElsewhere = NewerElsewhere()
     /// The groups of each slot, sorted.
     var keys: [Slot: [GroupKey]] = [:]
     var peers: [NodeName: PeerState] = [:]
@@ -138,8 +156,8 @@ public struct Convergence: Sendable {
     var slotOwners: [[NodeName]] = []
     var pulls = PullQueue()
     /// Slots whose owners changed lately, until `settledAt`.
-    private var unsettled = SlotSet()
-    private var settledAt = Instant.zero
+    var unsettled = SlotSet()
+    var settledAt = Instant.zero
     var antiEntropyAt: Instant
     private var callNumber: UInt64 = 0
 
@@ -157,15 +175,17 @@ public struct Convergence: Sendable {
         switch input {
         case .loaded(let summaries), .stored(let summaries):
             for summary in summaries where update(summary) { touch(summary.key) }
-        case .wrote(let summaries):
+        case .wrote(let summaries, let version):
+            newerElsewhere.has(version)
             for summary in summaries where update(summary) { touchLater(summary.key, at: now) }
+        case .declined(let version, let peer): decline(version, from: peer, at: now)
         case .view(let view, let hear, let restarted): adopt(view, hear: hear, restarted: restarted, at: now)
         case .compared(let id, let reply): finishCompare(id, reply, at: now)
         case .exchanged(let id, let told, let reply): finishExchange(id, told: told, reply, at: now)
         case .failed(let id): fail(id, at: now)
         case .offered(let peer, let offered, let mine): consider(offered, by: peer, mine: mine)
         case .pulled(let version, let durable): finishPull(version, durable: durable, at: now)
-        case .dropped(let key): groups[key]?.dropping = false
+        case .dropped(let key, let end): finishDrop(key, end, at: now)
         case .confirmed(let peer, let status): noteConfirmation(by: peer, status)
         case .tick: break
         }
@@ -182,6 +202,7 @@ public struct Convergence: Sendable {
                 earliest = min(earliest, peer.retryAt)
             }
         }
+        if let due = dropsDeadline { earliest = min(earliest, due) }
         return earliest
     }
 
@@ -201,7 +222,7 @@ public struct Convergence: Sendable {
         let key = summary.key
         if summary.isEmpty {
             guard groups.removeValue(forKey: key) != nil else { return false }
-            foreign.remove(key)
+            drops.remove(key)
             keys[key.slot]?.removeAll { $0 == key }
             if keys[key.slot]?.isEmpty == true { keys[key.slot] = nil }
             return false
@@ -211,10 +232,10 @@ public struct Convergence: Sendable {
             state.summary = summary
             state.confirmed = []
             groups[key] = state
+            drops.remove(key)
         } else {
             let state = GroupState(summary: summary, owners: owners(of: key))
             groups[key] = state
-            if !state.owners.contains(me) { foreign.insert(key) }
             keys[key.slot, default: []].append(key)
             keys[key.slot]?.sort()
         }
@@ -230,6 +251,8 @@ public struct Convergence: Sendable {
             var peer = peers[owner] ?? PeerState()
             peer.recheck.insert(key.slot)
             peer.rechecks = 0
+            // A pause that grew while nothing moved must not hold up what has just changed.
+            peer.recheckAt = peer.recheckAt.map { min($0, now + backoff(0)) }
             scheduleRecheck(&peer, at: now)
             peers[owner] = peer
         }
@@ -266,118 +289,6 @@ public struct Convergence: Sendable {
             owner: isOwner(key) && state?.dropping != true)
     }
 
-    // MARK: The view
-
-    private mutating func adopt(_ next: View, hear: Hear, restarted: [NodeName], at now: Instant) {
-        let before = slotOwners
-        let gone = view.contactable.filter { !next.canCall($0) } + restarted
-        let fresh = next.contactable.filter { !view.canCall($0) || restarted.contains($0) }
-        let ringChanged = next.ring.candidates != view.ring.candidates
-        noteVouched(next, hear: hear, fresh: fresh)
-        view = next
-        if ringChanged {
-            slotOwners = Self.slotOwners(of: next.ring, replicas: settings.replicas)
-            if settledAt <= now { unsettled = SlotSet() }
-            for slot in Slot.all where slotOwners[Int(slot.number)] != before[Int(slot.number)] {
-                unsettled.insert(slot)
-            }
-            settledAt = now + settings.settling
-        }
-        for name in gone {
-            // What it had confirmed may be lost with it; what it might have told can not be waited for.
-            peers[name] = nil
-        }
-        var inherited: [NodeName: SlotSet] = [:]
-        for key in groups.keys.sorted() {
-            guard var state = groups[key] else { continue }
-            let owners = owners(of: key)
-            if owners != state.owners {
-                // A group whose home went may fall to a node that owned its slot all along, and that still has an old copy
-                // of it: what the name became meanwhile is known to the others.
-                if key.home != nil, owners.contains(me), !state.owners.contains(me) {
-                    for name in Set(owners + state.owners + slotOwners[Int(key.slot.number)]) where view.canCall(name) {
-                        inherited[name, default: SlotSet()].insert(key.slot)
-                    }
-                }
-                // Confirmations count only under the owners that they were given under: else two nodes whose views
-                // flip in turn could each drop on the other's old word.
-                if Set(owners) != Set(state.owners) { state.confirmed = [] }
-                state.owners = owners
-                if !owners.contains(me) { state.vouched = false }
-                if owners.contains(me) { foreign.remove(key) } else { foreign.insert(key) }
-            }
-            state.confirmed.removeAll { gone.contains($0) }
-            groups[key] = state
-            touch(key)
-        }
-        for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
-        switch hear {
-        case .everyone: hearStandIns(fresh)
-        case .these(let names):
-            for name in names where view.canCall(name) { mustHear(name, SlotSet.all) }
-            if ringChanged { hearFormerOwners(before) }
-        case .asOwnersChange: if ringChanged { hearFormerOwners(before) }
-        }
-    }
-
-    /// Remembers, before the owners change, for which groups this node could answer. Who was away, or cut off from
-    /// others that went on, can not vouch for what it holds until it has heard them.
-    private mutating func noteVouched(_ next: View, hear: Hear, fresh: [NodeName]) {
-        let wasAway =
-            switch hear {
-            case .asOwnersChange: false
-            case .everyone: !fresh.isEmpty
-            case .these: true
-            }
-        for key in groups.keys {
-            let vouched = !wasAway && vouches(for: key)
-            groups[key]?.vouched = vouched
-        }
-    }
-
-    private mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {
-        guard !slots.isEmpty, name != me else { return }
-        peers[name, default: PeerState()].mustHear.formUnion(slots)
-        peers[name]?.dirty.formUnion(slots)
-    }
-
-    /// After a join: whoever took writes while this node was away stands in the first ranks without it.
-    ///
-    /// - Parameter fresh: members that could not be called before; the others were heard, or are being heard.
-    private mutating func hearStandIns(_ fresh: [NodeName]) {
-        guard !fresh.isEmpty else { return }
-        // The first ranks whatever their zones: without zones every member is in one of its own.
-        let others = Ring(
-            view.ring.candidates.filter { $0.name != me && view.canCall($0.name) }
-                .map { Candidate(name: $0.name, weight: $0.weight) })
-        let leaders = others.ownersOfAllSlots(count: settings.replicas)
-        for name in fresh.sorted() {
-            var slots = SlotSet()
-            for slot in Slot.all {
-                let index = Int(slot.number)
-                if leaders[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
-            }
-            mustHear(name, slots)
-        }
-    }
-
-    /// A slot that this node owns only now: its owners of before and of now know what there is.
-    private mutating func hearFormerOwners(_ before: [[NodeName]]) {
-        let new = Slot.all.filter { slot in
-            let index = Int(slot.number)
-            return slotOwners[index].contains(me) && index < before.count && !before[index].contains(me)
-        }
-        guard !new.isEmpty else { return }
-        for name in view.contactable where name != me {
-            var slots = SlotSet()
-            for slot in new {
-                let index = Int(slot.number)
-                if before[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
-            }
-            mustHear(name, slots)
-        }
-    }
-
     // MARK: What the outside may ask
 
     /// Whether this node's own copies in the slot may answer a query (law 6).
@@ -389,6 +300,11 @@ public struct Convergence: Sendable {
     public func vouches(for key: GroupKey) -> Bool {
         guard !isJoining, let state = groups[key], state.owners.contains(me) else { return false }
         return state.vouched || isSynced(key.slot)
+    }
+
+    /// Whether somebody is known to hold a newer version of the name than this node, which holds `held`.
+    public func knowsNewer(than held: VersionSet?, of name: ResourceName) -> Bool {
+        newerElsewhere.isNewer(than: held, of: name)
     }
 
     /// Whether the slot's owners changed so lately that one of them can not know all of it yet.

@@ -1,81 +1,113 @@
 import Resources
 import Vocabulary
 
-/// The versions that this node lacks, the most endangered first: those of which the fewest copies are left.
+/// What this node lacks, the most endangered names first: those of which the fewest copies are left.
+///
+/// The unit is the name, and its greatest version comes first: who committed an older one while the head is still on
+/// its way would be an owner in step that holds, and answers with, the past (law 6).
 struct PullQueue: Sendable {
     private struct Entry: Sendable {
-        let version: Version
+        /// Greatest first; never empty.
+        var versions: [Version]
         var holders: [NodeName]
-        var copies: Int
-        let order: UInt64
-        var isActive = false
-    }
-
-    /// One version of one name. A dot alone is unique too; the name makes it so even after a repaired disk.
-    private struct Key: Hashable, Sendable {
-        let name: ResourceName
-        let dot: Dot
+        let place: Place
+        /// The version that is being pulled.
+        var active: Dot?
     }
 
     /// A place in the waiting line: fewest copies first, then by arrival.
     private struct Place: Hashable, Comparable, Sendable {
         let copies: Int
         let order: UInt64
-        let key: Key
+        let name: ResourceName
 
         static func < (a: Place, b: Place) -> Bool { (a.copies, a.order) < (b.copies, b.order) }
     }
 
-    private var entries: [Key: Entry] = [:]
+    private var entries: [ResourceName: Entry] = [:]
+    /// Sorted downwards: the next is the last.
     private var line: [Place] = []
     private var arrivals: UInt64 = 0
     private(set) var active = 0
+    /// Versions, those being pulled included.
+    private(set) var count = 0
 
-    var count: Int { entries.count }
+    /// At most this many holders are kept for one name.
+    static let holdersMax = 4
 
-    /// At most this many holders are kept for one version.
-    private static let holdersMax = 4
-
-    mutating func add(_ version: Version, from holder: NodeName, copies: Int, limit: Int) {
-        let key = Key(name: version.name, dot: version.dot)
-        if var entry = entries[key] {
+    /// Queues versions of one name.
+    ///
+    /// - Returns: whether they are in the queue now; `false` when it is full.
+    mutating func add(
+        _ versions: [Version], of name: ResourceName, from holder: NodeName, copies: Int, limit: Int
+    ) -> Bool {
+        if var entry = entries[name] {
             if !entry.holders.contains(holder), entry.holders.count < Self.holdersMax { entry.holders.append(holder) }
-            entries[key] = entry
-            return
+            let news = versions.filter { version in !entry.versions.contains { $0.dot == version.dot } }
+            entry.versions = (entry.versions + news).sorted { Version.precedes($1, $0) }
+            entries[name] = entry
+            count += news.count
+            return true
         }
-        guard entries.count < limit else { return }
+        guard !versions.isEmpty, count < limit else { return false }
         arrivals &+= 1
-        entries[key] = Entry(version: version, holders: [holder], copies: copies, order: arrivals)
-        let place = Place(copies: copies, order: arrivals, key: key)
-        line.insert(place, at: insertionIndex(for: place))
+        let place = Place(copies: copies, order: arrivals, name: name)
+        entries[name] = Entry(
+            versions: versions.sorted { Version.precedes($1, $0) }, holders: [holder], place: place)
+        count += versions.count
+        enqueue(place)
+        return true
     }
 
-    private func insertionIndex(for place: Place) -> Int {
+    private mutating func enqueue(_ place: Place) {
         var low = 0
         var high = line.count
         while low < high {
             let middle = (low + high) / 2
-            if line[middle] < place { low = middle + 1 } else { high = middle }
+            if place < line[middle] { low = middle + 1 } else { high = middle }
         }
-        return low
+        line.insert(place, at: low)
     }
 
-    /// Takes the next version out of the line; it stays known until `finish`.
+    /// Takes the next name out of the line, for its greatest version; the name stays known until `finish`.
     mutating func start() -> (Version, holders: [NodeName])? {
-        guard !line.isEmpty else { return nil }
-        let place = line.removeFirst()
-        guard var entry = entries[place.key] else { return nil }
-        entry.isActive = true
-        entries[place.key] = entry
+        guard let place = line.popLast(), var entry = entries[place.name], let version = entry.versions.first else {
+            return nil
+        }
+        entry.active = version.dot
+        entries[place.name] = entry
         active += 1
-        return (entry.version, entry.holders)
+        return (version, entry.holders)
     }
 
-    /// Forgets a version; its holders, if it was known.
+    /// Forgets a version that is durable now, and lines the name up for its next one; or forgets the whole name when
+    /// the version could not be had.
+    ///
+    /// - Returns: the name's holders, if the version was known.
     @discardableResult
-    mutating func finish(_ dot: Dot, of name: ResourceName) -> [NodeName] {
-        guard let entry = entries.removeValue(forKey: Key(name: name, dot: dot)) else { return [] }
-        if entry.isActive { active -= 1 }
+    mutating func finish(_ dot: Dot, of name: ResourceName, durable: Bool) -> [NodeName] {
+        guard var entry = entries[name], let index = entry.versions.firstIndex(where: { $0.dot == dot }) else {
+            return []
+        }
+        let wasActive = entry.active == dot
+        if wasActive {
+            active -= 1
+            entry.active = nil
+        }
+        if durable {
+            entry.versions.remove(at: index)
+            count -= 1
+        } else {
+            count -= entry.versions.count
+            entry.versions = []
+        }
+        if entry.versions.isEmpty {
+            entries[name] = nil
+            if !wasActive { line.removeAll { $0.name == name } }
+        } else {
+            entries[name] = entry
+            if wasActive { enqueue(entry.place) }
+        }
         return entry.holders
     }
 }

@@ -1,68 +1,153 @@
+import Placement
 import Resources
 import Vocabulary
 
 /// One write on its way to the copies that law 1 asks for: which nodes to offer it to, and when it may be
 /// acknowledged. The writer's own copy is durable before this begins.
+///
+/// Copies alone are not enough. An owner that is there and has not heard of the write goes on answering with what was
+/// before it (law 6). So every owner is told, also when a stand-in's copy makes up the number, and the write waits for
+/// each until it has answered, is known to be gone, or can not be reached at all.
 public struct WriteTracker: Sendable {
+    /// What a node said to an offer.
+    public enum Answer: Hashable, Sendable {
+        case durable
+        /// It knows of the version, and can not take it (a full disk).
+        case declined
+        /// It did not answer, or not to the point.
+        case failed
+    }
+
     public let version: Version
     /// How many distinct nodes must hold the version.
-    public let wanted: Int
+    public private(set) var wanted = 1
     /// Those that do, the writer first.
     public private(set) var copies: [NodeName]
-    private var candidates: [NodeName]
+    private let me: NodeName
+    /// Owners of the group that the name leaves by this write: they hold its older head.
+    private let former: [NodeName]
+    private var owners: [NodeName] = []
+    /// Who may keep a copy.
+    private var eligible = Ring([])
+    /// To be asked while copies are wanted, in rank order, suspects last: they stand in for owners, and hand over later
+    /// by the one rule.
+    private var candidates: [NodeName] = []
     private var asked: [NodeName] = []
-    /// Owners of the group that the name leaves by this write. They hold its older head and vouch for it until they know
-    /// (law 6), so the write is not acknowledged before each of them has answered, or could not.
-    private var uninformed: [NodeName]
-    private var informing: [NodeName] = []
+    /// Sure ones among `asked`: suspects are asked, too, and not counted on.
+    private var countedOn: [NodeName] = []
+    private var doubted: [NodeName] = []
+    /// Not to be acknowledged before these have answered.
+    private var mustAnswer: [NodeName] = []
+    private var failures: [NodeName: Int] = [:]
+    /// Failed ones, and when they are asked again.
+    private var retries: [NodeName: Instant] = [:]
+    private var declined: [NodeName] = []
 
-    /// - Parameters:
-    ///   - owners: the present owners of the version's group, in rank order.
-    ///   - ranked: every eligible member in the slot's rank order; those after the owners stand in for owners that
-    ///     do not answer, and hand over later by the one rule.
-    ///   - former: the owners of the group that the name was in before, when that is another.
-    public init(
-        me: NodeName, owners: [NodeName], ranked: [NodeName], former: [NodeName] = [], view: View, version: Version
-    ) {
+    /// A node is asked this often. A refused connection says so at once, so a process that died holds a write up for
+    /// as long as the pauses in between: half a second and one.
+    static let attemptsMax = 3
+    static let retryPause = Duration.milliseconds(500)
+
+    /// - Parameter former: the owners of the group that the name was in before, when that is another.
+    public init(me: NodeName, version: Version, former: [NodeName] = []) {
+        self.me = me
         self.version = version
-        wanted = max(1, owners.count)
+        self.former = former
         copies = [me]
-        let order = owners + ranked.filter { !owners.contains($0) }
-        let callable = order.filter { $0 != me && view.canCall($0) }
-        uninformed = former.filter { $0 != me && !owners.contains($0) && view.canCall($0) }
-        let others = callable.filter { [uninformed] in !uninformed.contains($0) }
-        candidates = others.filter { !view.doubts($0) } + others.filter { view.doubts($0) }
+        mustAnswer = former.filter { $0 != me }
     }
 
-    /// The nodes to offer the version to now: as many as copies are still wanted.
-    public mutating func nextOffers() -> [NodeName] {
-        let news = uninformed
-        informing += news
-        uninformed = []
-        let missing = wanted - copies.count - asked.count
-        guard missing > 0 else { return news }
-        let next = Array(candidates.prefix(missing))
-        candidates.removeFirst(next.count)
-        asked += next
-        return next + news
-    }
-
-    /// An offer was answered: durable there, or not.
-    public mutating func answered(by node: NodeName, durable: Bool) {
-        if let index = informing.firstIndex(of: node) {
-            // It hands its copy over when the owners have theirs: until then it is one.
-            informing.remove(at: index)
-            if durable { copies.append(node) }
-            return
+    /// Takes note of who owns the version's group now and who can be called.
+    ///
+    /// - Parameters:
+    ///   - owners: the present owners, in rank order.
+    ///   - ranked: every eligible member in the slot's rank order.
+    public mutating func adopt(owners: [NodeName], ranked: [NodeName], view: View) {
+        self.owners = owners
+        eligible = view.ring
+        wanted = max(1, owners.count)
+        // Who is about to go keeps nothing for long. With nobody else there, the writer is all there is.
+        copies.removeAll { !eligible.contains($0) && !(owners.isEmpty && $0 == me) }
+        asked.removeAll { !view.canCall($0) }
+        countedOn = asked.filter { !view.doubts($0) && eligible.contains($0) }
+        for node in retries.keys where !view.canCall(node) { retries[node] = nil }
+        for owner in owners where owner != me && !mustAnswer.contains(owner) {
+            if !copies.contains(owner), !isSpent(owner) { mustAnswer.append(owner) }
         }
+        mustAnswer.removeAll { !view.canCall($0) }
+        doubted = view.doubtful
+        let open = ranked.filter { node in
+            node != me && view.canCall(node) && !copies.contains(node) && !asked.contains(node) && !isSpent(node)
+                && retries[node] == nil && !mustAnswer.contains(node)
+        }
+        candidates = open.filter { !view.doubts($0) } + open.filter { view.doubts($0) }
+    }
+
+    private func isSpent(_ node: NodeName) -> Bool {
+        declined.contains(node) || failures[node, default: 0] >= Self.attemptsMax
+    }
+
+    /// The nodes to offer the version to now.
+    public mutating func nextOffers(at now: Instant) -> [NodeName] {
+        var next = mustAnswer.filter { node in !asked.contains(node) && (retries[node].map { $0 <= now } ?? true) }
+        for node in next { retries[node] = nil }
+        asked += next
+        countedOn += next.filter { !doubted.contains($0) && owners.contains($0) }
+        var missing = wanted - copies.count - countedOn.count
+        while missing > 0, !candidates.isEmpty {
+            let node = candidates.removeFirst()
+            next.append(node)
+            asked.append(node)
+            countedOn.append(node)
+            missing -= 1
+        }
+        if missing > 0 {
+            for node in retries.filter({ $0.value <= now }).keys.sorted().prefix(missing) {
+                retries[node] = nil
+                next.append(node)
+                asked.append(node)
+                countedOn.append(node)
+            }
+        } else {
+            // Not needed now, and no reason to wake up again.
+            for node in retries.filter({ $0.value <= now }).keys.sorted() {
+                retries[node] = nil
+                candidates.append(node)
+            }
+        }
+        return next
+    }
+
+    /// When to call `nextOffers` again at the latest.
+    public var deadline: Instant? { retries.values.min() }
+
+    /// An offer was answered; a late answer to an offer that was given up counts for nothing.
+    public mutating func answered(by node: NodeName, _ answer: Answer, at now: Instant) {
         guard let index = asked.firstIndex(of: node) else { return }
         asked.remove(at: index)
-        if durable { copies.append(node) }
+        countedOn.removeAll { $0 == node }
+        switch answer {
+        case .durable:
+            if eligible.contains(node) { copies.append(node) }
+            mustAnswer.removeAll { $0 == node }
+        case .declined:
+            declined.append(node)
+            mustAnswer.removeAll { $0 == node }
+        case .failed:
+            let count = failures[node, default: 0] + 1
+            failures[node] = count
+            if count < Self.attemptsMax {
+                retries[node] = now + Self.retryPause * count
+                if owners.contains(node), !mustAnswer.contains(node) { mustAnswer.append(node) }
+            } else {
+                mustAnswer.removeAll { $0 == node }
+            }
+        }
     }
 
-    /// Enough copies, or nobody left to ask.
+    /// Enough copies and every owner heard, or nobody left to ask.
     public var isComplete: Bool {
-        informing.isEmpty && uninformed.isEmpty && (isSatisfied || asked.isEmpty && candidates.isEmpty)
+        mustAnswer.isEmpty && (isSatisfied || asked.isEmpty && candidates.isEmpty && retries.isEmpty)
     }
 
     public var isSatisfied: Bool { copies.count >= wanted }

@@ -38,6 +38,9 @@ public struct WriteRequest: Hashable, Sendable {
         self.precondition = precondition
     }
 
+    /// Whether what the name is at the moment decides what becomes of the write.
+    public var dependsOnState: Bool { precondition != .none || content == .tombstone }
+
     public enum Refusal: Error, Hashable, Sendable {
         case preconditionFailed(head: Dot?)
         /// A delete of a name that does not exist.

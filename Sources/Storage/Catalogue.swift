@@ -79,8 +79,11 @@ final class Catalogue: Sendable {
 
     /// Runs `body` in one transaction on the writer. It is not cancelled half-way: it commits, or it throws and
     /// nothing has changed.
+    ///
+    /// - Parameter committed: called on the writer right after the commit, before the next transaction begins.
     func write<T: Sendable>(
-        _ operation: String, _ body: @escaping @Sendable (Database) throws -> T
+        _ operation: String, committed: @escaping @Sendable (T) -> Void = { _ in },
+        _ body: @escaping @Sendable (Database) throws -> T
     ) async throws(StorageError) -> T {
         try await onWriter(operation) { db in
             var result: T?
@@ -89,6 +92,7 @@ final class Catalogue: Sendable {
                 return .commit
             }
             guard let result else { throw StorageError.closed(folder: self.folder) }
+            committed(result)
             return result
         }
     }

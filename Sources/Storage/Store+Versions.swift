@@ -18,14 +18,17 @@ extension Store {
     ///   - known: what other nodes hold of the name: the write has seen that, too, though it is not kept here.
     ///   - blob: what `IncomingBlob.finish` gave, for a put. It may be left out when a version of this node names the
     ///     same bytes already.
+    ///   - committed: called on the writer when it is durable, before anything else can be written: who keeps a picture
+    ///     of the catalogue hears of its changes in their order. It must not wait.
     /// - Throws: `.refused` with nothing changed; `.missingBlob`; `.full`.
     public func write(
         _ request: WriteRequest, knowing known: VersionSet? = nil, wallMilliseconds: UInt64,
-        holding blob: BlobLease? = nil
+        holding blob: BlobLease? = nil, committed: @escaping @Sendable (WriteOutcome) -> Void = { _ in }
     ) async throws(StorageError) -> WriteOutcome {
         let own = lease(for: request.content)
         let (node, epoch, cluster, path, blobs, stamp) = (node, epoch, cluster, catalogue.path, blobs, stamp)
-        let (outcome, released) = try await catalogue.write("write \(request.name)") { db in
+        let (outcome, released) = try await catalogue.write("write \(request.name)", committed: { committed($0.0) }) {
+            db in
             var change = CatalogueChange(db: db, path: path, cluster: cluster)
             let old = try change.queries.set(of: request.name)
             let seen = known.map { known in old?.set.merged(with: known.versions) ?? known } ?? old?.set
@@ -52,16 +55,23 @@ extension Store {
     /// Merges versions that other nodes made, in one transaction: all of them or none. Callers bound the batch
     /// (1,000 is plenty). Merging what is held already changes nothing.
     ///
-    /// - Parameter leases: what `IncomingBlob.finish` or `lease` gave for their bytes.
+    /// - Parameters:
+    ///   - leases: what `IncomingBlob.finish` or `lease` gave for their bytes.
+    ///   - committed: as for `write`; given what is returned.
     /// - Returns: the groups that changed, as they are now.
     /// - Throws: `.missingBlob` when the bytes of a version that would be kept are not durable here.
     @discardableResult
     public func merge(
-        _ versions: [Version], holding leases: [BlobLease] = []
+        _ versions: [Version], holding leases: [BlobLease] = [],
+        committed: @escaping @Sendable ([GroupSummary]) -> Void = { _ in }
     ) async throws(StorageError) -> [GroupSummary] {
         let held = leases + versions.compactMap { lease(for: $0.content) }
-        let (cluster, path, blobs) = (cluster, catalogue.path, blobs)
-        let (groups, released, named) = try await catalogue.write("merge \(versions.count) versions") { db in
+        let (cluster, path, blobs, stamp) = (cluster, catalogue.path, blobs, stamp)
+        let (groups, released, named) = try await catalogue.write(
+            "merge \(versions.count) versions", committed: { committed($0.0) }
+        ) { db in
+            // What this node writes next comes after all that it knows of, however late its own clock is.
+            stamp.withLockedValue { stamp in for version in versions { stamp.clock.observe(version.time) } }
             var change = CatalogueChange(db: db, path: path, cluster: cluster)
             var byName: [ResourceName: [Version]] = [:]
             for version in versions { byName[version.name, default: []].append(version) }
@@ -81,10 +91,15 @@ extension Store {
 
     /// Removes a group that other nodes hold now (law 2 is the caller's: `Relocation` decides), then its bytes.
     ///
+    /// - Parameter committed: as for `write`; called only when the group was dropped.
     /// - Returns: false, with nothing changed, when the group is no longer what `digest` says.
-    public func drop(_ group: GroupKey, ifDigest digest: SetDigest) async throws(StorageError) -> Bool {
+    public func drop(
+        _ group: GroupKey, ifDigest digest: SetDigest, committed: @escaping @Sendable () -> Void = {}
+    ) async throws(StorageError) -> Bool {
         let (cluster, path) = (cluster, catalogue.path)
-        let released: Set<ContentDigest>? = try await catalogue.write("drop group \(group)") { db in
+        let released: Set<ContentDigest>? = try await catalogue.write(
+            "drop group \(group)", committed: { if $0 != nil { committed() } }
+        ) { db in
             var change = CatalogueChange(db: db, path: path, cluster: cluster)
             guard try change.queries.group(group).digest == digest else { return nil }
             for set in try change.queries.sets(in: group) { try change.remove(set.name) }

@@ -74,9 +74,49 @@ import Vocabulary
         let asked = CompareRequest(slots: SlotSet(summaries.map(\.key.slot)), groups: [])
         let reply = subject.core.answer(asked, from: World.node("ada"))
         #expect(reply.groups.map(\.owner) == [false])
-        subject.feed(.dropped(summaries[0].key))
+        subject.feed(.dropped(summaries[0].key, .changed))
         let later = subject.core.answer(asked, from: World.node("ada"))
         #expect(later.groups.map(\.owner) == [true])
+    }
+
+    @Test("a drop that the disk refused is tried again, but not at once")
+    func refusedDropWaits() {
+        var (subject, summaries) = misplaced()
+        subject.confirm("ada", summaries)
+        subject.confirm("bob", summaries)
+        #expect(subject.takeDrops() == summaries.map(\.key))
+        subject.feed(.dropped(summaries[0].key, .failed))
+        subject.feed(.tick, after: .seconds(2))
+        #expect(subject.drops().isEmpty)
+        subject.feed(.tick, after: subject.core.settings.recheckMax)
+        #expect(subject.drops() == summaries.map(\.key))
+    }
+
+    @Test("only so many groups are dropped at once, and all of them in the end")
+    func dropsAreBounded() {
+        var subject = Subject("cid", among: names)
+        var sets: [VersionSet] = []
+        for number in 0..<400 where sets.count < 30 {
+            let set = VersionSet(World.version("resource-\(number)", by: "cid"))
+            if !subject.core.isOwner(set.group(in: World.cluster)) { sets.append(set) }
+        }
+        let summaries = World.summary(sets)
+        subject.feed(.loaded(summaries))
+        subject.confirm("ada", summaries)
+        subject.confirm("bob", summaries)
+        var dropped: Set<GroupKey> = []
+        while true {
+            let next = subject.takeDrops()
+            if next.isEmpty { break }
+            #expect(next.count <= subject.core.settings.dropsActiveMax)
+            for key in next {
+                #expect(dropped.insert(key).inserted)
+                subject.feed(.stored([GroupSummary(key: key)]))
+                subject.feed(.dropped(key, .gone))
+            }
+        }
+        #expect(dropped == Set(summaries.map(\.key)))
+        #expect(subject.core.totals.held == 0)
     }
 
     @Test("a write between the confirmation and the drop takes the confirmation back")

@@ -81,8 +81,15 @@ struct Subject {
         core.handle(input, at: now, into: &effects)
     }
 
-    func drops() -> [GroupKey] {
-        effects.compactMap { if case .drop(let key, _) = $0 { key } else { nil } }
+    /// What is dropped once the grace is over.
+    mutating func drops() -> [GroupKey] {
+        feed(.tick, after: core.settings.dropGrace)
+        return effects.compactMap { if case .drop(let key, _) = $0 { key } else { nil } }
+    }
+
+    mutating func takeDrops() -> [GroupKey] {
+        defer { effects.removeAll { if case .drop = $0 { true } else { false } } }
+        return drops()
     }
 
     mutating func takeCompare(with node: String) -> Convergence.CallID? {

@@ -3,50 +3,133 @@ import Resources
 import Testing
 import Vocabulary
 
-/// Law 1: how a write finds its copies.
+/// Laws 1 and 6: how a write finds its copies, and whom it tells before it is acknowledged.
 @Suite struct WriteTrackerTests {
-    private func tracker(me: String, owners: [String], ranked: [String], doubtful: [String] = []) -> WriteTracker {
-        WriteTracker(
-            me: World.node(me), owners: owners.map { World.node($0) }, ranked: ranked.map { World.node($0) },
-            view: World.view(ranked, for: me, doubtful: doubtful), version: World.version("a", by: me))
+    private let now = Instant.zero
+
+    private func node(_ text: String) -> NodeName { World.node(text) }
+
+    private func tracker(
+        me: String, owners: [String], ranked: [String], doubtful: [String] = [], former: [String] = []
+    ) -> WriteTracker {
+        var write = WriteTracker(me: node(me), version: World.version("a", by: me), former: former.map { node($0) })
+        adopt(&write, me: me, owners: owners, ranked: ranked, doubtful: doubtful)
+        return write
+    }
+
+    private func adopt(
+        _ write: inout WriteTracker, me: String, owners: [String], ranked: [String], doubtful: [String] = [],
+        besides: [String] = []
+    ) {
+        write.adopt(
+            owners: owners.map { node($0) }, ranked: ranked.map { node($0) },
+            view: World.view(ranked, for: me, doubtful: doubtful, besides: besides))
     }
 
     @Test("an owner's write is complete with the other owner's copy")
     func bothOwners() {
         var write = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
-        #expect(write.nextOffers() == [World.node("bob")])
+        #expect(write.nextOffers(at: now) == [node("bob")])
         #expect(!write.isComplete)
-        write.answered(by: World.node("bob"), durable: true)
+        write.answered(by: node("bob"), .durable, at: now)
         #expect(write.isSatisfied && write.isComplete)
-        #expect(write.copies == [World.node("ada"), World.node("bob")])
+        #expect(write.copies == [node("ada"), node("bob")])
     }
 
-    @Test("an owner that does not answer is replaced by the next in rank")
+    @Test("an owner without room is replaced by the next in rank, and has been told")
     func standIn() {
         var write = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
-        _ = write.nextOffers()
-        write.answered(by: World.node("bob"), durable: false)
+        _ = write.nextOffers(at: now)
+        write.answered(by: node("bob"), .declined, at: now)
         #expect(!write.isComplete)
-        #expect(write.nextOffers() == [World.node("cid")])
-        write.answered(by: World.node("cid"), durable: true)
-        #expect(write.isSatisfied)
+        #expect(write.nextOffers(at: now) == [node("cid")])
+        write.answered(by: node("cid"), .durable, at: now)
+        #expect(write.isSatisfied && write.isComplete)
+        #expect(write.nextOffers(at: now).isEmpty && write.deadline == nil)
     }
 
-    @Test("a suspect is asked last, and a lone node's write is complete at once")
-    func suspectsLast() {
-        var write = tracker(me: "ada", owners: ["bob", "ada"], ranked: ["bob", "ada", "cid"], doubtful: ["bob"])
-        #expect(write.nextOffers() == [World.node("cid")])
-        let alone = tracker(me: "ada", owners: ["ada"], ranked: ["ada"])
-        #expect(alone.isComplete && alone.isSatisfied)
+    @Test("an owner whose call failed is replaced at once, and asked again before the write is acknowledged")
+    func failedOwnerIsToldAgain() throws {
+        var write = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
+        _ = write.nextOffers(at: now)
+        write.answered(by: node("bob"), .failed, at: now)
+        #expect(write.nextOffers(at: now) == [node("cid")])
+        write.answered(by: node("cid"), .durable, at: now)
+        #expect(write.isSatisfied && !write.isComplete, "bob may hold what was before, and answer with it")
+        let again = try #require(write.deadline)
+        #expect(write.nextOffers(at: again) == [node("bob")])
+        write.answered(by: node("bob"), .durable, at: again)
+        #expect(write.isComplete && write.copies.count == 3)
     }
 
-    @Test("when nobody is left to ask, the write ends with the copies it has")
-    func nobodyLeft() {
+    @Test("an owner that can not be reached at all is given up after a few tries")
+    func unreachableOwner() throws {
         var write = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob"])
-        _ = write.nextOffers()
-        write.answered(by: World.node("bob"), durable: false)
-        #expect(write.isComplete && !write.isSatisfied)
-        write.answered(by: World.node("bob"), durable: true)
-        #expect(write.copies == [World.node("ada")], "a late answer to an offer that was given up counts for nothing")
+        var tries = 0
+        var time = now
+        while !write.isComplete {
+            #expect(write.nextOffers(at: time) == [node("bob")])
+            write.answered(by: node("bob"), .failed, at: time)
+            tries += 1
+            if let next = write.deadline { time = next }
+        }
+        #expect(tries == 3 && !write.isSatisfied)
+        write.answered(by: node("bob"), .durable, at: time)
+        #expect(write.copies == [node("ada")], "a late answer to an offer that was given up counts for nothing")
+    }
+
+    @Test("a suspected owner is told, not counted on, and not waited for once it is known to be gone")
+    func suspectedOwner() {
+        var write = tracker(me: "ada", owners: ["bob", "ada"], ranked: ["bob", "ada", "cid"], doubtful: ["bob"])
+        #expect(Set(write.nextOffers(at: now)) == [node("bob"), node("cid")])
+        write.answered(by: node("cid"), .durable, at: now)
+        #expect(write.isSatisfied && !write.isComplete, "bob may be there, and answer with what was before")
+        adopt(&write, me: "ada", owners: ["ada", "cid"], ranked: ["ada", "cid"])
+        #expect(write.isComplete)
+    }
+
+    @Test("an owner that falls silent after it was asked is replaced as soon as it is suspected")
+    func ownerFallsSilent() {
+        var write = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
+        #expect(write.nextOffers(at: now) == [node("bob")])
+        adopt(&write, me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"], doubtful: ["bob"])
+        #expect(write.nextOffers(at: now) == [node("cid")])
+    }
+
+    @Test("a stand-in that takes a write tells both owners")
+    func standInWrites() {
+        var write = tracker(me: "cid", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
+        #expect(Set(write.nextOffers(at: now)) == [node("ada"), node("bob")])
+        write.answered(by: node("ada"), .durable, at: now)
+        #expect(write.isSatisfied && !write.isComplete)
+        write.answered(by: node("bob"), .durable, at: now)
+        #expect(write.isComplete)
+    }
+
+    @Test("the owners of the group that the name leaves are told, too")
+    func formerOwners() {
+        var write = tracker(
+            me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"], former: ["cid"])
+        #expect(Set(write.nextOffers(at: now)) == [node("bob"), node("cid")])
+        write.answered(by: node("bob"), .durable, at: now)
+        #expect(!write.isComplete)
+        write.answered(by: node("cid"), .durable, at: now)
+        #expect(write.isComplete)
+    }
+
+    @Test("a copy on a node that is leaving counts for nothing")
+    func leavingCopy() {
+        var write = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
+        _ = write.nextOffers(at: now)
+        adopt(&write, me: "ada", owners: ["ada", "cid"], ranked: ["ada", "cid"], besides: ["bob"])
+        write.answered(by: node("bob"), .durable, at: now)
+        #expect(!write.isSatisfied)
+        #expect(write.nextOffers(at: now) == [node("cid")])
+    }
+
+    @Test("a lone node's write is complete at once")
+    func alone() {
+        let write = tracker(me: "ada", owners: ["ada"], ranked: ["ada"])
+        #expect(write.isComplete && write.isSatisfied)
     }
 }

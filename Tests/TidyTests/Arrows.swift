@@ -23,7 +23,7 @@ enum Arrows {
         "SWIM": collections.union(["Vocabulary"]),
         "Resources": ["Vocabulary"],
         "Placement": ["Vocabulary"],
-        "Relocation": ["Vocabulary", "Placement", "Resources"],
+        "Relocation": collections.union(["Vocabulary", "Placement", "Resources"]),
         "Node": ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation"],
         "Simulation": cores.union(collections),
         // Reads flags and prints: the C library for that, but no network and no OpenSSL.

@@ -45,7 +45,7 @@ actor LeaveService {
     private nonisolated func drain(within timeout: Duration) async {
         core.log.notice("draining", metadata: ["resources": "\(core.driver.read { $0.convergence.totals.held })"])
         core.driver.feed(.lifecycle(.drain))
-        await wait(atMost: timeout) { $0.convergence.isDrained }
+        await wait(atMost: timeout) { [core] in $0.convergence.isDrained && core.intake.isIdle }
     }
 
     private nonisolated func wait(atMost limit: Duration, until condition: @Sendable (NodeMachine) -> Bool) async {

@@ -24,6 +24,7 @@ final class AgentCore: Sendable {
     let revoked: RevocationList
     let events: EventLog
     let traffic: Traffic
+    let intake = Intake()
     let log: Logger
     let startedAt = NIODeadline.now()
     /// Resources that other members said they hold, when they last said so.

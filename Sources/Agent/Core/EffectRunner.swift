@@ -69,8 +69,9 @@ struct EffectRunner: Sendable {
             if case .blob(let digest, let size, _) = version.content {
                 leases = [try await core.puller.obtain(digest, size: size, from: nearestFirst(holders))]
             }
-            let groups = try await core.store.merge([version], holding: leases)
-            core.driver.feed(.convergence(.stored(groups)))
+            try await core.store.merge([version], holding: leases) { groups in
+                core.driver.feed(.convergence(.stored(groups)))
+            }
             core.driver.feed(.convergence(.pulled(version, durable: true)))
         } catch {
             core.log.info(
@@ -92,13 +93,16 @@ struct EffectRunner: Sendable {
 
     private func drop(_ key: GroupKey, ifDigest digest: SetDigest) async {
         do {
-            if try await core.store.drop(key, ifDigest: digest) {
+            let isGone = try await core.store.drop(key, ifDigest: digest) {
                 core.driver.feed(.convergence(.stored([GroupSummary(key: key)])))
             }
+            core.driver.feed(.convergence(.dropped(key, isGone ? .gone : .changed)))
         } catch {
-            core.log.warning("could not drop what others hold now", metadata: ["group": "\(key)", "error": "\(error)"])
+            core.log.warning(
+                "could not drop what others hold now; it is tried again",
+                metadata: ["group": "\(key)", "error": "\(error)"])
+            core.driver.feed(.convergence(.dropped(key, .failed)))
         }
-        core.driver.feed(.convergence(.dropped(key)))
     }
 
     private func offer(_ version: Version, to node: NodeName, for id: NodeMachine.WriteID) async {
@@ -106,11 +110,17 @@ struct EffectRunner: Sendable {
         let status = core.driver.read { $0.convergence.status(of: key) }
         do {
             let reply = try await core.calls.offer(OfferRequest(version: version, status: status), to: node)
-            core.driver.feed(.offerAnswered(id, by: node, reply))
+            core.driver.feed(.offerAnswered(id, by: node, .stored(reply)))
         } catch {
             core.log.info(
                 "a copy could not be made", metadata: ["name": "\(version.name)", "on": "\(node)", "error": "\(error)"])
-            core.driver.feed(.offerAnswered(id, by: node, nil))
+            core.driver.feed(.offerAnswered(id, by: node, Self.isLasting(error) ? .declined : .failed))
         }
+    }
+
+    /// Whether asking once more would end the same way: the node has no room for it, or calls it wrong.
+    private static func isLasting(_ error: any Error) -> Bool {
+        guard case PeerCallError.refused(_, _, let status, _) = error else { return false }
+        return status == 507 || (400..<500).contains(status)
     }
 }

@@ -38,13 +38,21 @@ struct WriteService: Sendable {
     private func writeHere(
         _ request: WriteRequest, lease: BlobLease?, visited: [NodeName]
     ) async throws -> WriteReceipt {
-        let known = try await testimony(on: request.name)
+        // A drain waits for what is under way; what comes later goes elsewhere.
+        core.intake.began()
+        defer { core.intake.ended() }
+        guard !core.driver.read({ $0.isDraining }) else { throw WriteFailure.nobody(request.name) }
+        let known = try await testimony(for: request)
         let outcome = try await core.store.write(
-            request, knowing: known, wallMilliseconds: WallClock.milliseconds, holding: lease)
-        core.driver.feed(.convergence(.wrote(outcome.groups)))
+            request, knowing: known, wallMilliseconds: WallClock.milliseconds, holding: lease
+        ) { [driver = core.driver] outcome in
+            driver.feed(.convergence(.wrote(outcome.groups, outcome.version)))
+        }
         let own = outcome.set.group(in: core.cluster)
+        // The name may leave a group by this write: the one that it was in here, or, as others tell, elsewhere.
+        let former = outcome.groups.map(\.key).first { $0 != own } ?? known?.group(in: core.cluster)
         let acknowledgement = await core.driver.acknowledgement(
-            of: outcome.version, leaving: outcome.groups.map(\.key).first { $0 != own },
+            of: outcome.version, leaving: former == own ? nil : former,
             within: TransferTime.limit(bytes: outcome.version.size))
         guard !acknowledgement.copies.isEmpty else { throw WriteFailure.stopping }
         return WriteReceipt(
@@ -53,23 +61,49 @@ struct WriteService: Sendable {
             route: visited + [core.name])
     }
 
-    /// What others hold of the name, where this node alone can not judge the write. Who does not answer in time has no
-    /// say: the write would wait for a dead node.
-    private func testimony(on name: ResourceName) async throws -> VersionSet? {
+    /// What others hold of the name, where this node alone can not judge the write.
+    ///
+    /// A plain put is taken whoever keeps silent: it would wait for a dead node. What depends on the name's present
+    /// state, a precondition or a delete, is judged only when those heard are enough to know it.
+    private func testimony(for request: WriteRequest) async throws -> VersionSet? {
+        let name = request.name
         let held = try await core.store.versions(of: name)
         let witnesses = core.driver.read { $0.witnesses(writing: name, held: held) }
-        return await withTaskGroup(of: [Version].self) { tasks in
-            for node in witnesses.prefix(64) {
+        guard !witnesses.isEmpty else { return nil }
+        var (all, silent) = await ask(witnesses, of: name)
+        let slot = Slot(ofName: name.text, in: core.cluster)
+        if request.dependsOnState,
+            !silent.isEmpty || !core.driver.read({ $0.knowsAll(of: slot, by: witnesses) })
+        {
+            let others = core.driver.read { machine in
+                machine.convergence.view.contactable.filter { !witnesses.contains($0) }
+            }
+            let (more, mute) = await ask(others, of: name)
+            all += more
+            silent += mute
+            guard core.driver.read({ [silent] in $0.hasHeardEnough(of: slot, besides: silent) }) else {
+                throw WriteFailure.unreachable(name, silent.map { "\($0) does not say what it holds" })
+            }
+        }
+        return VersionSet(all)
+    }
+
+    private func ask(_ nodes: [NodeName], of name: ResourceName) async -> (versions: [Version], silent: [NodeName]) {
+        await withTaskGroup(of: (NodeName, [Version]?).self) { tasks in
+            for node in nodes.prefix(64) {
                 tasks.addTask {
-                    do { return try await core.calls.versions(of: name, from: node) } catch {
+                    do { return (node, try await core.calls.versions(of: name, from: node)) } catch {
                         core.log.debug("no word on a name", metadata: ["from": "\(node)", "error": "\(error)"])
-                        return []
+                        return (node, nil)
                     }
                 }
             }
             var all: [Version] = []
-            for await versions in tasks { all += versions.filter { $0.name == name } }
-            return VersionSet(all)
+            var silent = Array(nodes.dropFirst(64))
+            for await (node, versions) in tasks {
+                if let versions { all += versions.filter { $0.name == name } } else { silent.append(node) }
+            }
+            return (all, silent.sorted())
         }
     }
 
@@ -86,23 +120,58 @@ struct WriteService: Sendable {
         var size: UInt64 = 0
         if case .blob(_, let bytes, _) = request.content { size = bytes }
         var failures: [String] = []
+        var full: [API.ErrorBody] = []
         for node in nodes {
-            if node == core.name { return try await writeHere(request, lease: lease, visited: visited.dropLast()) }
+            if node == core.name {
+                // It took a while to get here: who fell behind in between takes no write any more.
+                if core.driver.read({ $0.mayTake(writeOf: request.name, at: NodeDriver.now) }) {
+                    return try await writeHere(request, lease: lease, visited: visited.dropLast())
+                }
+                failures.append("\(node) is not in step")
+                continue
+            }
             do {
                 return try await core.calls.write(order, to: node, size: size)
             } catch let error as PeerCallError {
-                guard case .refused(_, _, let status, let body) = error, status != 502, status != 503, status != 507
-                else {
-                    failures.append("\(error)")
-                    continue
+                failures.append("\(error)")
+                guard case .refused(_, _, let status, let body) = error else { continue }
+                switch status {
+                case 507: full.append(body)
+                case 500...:
+                    guard !WriteFailure.mayHaveHappened(body) || !request.dependsOnState else {
+                        throw WriteFailure.outcomeUnknown(request.name, node, body.error.message)
+                    }
+                default: throw WriteFailure.refused(status: status, body)
                 }
-                throw WriteFailure.refused(status: status, body)
             } catch {
                 try Task.checkCancellation()
+                // The node may have carried the order out. A plain put comes to the same when it is done twice; what
+                // depends on the state that the first time changed does not.
+                guard error.isBeforeSending || !request.dependsOnState else {
+                    throw WriteFailure.outcomeUnknown(request.name, node, "\(error)")
+                }
                 failures.append("\(node): \(error)")
             }
         }
+        if let first = full.first, full.count == failures.count {
+            throw WriteFailure.refused(status: 507, first)
+        }
         throw WriteFailure.unreachable(request.name, failures)
+    }
+}
+
+extension Error {
+    /// Whether the other side can not have seen the request.
+    fileprivate var isBeforeSending: Bool {
+        switch self {
+        case is PeersError: return true
+        case let error as ClientError:
+            switch error {
+            case .cannotConnect, .refused, .credentials, .badAddress, .badRequest: return true
+            default: return false
+            }
+        default: return false
+        }
     }
 }
 
@@ -110,15 +179,27 @@ struct WriteService: Sendable {
 enum WriteFailure: Error, CustomStringConvertible {
     case nobody(ResourceName)
     case unreachable(ResourceName, [String])
+    /// The node stopped answering, and may have carried the write out.
+    case outcomeUnknown(ResourceName, NodeName, String)
     /// The owner's own answer, to be passed on as it is.
     case refused(status: Int, API.ErrorBody)
     case stopping
+
+    static let stoppingCode = "stopping"
+    static let unknownCode = "outcome_unknown"
+
+    /// Of a node that is stopping, or that does not know itself: the write may have taken place.
+    static func mayHaveHappened(_ body: API.ErrorBody) -> Bool {
+        [stoppingCode, unknownCode].contains(body.error.code)
+    }
 
     var description: String {
         switch self {
         case .nobody(let name): "no node may take a write of \(name) now: the owners are still getting in step"
         case .unreachable(let name, let failures):
             "no owner of \(name) could be reached: \(failures.joined(separator: "; "))"
+        case .outcomeUnknown(let name, let node, let cause):
+            "\(node) stopped answering while it wrote \(name), and may have done so (\(cause))"
         case .refused(let status, let body): "refused with \(status): \(body.error.message)"
         case .stopping: "this node is stopping"
         }

@@ -11,9 +11,6 @@ struct Forwarding: Sendable {
     /// Of the connection that asked.
     let loop: any EventLoop
 
-    /// The code of a failure when one of the nodes asked is there, but not in step: it may hold what others lack.
-    static let somebodyBehind = "syncing"
-
     /// A node that keeps silent for this long is passed over.
     private static let timeouts = ClientTimeouts(idle: .seconds(8), total: nil)
     /// What a client may ask of the one who answers.
@@ -24,10 +21,10 @@ struct Forwarding: Sendable {
         .roostVersion, .roostHome, .roostSHA256, .roostConflicts,
     ]
 
-    /// Tries the nodes in order; the first that answers at all has answered. One that is not able to (502, 503, 504)
-    /// is passed over.
+    /// Tries the nodes in order; the first that answers at all has answered. One that is not able to (a status from 500
+    /// up) is passed over: its disk may be at fault, and another has a copy.
     ///
-    /// - Throws: 503 when none of them answered.
+    /// - Throws: `NobodyAnswered`.
     func answer(_ request: Request, by nodes: [NodeName], visited: [NodeName], unsure: [NodeName]) async throws
         -> Response
     {
@@ -36,30 +33,27 @@ struct Forwarding: Sendable {
         headers.add(Visited.header.rawName, Visited.text(visited + [core.name]))
         if !unsure.isEmpty { headers.add(Visited.unsureHeader.rawName, Visited.text(unsure)) }
         let outgoing = ClientRequest(request.method.rawValue, request.uri.description, headers: headers)
-        var failures: [String] = []
-        var isSomebodyBehind = false
+        var nobody = NobodyAnswered()
         for node in nodes {
             do {
                 let response = try await core.peers.request(
                     to: node, at: try core.calls.endpoint(of: node), outgoing, idempotent: true,
                     timeouts: Self.timeouts)
-                if [502, 503, 504].contains(response.status) {
-                    failures.append("\(node) answered \(response.status)")
-                    let code = try await errorCode(of: response)
-                    isSomebodyBehind = isSomebodyBehind || code == Self.somebodyBehind
-                    continue
+                guard response.status >= 500 else { return await pass(response, isHead: request.method == .head) }
+                nobody.failures.append("\(node) answered \(response.status)")
+                switch try await errorCode(of: response) {
+                case NobodyAnswered.noHolder: break
+                case NobodyAnswered.somebodyBehind: nobody.isSomebodyBehind = true
+                default: nobody.silent.append(node)
                 }
-                return pass(response, isHead: request.method == .head)
             } catch {
                 try Task.checkCancellation()
                 core.log.debug("a query could not be forwarded", metadata: ["to": "\(node)", "error": "\(error)"])
-                failures.append("\(node): \(error)")
+                nobody.failures.append("\(node): \(error)")
+                nobody.silent.append(node)
             }
         }
-        throw APIError.unavailable(
-            "no node that may answer could be reached (\(failures.joined(separator: "; ")))",
-            code: isSomebodyBehind ? Self.somebodyBehind : "no_holder",
-            retryAfterSeconds: 1)
+        throw nobody
     }
 
     /// The word for programs in a refusal's body, which is read to its end.
@@ -71,16 +65,38 @@ struct Forwarding: Sendable {
         return (try? API.JSON.decode(API.ErrorBody.self, from: bytes))?.error.code
     }
 
-    private func pass(_ response: PeerResponse, isHead: Bool) -> Response {
+    private func pass(_ response: PeerResponse, isHead: Bool) async -> Response {
         var fields = HTTPFields()
         for name in Self.passed { if let value = response.headers[name.rawName] { fields[name] = value } }
         let length = response.contentLength.flatMap { Int(exactly: $0) }
         let status = HTTPResponse.Status(code: response.status)
         if isHead || response.status == 304 {
+            // Read to its end, which is here: the connection can serve again.
+            await response.body.discard()
             if let length { fields[.contentLength] = String(length) }
             return Response(status: status, headers: fields)
         }
         return .stream(status: status, headers: fields, count: length, pacedBy: loop, response.body)
+    }
+}
+
+/// A query that none of those asked had an answer for.
+struct NobodyAnswered: Error {
+    /// The code of a refusal by a node that holds nothing of the name, and may not say that there is none.
+    static let noHolder = "no_holder"
+    /// The code when one of the nodes asked is there, but not in step: it may hold what others lack.
+    static let somebodyBehind = "syncing"
+
+    /// Those that gave no word at all.
+    var silent: [NodeName] = []
+    var isSomebodyBehind = false
+    var failures: [String] = []
+
+    var apiError: APIError {
+        APIError.unavailable(
+            "no node that may answer could be reached (\(failures.joined(separator: "; ")))",
+            code: isSomebodyBehind ? Self.somebodyBehind : silent.isEmpty ? Self.noHolder : "unreachable",
+            retryAfterSeconds: 1)
     }
 }
 

@@ -62,6 +62,7 @@ struct PeerRoutes: Sendable {
     private func exchange(_ ask: ExchangeRequest, from asker: NodeName) async throws -> ExchangeReply {
         let core = try box.parts.core
         guard ask.groups.count <= 4096 else { throw APIError.tooLarge(limit: 4096) }
+        let owned = core.driver.read { $0.convergence.owned(of: ask) }
         var mine: [ResourceName: VersionSet] = [:]
         for group in ask.groups {
             for set in try await core.store.versions(in: group.key) { mine[set.name] = set }
@@ -70,7 +71,7 @@ struct PeerRoutes: Sendable {
             }
         }
         let sets = Array(mine.values)
-        let reply = core.driver.read { $0.convergence.answer(ask, mine: sets) }
+        let reply = core.driver.read { $0.convergence.answer(ask, mine: sets, owned: owned) }
         core.driver.feed(.convergence(.offered(by: asker, ask.groups, mine: sets)))
         return reply
     }
@@ -79,17 +80,30 @@ struct PeerRoutes: Sendable {
     private func accept(_ offer: OfferRequest, from asker: NodeName) async throws -> OfferReply {
         let core = try box.parts.core
         let version = offer.version
-        if core.driver.read({ $0.isDraining }) {
-            throw APIError.unavailable("\(core.name) is leaving", code: "draining", retryAfterSeconds: 60)
+        // A drain waits for what is under way, so what passes the look below is handed over by it.
+        core.intake.began()
+        defer { core.intake.ended() }
+        do {
+            var leases: [BlobLease] = []
+            if case .blob(let digest, let size, _) = version.content {
+                try Self.refuseWhileDraining(core)
+                leases = [try await core.puller.obtain(digest, size: size, from: [asker])]
+            }
+            try Self.refuseWhileDraining(core)
+            try await core.store.merge([version], holding: leases) { groups in
+                core.driver.feed(.convergence(.wrote(groups, version)))
+            }
+        } catch {
+            core.driver.feed(.convergence(.declined(version, from: asker)))
+            throw error
         }
-        var leases: [BlobLease] = []
-        if case .blob(let digest, let size, _) = version.content {
-            leases = [try await core.puller.obtain(digest, size: size, from: [asker])]
-        }
-        let groups = try await core.store.merge([version], holding: leases)
-        core.driver.feed(.convergence(.wrote(groups)))
         core.driver.feed(.convergence(.confirmed(by: asker, offer.status)))
         return OfferReply(status: core.driver.read { $0.convergence.status(of: offer.status.key) })
+    }
+
+    private static func refuseWhileDraining(_ core: AgentCore) throws(APIError) {
+        guard core.driver.read({ $0.isDraining }) else { return }
+        throw .unavailable("\(core.name) is leaving", code: "draining", retryAfterSeconds: 60)
     }
 
     private func blob(_ request: Request, _ context: APIContext) async throws -> Response {

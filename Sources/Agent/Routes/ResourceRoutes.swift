@@ -93,38 +93,48 @@ struct ResourceRoutes: Sendable {
                 guard core.driver.read({ $0.membership.member(node) }) != nil else {
                     throw APIError.notFound("there is no member \(node)", code: "no_such_node")
                 }
-                return try await forwarding.answer(request, by: [node], visited: visited, unsure: [])
+                return try await forwarded { try await forwarding.answer(request, by: [node], visited: [], unsure: []) }
             }
         }
-        let (route, isSure) = core.driver.read { machine in
+        let (route, isBehind) = core.driver.read { machine in
             (
                 machine.route(
                     reading: name, held: held, visited: visited, unsure: unsureBefore, at: NodeDriver.now),
-                machine.isSure(of: name, at: NodeDriver.now)
+                machine.isBehind(on: name, held: held, at: NodeDriver.now)
             )
         }
-        let unsure = isSure ? unsureBefore : unsureBefore + [core.name]
+        let unsure = isBehind ? unsureBefore + [core.name] : unsureBefore
         switch route {
         case .here: return try await here(held, visited)
         case .forward(let nodes):
             if let first = nodes.first, let redirect = try redirecting(first) { return redirect }
             guard nodes.last == core.name else {
-                return try await forwarding.answer(request, by: nodes, visited: visited, unsure: unsure)
+                return try await forwarded {
+                    try await forwarding.answer(request, by: nodes, visited: visited, unsure: unsure)
+                }
             }
             do {
                 return try await forwarding.answer(request, by: nodes.dropLast(), visited: visited, unsure: unsure)
-            } catch let error as APIError where error.status == .serviceUnavailable {
-                // "There is none" is not this node's to say while somebody who may hold it is not in step.
-                if error.code == Forwarding.somebodyBehind, held?.live == nil { throw error }
+            } catch let nobody as NobodyAnswered {
+                // "There is none" is not this node's to say while those who may hold it are not in step, or silent.
+                let slot = Slot(ofName: name.text, in: core.cluster)
+                guard
+                    held?.live != nil
+                        || !nobody.isSomebodyBehind
+                            && core.driver.read({ $0.hasHeardEnough(of: slot, besides: nobody.silent + unsure) })
+                else { throw nobody.apiError }
                 return try await here(held, visited)
             }
         case .nobody:
-            let isBehind = core.driver.read { $0.isBehind(on: name, held: held, at: NodeDriver.now) }
             throw APIError.unavailable(
                 "\(core.name) is not yet in step for this name, and nobody else can be asked",
-                code: isBehind ? Forwarding.somebodyBehind : "no_holder",
+                code: isBehind ? NobodyAnswered.somebodyBehind : NobodyAnswered.noHolder,
                 retryAfterSeconds: 1)
         }
+    }
+
+    private func forwarded(_ answer: () async throws -> Response) async throws -> Response {
+        do { return try await answer() } catch let nobody as NobodyAnswered { throw nobody.apiError }
     }
 
     private func serve(
@@ -136,17 +146,15 @@ struct ResourceRoutes: Sendable {
         guard let version = found, case .blob(let digest, let size, let mediaType) = version.content else {
             throw Self.notFound(name, route, version: wanted)
         }
-        guard let reader = try await core.store.blob(digest), reader.size == size else {
-            core.log.error(
-                "the bytes of a version are missing or damaged here; asking another holder",
-                metadata: ["name": "\(name)", "sha256": "\(digest)"])
-            let others = core.driver.read {
-                $0.convergence.holders(
-                    of: GroupKey(slot: Slot(ofName: name.text, in: core.cluster), home: version.home))
+        guard let reader = try await reader(of: digest, size: size, name, core) else {
+            let others = core.driver.read { machine in
+                held.map { machine.convergence.holders(of: $0.group(in: core.cluster)) } ?? []
             }
             .filter { !route.contains($0) }
-            return try await Forwarding(core: core, loop: context.loop).answer(
-                request, by: others, visited: visited, unsure: [core.name])
+            return try await forwarded {
+                try await Forwarding(core: core, loop: context.loop).answer(
+                    request, by: others, visited: visited, unsure: [core.name])
+            }
         }
         let etag = "\"\(digest.hex)\""
         var headers: HTTPFields = [
@@ -173,6 +181,23 @@ struct ResourceRoutes: Sendable {
                 BlobBytes(reader: reader, offset: UInt64(offset), count: UInt64(count)))
         case .unsatisfiable: throw APIError.unsatisfiable(size: total)
         }
+    }
+
+    /// `nil` when the bytes are missing here, or the disk does not give them: another holder has them.
+    private func reader(
+        of digest: ContentDigest, size: UInt64, _ name: ResourceName, _ core: AgentCore
+    ) async throws -> BlobReader? {
+        do {
+            if let reader = try await core.store.blob(digest), reader.size == size { return reader }
+            core.log.error(
+                "the bytes of a version are missing or damaged here; asking another holder",
+                metadata: ["name": "\(name)", "sha256": "\(digest)"])
+        } catch {
+            core.log.error(
+                "the bytes of a version can not be read here; asking another holder",
+                metadata: ["name": "\(name)", "sha256": "\(digest)", "error": "\(error)"])
+        }
+        return nil
     }
 
     private static func notFound(_ name: ResourceName, _ route: [NodeName], version: Dot? = nil) -> APIError {

@@ -44,8 +44,12 @@ enum StorageRefusal {
 
     private static func apiError(_ failure: WriteFailure) -> APIError {
         switch failure {
-        case .nobody, .unreachable, .stopping:
-            APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
+        case .nobody, .unreachable: APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
+        case .stopping: APIError.unavailable("\(failure)", code: WriteFailure.stoppingCode, retryAfterSeconds: 1)
+        case .outcomeUnknown:
+            APIError(
+                .serviceUnavailable, code: WriteFailure.unknownCode, "\(failure)",
+                hint: "look at its history before you write it again")
         case .refused(let status, let body):
             APIError(
                 HTTPResponse.Status(code: status), code: body.error.code, body.error.message, hint: body.error.hint)

@@ -134,7 +134,7 @@ extension ClusterExperiment {
     mutating func hasRead(_ number: Int, _ result: ReadResult) {
         guard let index = client(of: number), let request = clients[index].request, case .read(let name) = request.what
         else { return }
-        guard result != .unavailable, result != .behind else {
+        guard result != .unavailable, result != .behind, result != .silence else {
             let pause = Duration.milliseconds(100 * (1 << min(request.attempts - 1, 4)))
             clients[index].request?.retryAt = simulator.now + min(pause, .seconds(2))
             return

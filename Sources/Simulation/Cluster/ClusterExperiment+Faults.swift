@@ -1,3 +1,4 @@
+import Node
 import Vocabulary
 
 // The schedule. What it may do at once is what the laws promise to survive: every acknowledged version keeps one more
@@ -8,7 +9,14 @@ extension ClusterExperiment {
         case kill, powerCut = "power cut", wipe, flap, pause, leave, join
     }
 
-    private var serving: [HostID] { hosts.filter { $0.state == .running }.map(\.id) }
+    /// Those that are members, too: one that is still looking for the others takes nobody's place.
+    private var serving: [HostID] {
+        hosts.filter { host in
+            host.state == .running
+                && simulator.machine(on: host.id).map { $0.machine.phase == .serving || $0.machine.phase == .syncing }
+                    ?? false
+        }.map(\.id)
+    }
 
     /// - Returns: whether there was one that may be made now.
     mutating func makeFault() -> Bool {
@@ -44,6 +52,7 @@ extension ClusterExperiment {
             simulator.losePower(id)
             simulator.withDisk(of: id) { $0.replace(with: CatalogueDisk()) }
             laws.isShortOfOneDisk = true
+            wipedAt = now
             hosts[index].state = .down(back: back, wiped: true)
         case .flap:
             simulator.kill(id)
@@ -89,7 +98,9 @@ extension ClusterExperiment {
                 }
             }
         }
-        if laws.isShortOfOneDisk, laws.isHeld(on: serving, count: laws.replicas, simulator) {
+        // Until the others know that the disk is gone, writes and drops under way may still count its copies.
+        let isForgotten = now - wipedAt > .seconds(15)
+        if laws.isShortOfOneDisk, isForgotten, laws.isHeld(on: serving, count: laws.replicas, simulator) {
             laws.isShortOfOneDisk = false
         }
     }

@@ -65,7 +65,7 @@ public struct Laws: Sendable {
         guard let index = writes[name]?.firstIndex(where: { $0.number == number }), let write = writes[name]?[index]
         else { return }
         switch result {
-        case .unavailable: break
+        case .unavailable, .unknown: break
         case .refused(.notFound):
             writes[name]?[index].ended = now
             checkRead(name, since: write.issued, .missing, besides: number, at: now)
@@ -117,7 +117,7 @@ public struct Laws: Sendable {
         for write in known {
             guard let version = write.acknowledged, let ended = write.ended, ended < start else { continue }
             switch result {
-            case .unavailable, .behind: break
+            case .unavailable, .behind, .silence: break
             case .found(let answer):
                 guard version.context.covers(answer.dot) else { continue }
                 let law = version.isTombstone ? 3 : 6

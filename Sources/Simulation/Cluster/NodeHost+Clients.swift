@@ -23,7 +23,8 @@ extension NodeHost {
                 host.write(request, visited: [], &context, then: finish)
             }
         case .read(let number, let name):
-            read(name, visited: [], &context) { _, result, context in context.observe(.read(number, result)) }
+            read(name, visited: [], unsure: [], &context) { _, result, context in context.observe(.read(number, result))
+            }
         case .leave(let timeout): leave(within: timeout, &context)
         }
     }
@@ -44,20 +45,49 @@ extension NodeHost {
 
     private mutating func writeHere(_ request: WriteRequest, _ context: inout Context, then: @escaping Wrote) {
         let held = context.disk.durable.sets[request.name]
-        ask(machine.witnesses(writing: request.name, held: held)[...], request, seen: nil, &context, then: then)
+        let witnesses = machine.witnesses(writing: request.name, held: held)
+        guard !witnesses.isEmpty else { return commit(request, seen: nil, &context, then: then) }
+        ask(Inquiry(request: request, asked: witnesses), witnesses[...], &context, then: then)
+    }
+
+    /// What others hold of a name that is to be written.
+    private struct Inquiry: Sendable {
+        let request: WriteRequest
+        var asked: [NodeName]
+        var silent: [NodeName] = []
+        var seen: VersionSet?
     }
 
     /// The shell asks them all at once; here one after the other comes to the same.
     private mutating func ask(
-        _ nodes: ArraySlice<NodeName>, _ request: WriteRequest, seen: VersionSet?, _ context: inout Context,
-        then: @escaping Wrote
+        _ inquiry: Inquiry, _ nodes: ArraySlice<NodeName>, _ context: inout Context, then: @escaping Wrote
     ) {
-        guard let node = nodes.first else { return commit(request, seen: seen, &context, then: then) }
-        call(node, .versions(request.name), within: .seconds(5), &context) { host, response, context in
-            var all = seen
-            if case .versions(let theirs?) = response { all = seen?.merged(with: theirs.versions) ?? theirs }
-            host.ask(nodes.dropFirst(), request, seen: all, &context, then: then)
+        guard let node = nodes.first else { return judge(inquiry, &context, then: then) }
+        call(node, .versions(inquiry.request.name), within: .seconds(5), &context) { host, response, context in
+            var inquiry = inquiry
+            if case .versions(let theirs) = response {
+                if let theirs { inquiry.seen = inquiry.seen?.merged(with: theirs.versions) ?? theirs }
+            } else {
+                inquiry.silent.append(node)
+            }
+            host.ask(inquiry, nodes.dropFirst(), &context, then: then)
         }
+    }
+
+    private mutating func judge(_ inquiry: Inquiry, _ context: inout Context, then: @escaping Wrote) {
+        let slot = Slot(ofName: inquiry.request.name.text, in: cluster)
+        guard inquiry.request.dependsOnState, !inquiry.silent.isEmpty || !machine.knowsAll(of: slot, by: inquiry.asked)
+        else { return commit(inquiry.request, seen: inquiry.seen, &context, then: then) }
+        let others = machine.convergence.view.contactable.filter { !inquiry.asked.contains($0) }
+        guard others.isEmpty else {
+            var inquiry = inquiry
+            inquiry.asked += others
+            return ask(inquiry, others[...], &context, then: then)
+        }
+        guard machine.hasHeardEnough(of: slot, besides: inquiry.silent) else {
+            return then(&self, .unavailable, &context)
+        }
+        commit(inquiry.request, seen: inquiry.seen, &context, then: then)
     }
 
     private mutating func commit(
@@ -66,10 +96,10 @@ extension NodeHost {
         transact(.write(request, seen: seen), &context) { host, done, context in
             switch done {
             case .wrote(let version, let groups):
-                host.feed(.convergence(.wrote(groups)), &context)
+                host.feed(.convergence(.wrote(groups, version)), &context)
                 let own = GroupKey(slot: Slot(ofName: version.name.text, in: host.cluster), home: version.home)
-                host.acknowledge(
-                    version, leaving: groups.map(\.key).first { $0 != own }, &context, then: then)
+                let former = groups.map(\.key).first { $0 != own } ?? seen?.group(in: host.cluster)
+                host.acknowledge(version, leaving: former == own ? nil : former, &context, then: then)
             case .refused(let refusal): then(&host, .refused(refusal), &context)
             case .merged, .dropped, .failed: then(&host, .unavailable, &context)
             }
@@ -101,13 +131,22 @@ extension NodeHost {
         _ order: SimulatedWriteOrder, to nodes: ArraySlice<NodeName>, _ context: inout Context, then: @escaping Wrote
     ) {
         guard let node = nodes.first else { return then(&self, .unavailable, &context) }
-        guard node != name else { return writeHere(order.request, &context, then: then) }
+        guard node != name else {
+            guard machine.mayTake(writeOf: order.request.name, at: context.now) else {
+                return forward(order, to: nodes.dropFirst(), &context, then: then)
+            }
+            return writeHere(order.request, &context, then: then)
+        }
         call(node, .write(order), bytes: 800, within: Self.transferLimit(order.request.size) * 2, &context) {
             host, response, context in
             switch response {
             case .wrote(.written(let version, let copies, let wanted)):
                 then(&host, .written(version, copies: copies, wanted: wanted), &context)
             case .wrote(.refused(let refusal)): then(&host, .refused(refusal), &context)
+            case .wrote(.unknown), nil:
+                // A plain put comes to the same when it is done twice.
+                guard !order.request.dependsOnState else { return then(&host, .unknown, &context) }
+                host.forward(order, to: nodes.dropFirst(), &context, then: then)
             default: host.forward(order, to: nodes.dropFirst(), &context, then: then)
             }
         }
@@ -119,56 +158,79 @@ extension NodeHost {
     private static var silenceMax: Duration { .seconds(15) }
 
     mutating func read(
-        _ name: ResourceName, visited: [NodeName], _ context: inout Context, then: @escaping HasRead
+        _ name: ResourceName, visited: [NodeName], unsure: [NodeName], _ context: inout Context,
+        then: @escaping HasRead
     ) {
         let held = context.disk.durable.sets[name]
         if has(.servesWhateverIsHeld), let held {
             return then(&self, held.live.map { .found($0) } ?? .missing, &context)
         }
-        switch machine.route(reading: name, held: held, visited: visited, at: context.now) {
-        case .here: readHere(held, visited: visited, &context, then: then)
+        let isBehind = machine.isBehind(on: name, held: held, at: context.now)
+        switch machine.route(reading: name, held: held, visited: visited, unsure: unsure, at: context.now) {
+        case .here: readHere(held, name, visited: visited, &context, then: then)
         case .forward(let nodes):
-            forward(name, held, visited: visited + [self.name], to: nodes[...], isDoubtful: false, &context, then: then)
+            let search = Search(
+                name: name, held: held, visited: visited + [self.name],
+                unsure: isBehind ? unsure + [self.name] : unsure)
+            forward(search, to: nodes[...], &context, then: then)
         case .nobody:
-            let isBehind = machine.isBehind(on: name, held: held, at: context.now)
             then(&self, isBehind ? .behind : .unavailable, &context)
         }
     }
 
+    /// A read on its way through the nodes that may answer it.
+    private struct Search: Sendable {
+        let name: ResourceName
+        let held: VersionSet?
+        let visited: [NodeName]
+        let unsure: [NodeName]
+        var silent: [NodeName] = []
+        var isSomebodyBehind = false
+    }
+
     private mutating func readHere(
-        _ held: VersionSet?, visited: [NodeName], _ context: inout Context, then: @escaping HasRead
+        _ held: VersionSet?, _ name: ResourceName, visited: [NodeName], _ context: inout Context,
+        then: @escaping HasRead
     ) {
-        guard let version = held?.live else { return then(&self, .missing, &context) }
+        guard let held, let version = held.live else { return then(&self, .missing, &context) }
         guard let digest = version.digest, context.disk.durable.blobs[digest] == nil else {
             return then(&self, .found(version), &context)
         }
-        let key = GroupKey(slot: Slot(ofName: version.name.text, in: cluster), home: version.home)
-        let route = visited + [name]
-        let others = machine.convergence.holders(of: key).filter { !route.contains($0) }
-        forward(version.name, nil, visited: route, to: others[...], isDoubtful: false, &context, then: then)
+        let route = visited + [self.name]
+        let others = machine.convergence.holders(of: held.group(in: cluster)).filter { !route.contains($0) }
+        let search = Search(name: name, held: nil, visited: route, unsure: [self.name])
+        forward(search, to: others[...], &context, then: then)
     }
 
     private mutating func forward(
-        _ name: ResourceName, _ held: VersionSet?, visited: [NodeName], to nodes: ArraySlice<NodeName>,
-        isDoubtful: Bool, _ context: inout Context, then: @escaping HasRead
+        _ search: Search, to nodes: ArraySlice<NodeName>, _ context: inout Context, then: @escaping HasRead
     ) {
-        guard let node = nodes.first else { return then(&self, isDoubtful ? .behind : .unavailable, &context) }
-        guard node != self.name else {
-            // Somebody who is not in step may hold what is not held here.
-            if isDoubtful, held?.live == nil { return then(&self, .behind, &context) }
-            return readHere(held, visited: Array(visited.dropLast()), &context, then: then)
+        guard let node = nodes.first else {
+            // A node that was passed over in silence leaves more open than one that said that it knows nothing.
+            if search.isSomebodyBehind { return then(&self, .behind, &context) }
+            return then(&self, search.silent.isEmpty ? .unavailable : .silence, &context)
         }
-        call(node, .read(name, visited: visited), within: Self.silenceMax, &context) { host, response, context in
+        guard node != self.name else {
+            let slot = Slot(ofName: search.name.text, in: cluster)
+            guard
+                search.held?.live != nil
+                    || !search.isSomebodyBehind
+                        && machine.hasHeardEnough(of: slot, besides: search.silent + search.unsure)
+            else { return forward(search, to: [], &context, then: then) }
+            return readHere(
+                search.held, search.name, visited: Array(search.visited.dropLast()), &context, then: then)
+        }
+        let request = Request.read(search.name, visited: search.visited, unsure: search.unsure)
+        call(node, request, within: Self.silenceMax, &context) { host, response, context in
+            var search = search
             switch response {
-            case .read(.found(let version)): then(&host, .found(version), &context)
-            case .read(.missing): then(&host, .missing, &context)
-            case .read(.behind):
-                host.forward(
-                    name, held, visited: visited, to: nodes.dropFirst(), isDoubtful: true, &context, then: then)
-            default:
-                host.forward(
-                    name, held, visited: visited, to: nodes.dropFirst(), isDoubtful: isDoubtful, &context, then: then)
+            case .read(.found(let version)): return then(&host, .found(version), &context)
+            case .read(.missing): return then(&host, .missing, &context)
+            case .read(.behind): search.isSomebodyBehind = true
+            case .read(.unavailable): break
+            default: search.silent.append(node)
             }
+            host.forward(search, to: nodes.dropFirst(), &context, then: then)
         }
     }
 }

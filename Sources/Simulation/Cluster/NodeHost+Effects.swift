@@ -81,11 +81,14 @@ extension NodeHost {
 
     private mutating func drop(_ key: GroupKey, _ digest: SetDigest, _ context: inout Context) {
         transact(.drop(key, digest), &context) { host, done, context in
-            if case .dropped(true) = done {
+            guard case .dropped(let isGone) = done else {
+                return host.feed(.convergence(.dropped(key, .failed)), &context)
+            }
+            if isGone {
                 context.observe(.dropped(key))
                 host.feed(.convergence(.stored([GroupSummary(key: key)])), &context)
             }
-            host.feed(.convergence(.dropped(key)), &context)
+            host.feed(.convergence(.dropped(key, isGone ? .gone : .changed)), &context)
         }
     }
 
@@ -103,9 +106,9 @@ extension NodeHost {
         call(node, .offer(request), bytes: 800, within: Self.transferLimit(version.size), &context) {
             host, response, context in
             if case .offered(let reply) = response {
-                host.feed(.offerAnswered(id, by: node, reply), &context)
+                host.feed(.offerAnswered(id, by: node, .stored(reply)), &context)
             } else {
-                host.feed(.offerAnswered(id, by: node, nil), &context)
+                host.feed(.offerAnswered(id, by: node, .failed), &context)
             }
         }
     }

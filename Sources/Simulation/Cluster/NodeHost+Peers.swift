@@ -34,8 +34,8 @@ extension NodeHost {
                 context.answer(id, .no)
             }
         case .versions(let name): context.answer(id, .versions(context.disk.durable.sets[name]))
-        case .read(let name, let visited):
-            read(name, visited: visited, &context) { _, result, context in
+        case .read(let name, let visited, let unsure):
+            read(name, visited: visited, unsure: unsure, &context) { _, result, context in
                 var bytes = 500
                 if case .found(let version) = result { bytes += Int(clamping: version.size) }
                 context.answer(id, .read(result), bytes: bytes)
@@ -52,7 +52,8 @@ extension NodeHost {
             for set in group.sets where mine[set.name] == nil { mine[set.name] = context.disk.durable.sets[set.name] }
         }
         let sets = mine.values.sorted { $0.name < $1.name }
-        context.answer(id, .exchanged(machine.convergence.answer(ask, mine: sets)), bytes: 2_000)
+        let reply = machine.convergence.answer(ask, mine: sets, owned: machine.convergence.owned(of: ask))
+        context.answer(id, .exchanged(reply), bytes: 2_000)
         feed(.convergence(.offered(by: peer, ask.groups, mine: sets)), &context)
     }
 
@@ -64,14 +65,21 @@ extension NodeHost {
             return context.answer(id, .offered(OfferReply(status: offer.status)))
         }
         obtain(version.content, from: [peer], &context) { host, isHere, context in
-            guard isHere else { return context.answer(id, .no) }
+            guard isHere, !host.machine.isDraining else {
+                host.release(isHere ? version.digest : nil, &context)
+                host.feed(.convergence(.declined(version, from: peer)), &context)
+                return context.answer(id, .no)
+            }
             if host.has(.confirmsUnsynced) {
                 context.answer(id, .offered(OfferReply(status: offer.status)))
             }
             host.transact(.merge([version]), &context) { host, done, context in
                 host.release(version.digest, &context)
-                guard case .merged(let groups) = done else { return context.answer(id, .no) }
-                host.feed(.convergence(.wrote(groups)), &context)
+                guard case .merged(let groups) = done else {
+                    host.feed(.convergence(.declined(version, from: peer)), &context)
+                    return context.answer(id, .no)
+                }
+                host.feed(.convergence(.wrote(groups, version)), &context)
                 host.feed(.convergence(.confirmed(by: peer, offer.status)), &context)
                 context.answer(
                     id, .offered(OfferReply(status: host.machine.convergence.status(of: offer.status.key))))

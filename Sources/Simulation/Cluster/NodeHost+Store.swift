@@ -69,6 +69,7 @@ extension NodeHost {
         _ done: @escaping @Sendable ([GroupSummary]) -> Done
     ) {
         let durable = context.disk.durable
+        for version in versions { hybridClock.observe(version.time) }
         var changed: [VersionSet] = []
         for version in versions {
             let old = durable.sets[version.name]

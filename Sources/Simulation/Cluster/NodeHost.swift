@@ -92,8 +92,10 @@ public struct NodeHost: SimulatedMachine {
         case .response(let result, let id):
             guard let reply = replies.removeValue(forKey: id) else { return }
             switch result {
-            case .success(.no), .failure: reply(&self, nil, &context)
             case .success(let response): reply(&self, response, &context)
+            // Nobody is there to have heard it.
+            case .failure(.refused), .failure(.wrongPeer): reply(&self, .no, &context)
+            case .failure(.reset), .failure(.timedOut): reply(&self, nil, &context)
             }
         case .synced(let ticket):
             guard let index = syncs.firstIndex(where: { $0.ticket == ticket }) else { return }
@@ -130,7 +132,7 @@ public struct NodeHost: SimulatedMachine {
         for timer in due { timer.step(&self, &context) }
     }
 
-    /// Asks a member; `nil` comes back when it gave no answer, or a "no".
+    /// Asks a member; `nil` comes back when it gave no answer, and may have carried the request out.
     mutating func call(
         _ node: NodeName, _ request: Request, bytes: Int = 500, within limit: Duration, _ context: inout Context,
         then reply: @escaping Reply

@@ -14,8 +14,10 @@ public enum WriteResult: Hashable, Sendable {
     case written(Version, copies: [NodeName], wanted: Int)
     /// The cluster's last word: the precondition does not hold, or there is nothing to delete.
     case refused(WriteRequest.Refusal)
-    /// Nobody could take it, or nobody said so in time; it may have happened all the same.
+    /// Nobody could take it: nothing has happened.
     case unavailable
+    /// Nobody said so in time; it may have happened all the same.
+    case unknown
 }
 
 /// What a read found.
@@ -25,6 +27,8 @@ public enum ReadResult: Hashable, Sendable {
     case unavailable
     /// Like `unavailable`, and somebody who may hold it is not in step.
     case behind
+    /// Like `unavailable`, and somebody who may hold it gave no word.
+    case silence
 }
 
 extension NodeHost {
@@ -35,7 +39,7 @@ extension NodeHost {
         case offer(OfferRequest)
         case write(SimulatedWriteOrder)
         case blob(ContentDigest)
-        case read(ResourceName, visited: [NodeName])
+        case read(ResourceName, visited: [NodeName], unsure: [NodeName])
         case versions(ResourceName)
     }
 
@@ -73,9 +77,11 @@ extension NodeHost {
                 "write \(number): \(version.name) is \(version.isTombstone ? "deleted by " : "")\(version.dot) on \(copies.map(\.text).joined(separator: ",")), wanted \(wanted)"
             case .wrote(let number, .refused(let refusal)): "write \(number): refused, \(refusal)"
             case .wrote(let number, .unavailable): "write \(number): unavailable"
+            case .wrote(let number, .unknown): "write \(number): unknown"
             case .read(let number, .found(let version)): "read \(number): \(version.dot)"
             case .read(let number, .missing): "read \(number): missing"
-            case .read(let number, .unavailable), .read(let number, .behind): "read \(number): unavailable"
+            case .read(let number, .unavailable), .read(let number, .behind), .read(let number, .silence):
+                "read \(number): unavailable"
             case .dropped(let key): "dropped \(key)"
             case .left(let remaining): "left, \(remaining) remaining"
             case .event(let event): event.description

@@ -1,0 +1,52 @@
+import Placement
+import Relocation
+import Resources
+import Vocabulary
+
+/// Writes on their way to their copies: each has a `WriteTracker`, which follows the membership as it changes.
+extension NodeMachine {
+    mutating func beginWrite(
+        _ id: WriteID, _ version: Version, leaving former: GroupKey?, at now: Instant, into effects: inout [Effect]
+    ) {
+        let key = GroupKey(slot: Slot(ofName: version.name.text, in: identity.cluster), home: version.home)
+        let owners = convergence.owners(of: key)
+        writes[id] = WriteTracker(
+            me: identity.name, version: version,
+            former: former.map { convergence.owners(of: $0).filter { !owners.contains($0) } } ?? [])
+        adoptView(for: id, at: now, into: &effects)
+    }
+
+    mutating func adoptView(for id: WriteID, at now: Instant, into effects: inout [Effect]) {
+        guard let version = writes[id]?.version else { return }
+        let key = GroupKey(slot: Slot(ofName: version.name.text, in: identity.cluster), home: version.home)
+        writes[id]?.adopt(
+            owners: convergence.owners(of: key), ranked: convergence.view.ring.ranked(key.slot),
+            view: convergence.view)
+        continueWrite(id, at: now, into: &effects)
+    }
+
+    mutating func offerAnswered(
+        _ id: WriteID, by node: NodeName, _ outcome: OfferOutcome, at now: Instant, into effects: inout [Effect]
+    ) {
+        switch outcome {
+        case .stored(let reply):
+            feed(.confirmed(by: node, reply.status), at: now, into: &effects)
+            writes[id]?.answered(by: node, .durable, at: now)
+        case .declined: writes[id]?.answered(by: node, .declined, at: now)
+        case .failed: writes[id]?.answered(by: node, .failed, at: now)
+        }
+        continueWrite(id, at: now, into: &effects)
+    }
+
+    mutating func continueWrite(_ id: WriteID, at now: Instant, into effects: inout [Effect]) {
+        guard var write = writes[id] else { return }
+        for node in write.nextOffers(at: now) { effects.append(.offer(id, to: node, write.version)) }
+        writes[id] = write
+        if write.isComplete { endWrite(id, into: &effects) }
+    }
+
+    mutating func endWrite(_ id: WriteID, into effects: inout [Effect]) {
+        guard let write = writes.removeValue(forKey: id) else { return }
+        effects.append(.acknowledge(id, copies: write.copies, wanted: write.wanted))
+    }
+}

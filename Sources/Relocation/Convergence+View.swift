@@ -1,0 +1,118 @@
+import Placement
+import Resources
+import Vocabulary
+
+/// What a change of the membership means: who owns what from now on, whose word still counts, and whom this node has to
+/// hear before its own copies may answer (law 6).
+extension Convergence {
+    mutating func adopt(_ next: View, hear: Hear, restarted: [NodeName], at now: Instant) {
+        let before = slotOwners
+        let gone = view.contactable.filter { !next.canCall($0) } + restarted
+        let fresh = next.contactable.filter { !view.canCall($0) || restarted.contains($0) }
+        let ringChanged = next.ring.candidates != view.ring.candidates
+        noteVouched(next, hear: hear, fresh: fresh)
+        view = next
+        if ringChanged {
+            slotOwners = Self.slotOwners(of: next.ring, replicas: settings.replicas)
+            if settledAt <= now { unsettled = SlotSet() }
+            for slot in Slot.all where slotOwners[Int(slot.number)] != before[Int(slot.number)] {
+                unsettled.insert(slot)
+            }
+            settledAt = now + settings.settling
+        }
+        for name in gone {
+            // What it had confirmed may be lost with it; what it might have told can not be waited for.
+            peers[name] = nil
+        }
+        newerElsewhere.forget(tellers: gone)
+        var inherited: [NodeName: SlotSet] = [:]
+        for key in groups.keys.sorted() {
+            guard var state = groups[key] else { continue }
+            let owners = owners(of: key)
+            if owners != state.owners {
+                // A group whose home went may fall to a node that owned its slot all along, and that still has an old copy
+                // of it: what the name became meanwhile is known to the others.
+                if key.home != nil, owners.contains(me), !state.owners.contains(me) {
+                    for name in Set(owners + state.owners + slotOwners[Int(key.slot.number)]) where view.canCall(name) {
+                        inherited[name, default: SlotSet()].insert(key.slot)
+                    }
+                }
+                // Confirmations count only under the owners that they were given under: else two nodes whose views
+                // flip in turn could each drop on the other's old word.
+                if Set(owners) != Set(state.owners) { state.confirmed = [] }
+                state.owners = owners
+                if !owners.contains(me) { state.vouched = false }
+            }
+            state.confirmed.removeAll { gone.contains($0) }
+            groups[key] = state
+            considerDrop(key)
+            touch(key)
+        }
+        for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
+        switch hear {
+        case .everyone: hearStandIns(fresh)
+        case .these(let names):
+            for name in names where view.canCall(name) { mustHear(name, SlotSet.all) }
+            if ringChanged { hearFormerOwners(before) }
+        case .asOwnersChange: if ringChanged { hearFormerOwners(before) }
+        }
+    }
+
+    /// Remembers, before the owners change, for which groups this node could answer. Who was away, or cut off from
+    /// others that went on, can not vouch for what it holds until it has heard them.
+    private mutating func noteVouched(_ next: View, hear: Hear, fresh: [NodeName]) {
+        let wasAway =
+            switch hear {
+            case .asOwnersChange: false
+            case .everyone: !fresh.isEmpty
+            case .these: true
+            }
+        for key in groups.keys {
+            let vouched = !wasAway && vouches(for: key)
+            groups[key]?.vouched = vouched
+        }
+    }
+
+    mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {
+        guard !slots.isEmpty, name != me else { return }
+        peers[name, default: PeerState()].mustHear.formUnion(slots)
+        peers[name]?.dirty.formUnion(slots)
+    }
+
+    /// After a join: whoever took writes while this node was away stands in the first ranks without it.
+    ///
+    /// - Parameter fresh: members that could not be called before; the others were heard, or are being heard.
+    private mutating func hearStandIns(_ fresh: [NodeName]) {
+        guard !fresh.isEmpty else { return }
+        // The first ranks whatever their zones: without zones every member is in one of its own.
+        let others = Ring(
+            view.ring.candidates.filter { $0.name != me && view.canCall($0.name) }
+                .map { Candidate(name: $0.name, weight: $0.weight) })
+        let leaders = others.ownersOfAllSlots(count: settings.replicas)
+        for name in fresh.sorted() {
+            var slots = SlotSet()
+            for slot in Slot.all {
+                let index = Int(slot.number)
+                if leaders[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
+            }
+            mustHear(name, slots)
+        }
+    }
+
+    /// A slot that this node owns only now: its owners of before and of now know what there is.
+    private mutating func hearFormerOwners(_ before: [[NodeName]]) {
+        let new = Slot.all.filter { slot in
+            let index = Int(slot.number)
+            return slotOwners[index].contains(me) && index < before.count && !before[index].contains(me)
+        }
+        guard !new.isEmpty else { return }
+        for name in view.contactable where name != me {
+            var slots = SlotSet()
+            for slot in new {
+                let index = Int(slot.number)
+                if before[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
+            }
+            mustHear(name, slots)
+        }
+    }
+}
