@@ -70,6 +70,7 @@ import Vocabulary
         var (subject, summaries) = misplaced()
         subject.confirm("ada", summaries)
         subject.confirm("bob", summaries)
+        #expect(subject.drops() == summaries.map(\.key))
         subject.feed(.view(World.view(["ada", "cid"], for: "cid"), hear: .asOwnersChange, restarted: []))
         let asked = CompareRequest(slots: SlotSet(summaries.map(\.key.slot)), groups: [])
         let reply = subject.core.answer(asked, from: World.node("ada"))
