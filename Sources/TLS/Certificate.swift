@@ -88,8 +88,12 @@ extension CertificateFault: Error {}
 
 extension CertificateFault {
     /// What OpenSSL's path validation says of a certificate, as ours.
-    init(code: Int32, certificate: Certificate?) {
+    ///
+    /// - Parameter depth: 0 for the certificate itself, more for one of those above it.
+    init(code: Int32, depth: Int32, certificate: Certificate?) {
         switch code {
+        case X509_V_ERR_CERT_HAS_EXPIRED where depth > 0:
+            self = .authorityExpired(certificate?.subject ?? "its CA", at: certificate?.notAfter ?? 0)
         case X509_V_ERR_CERT_HAS_EXPIRED: self = .expired(at: certificate?.notAfter ?? 0)
         case X509_V_ERR_CERT_NOT_YET_VALID: self = .notYetValid(before: certificate?.notBefore ?? 0)
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,

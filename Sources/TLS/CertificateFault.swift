@@ -7,6 +7,8 @@ public enum CertificateFault: Hashable, Sendable, CustomStringConvertible {
     /// Its chain does not end at this cluster's CA.
     case untrusted(issuer: String)
     case expired(at: Int64)
+    /// A certificate above it, of the CA, is past its end, and with it all that the CA issued.
+    case authorityExpired(String, at: Int64)
     case notYetValid(before: Int64)
     /// No URI name at all.
     case noName
@@ -29,6 +31,8 @@ public enum CertificateFault: Hashable, Sendable, CustomStringConvertible {
         case .untrusted(let issuer):
             "it was issued by \(issuer), which is not this cluster's CA; have it issued by the CA in ca.pem"
         case .expired(let at): "it expired at \(RFC3339.text(at)); issue a new one"
+        case .authorityExpired(let subject, let at):
+            "the CA \(subject) expired at \(RFC3339.text(at)); create a new CA and issue every certificate again"
         case .notYetValid(let before):
             "it is not valid before \(RFC3339.text(before)); wait, or check the clocks of both hosts"
         case .noName: "it carries no URI name; it needs exactly one, roost://CLUSTER/ROLE/NAME"

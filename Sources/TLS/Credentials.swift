@@ -19,17 +19,19 @@ public struct Credentials: Sendable {
     ///   issued by `ca.pem`, expired (and when), not exactly one `roost://` URI name, no use as a TLS client.
     public init(folder: String) throws(TLSError) {
         let files = try Files(folder: folder)
-        let leaf = files.material.leaf.certificate
-        let name: CertificateName
-        do throws(CertificateFault) {
-            name = try leaf.name()
-            try files.material.verify()
-            guard leaf.allows(X509_PURPOSE_SSL_CLIENT), name.role != .node || leaf.allows(X509_PURPOSE_SSL_SERVER)
-            else { throw .wrongPurpose }
-        } catch {
-            throw .credentials(file: files.certificatePath, .certificate(error))
-        }
-        self.init(files, name: name)
+        self.init(files, name: try files.judge(atAnyTime: false))
+    }
+
+    /// Judges files that are to be written into `folder`, as a start with them would, but for the time: a CA whose
+    /// certificates nobody would take must not hand them out.
+    public static func check(
+        folder: String, authorities: [UInt8], certificate: [UInt8], key: [UInt8]
+    ) throws(TLSError) {
+        let files = try Files(
+            folder: folder, authorities: PEMFile(path: folder + "/ca.pem", bytes: authorities),
+            certificate: PEMFile(path: folder + "/cert.pem", bytes: certificate),
+            key: PEMFile(path: folder + "/key.pem", bytes: key))
+        _ = try files.judge(atAnyTime: true)
     }
 
     /// What the files hold, whatever a peer would say of the certificate.
@@ -52,17 +54,24 @@ public struct Credentials: Sendable {
 /// The three files, read, and the key compared with the certificate.
 private struct Files {
     let folder: String
+    let authoritiesPath: String
     let certificatePath: String
     let material: Credentials.Material
     let warnings: [String]
 
     init(folder: String) throws(TLSError) {
         let base = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        self.folder = base
-        certificatePath = base + "/cert.pem"
-        let authorities = try PEMFile(path: base + "/ca.pem").certificates()
-        let chain = try PEMFile(path: certificatePath).certificates()
-        let keyFile = try PEMFile(path: base + "/key.pem")
+        try self.init(
+            folder: base, authorities: PEMFile(path: base + "/ca.pem"),
+            certificate: PEMFile(path: base + "/cert.pem"), key: PEMFile(path: base + "/key.pem"))
+    }
+
+    init(folder: String, authorities: PEMFile, certificate: PEMFile, key keyFile: PEMFile) throws(TLSError) {
+        self.folder = folder
+        authoritiesPath = authorities.path
+        certificatePath = certificate.path
+        let authorities = try authorities.certificates()
+        let chain = try certificate.certificates()
         let key = try keyFile.privateKey()
         guard let material = Credentials.Material(authorities: authorities, chain: chain, key: key) else {
             throw .credentials(file: certificatePath, .malformed(expected: "certificate", []))
@@ -78,6 +87,24 @@ private struct Files {
             : [
                 "\(keyFile.path) may be read by others than its owner (mode 0\(String(keyFile.mode, radix: 8))); chmod 600 it"
             ]
+    }
+
+    /// Whether peers would take the certificate, and as whom.
+    func judge(atAnyTime: Bool) throws(TLSError) -> CertificateName {
+        let leaf = material.leaf.certificate
+        do throws(Credentials.Material.Unverified) {
+            let name: CertificateName
+            do throws(CertificateFault) { name = try leaf.name() } catch { throw .leaf(error) }
+            try material.verify(atAnyTime: atAnyTime)
+            guard leaf.allows(X509_PURPOSE_SSL_CLIENT), name.role != .node || leaf.allows(X509_PURPOSE_SSL_SERVER)
+            else { throw .leaf(.wrongPurpose) }
+            return name
+        } catch {
+            throw switch error {
+            case .leaf(let fault): .credentials(file: certificatePath, .certificate(fault))
+            case .authority(let fault): .credentials(file: authoritiesPath, .certificate(fault))
+            }
+        }
     }
 }
 
@@ -116,8 +143,14 @@ extension Credentials {
             return store
         }
 
+        /// Which file is to blame: `cert.pem`, intermediates included, or `ca.pem`.
+        enum Unverified: Error {
+            case leaf(CertificateFault)
+            case authority(CertificateFault)
+        }
+
         /// Whether the leaf chains to the authorities now, as a peer will see it.
-        func verify() throws(CertificateFault) {
+        func verify(atAnyTime: Bool) throws(Unverified) {
             let store = store()
             let attempt = X509_STORE_CTX_new()
             let untrusted = OPENSSL_sk_new_null()
@@ -128,17 +161,26 @@ extension Credentials {
                 X509_STORE_free(store)
                 ERR_clear_error()
             }
-            guard let store, let attempt, let untrusted else { throw .invalid("OpenSSL has no memory to verify it") }
+            guard let store, let attempt, let untrusted else {
+                throw .leaf(.invalid("OpenSSL has no memory to verify it"))
+            }
             for certificate in intermediates {
                 // The stack only borrows; `intermediates` outlives it.
                 OPENSSL_sk_push(untrusted, UnsafeRawPointer(certificate.pointer))
             }
             guard X509_STORE_CTX_init(attempt, store, leaf.pointer, untrusted) == 1 else {
-                throw .invalid("OpenSSL cannot verify it")
+                throw .leaf(.invalid("OpenSSL cannot verify it"))
             }
+            if atAnyTime { X509_STORE_CTX_set_flags(attempt, UInt(X509_V_FLAG_NO_CHECK_TIME)) }
             guard X509_verify_cert(attempt) != 1 else { return }
             let culprit = X509_STORE_CTX_get_current_cert(attempt).map(Certificate.init)
-            throw CertificateFault(code: X509_STORE_CTX_get_error(attempt), certificate: culprit)
+            let fault = CertificateFault(
+                code: X509_STORE_CTX_get_error(attempt), depth: X509_STORE_CTX_get_error_depth(attempt),
+                certificate: culprit)
+            // An unknown issuer is the leaf's fault even where a certificate of ca.pem is the last that was found.
+            if case .untrusted = fault { throw .leaf(fault) }
+            let isOfAuthorities = authorities.contains { X509_cmp($0.pointer, culprit?.pointer) == 0 }
+            throw isOfAuthorities ? .authority(fault) : .leaf(fault)
         }
     }
 }

@@ -14,6 +14,9 @@ public struct OpenSSLFault: Hashable, Sendable, CustomStringConvertible {
 
     var isOfTLS: Bool { library == ERR_LIB_SSL }
 
+    /// PEM text has no further block: how reading all of them ends.
+    var isEndOfPEM: Bool { library == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE }
+
     /// Empties the queue of this thread: oldest, most specific first. OpenSSL itself keeps at most 16.
     package static func drain() -> [OpenSSLFault] {
         var faults: [OpenSSLFault] = []

@@ -15,15 +15,24 @@ struct PEMFile {
     /// The permission bits.
     let mode: UInt32
 
+    /// What is to be written there.
+    init(path: String, bytes: [UInt8]) {
+        self.path = path
+        self.bytes = bytes
+        mode = 0o600
+    }
+
     init(path: String) throws(TLSError) {
         self.path = path
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Without O_NONBLOCK the start (and each reload) would hang on a pipe of that name.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .credentials(file: path, .unreadable(String(cString: strerror(errno)))) }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
             throw .credentials(file: path, .unreadable(String(cString: strerror(errno))))
         }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .credentials(file: path, .notAFile) }
         mode = UInt32(status.st_mode) & 0o7777
         var bytes: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 16_384)
@@ -42,29 +51,44 @@ struct PEMFile {
 
     /// All certificates in the file, in order, at least one. The caller owns the references.
     func certificates() throws(TLSError) -> [OwnedX509] {
-        guard let source = BIO_new_mem_buf(bytes, Int32(bytes.count)) else {
-            throw .openssl(during: "reading \(path)", OpenSSLFault.drain())
-        }
+        let source = try source()
         defer { BIO_free(source) }
         var found: [OwnedX509] = []
-        while found.count < Self.certificatesMax, let pointer = PEM_read_bio_X509(source, nil, Self.noPassphrase, nil) {
+        while let pointer = PEM_read_bio_X509(source, nil, Self.noPassphrase, nil) {
             found.append(OwnedX509(adopting: pointer))
+            guard found.count <= Self.certificatesMax else {
+                throw .credentials(file: path, .tooManyCertificates(max: Self.certificatesMax))
+            }
         }
         let faults = OpenSSLFault.drain()
         guard !found.isEmpty else { throw .credentials(file: path, .malformed(expected: "certificate", faults)) }
+        // Anything but "no further block" is a block that was there and could not be read: a CA that would be missing.
+        guard faults.last.map(\.isEndOfPEM) == true else {
+            throw .credentials(file: path, .malformedBlock(number: found.count + 1, faults))
+        }
         return found
     }
 
     func privateKey() throws(TLSError) -> OpaquePointer {
-        guard let source = BIO_new_mem_buf(bytes, Int32(bytes.count)) else {
-            throw .openssl(during: "reading \(path)", OpenSSLFault.drain())
-        }
+        let source = try source()
         defer { BIO_free(source) }
         if let key = PEM_read_bio_PrivateKey(source, nil, Self.noPassphrase, nil) { return key }
         let faults = OpenSSLFault.drain()
         let text = String(decoding: bytes.prefix(4_096), as: UTF8.self)
         throw .credentials(
             file: path, text.contains("ENCRYPTED") ? .encryptedKey : .malformed(expected: "private key", faults))
+    }
+
+    /// A BIO with a copy of the bytes, which it wipes when it is freed. The caller frees it.
+    private func source() throws(TLSError) -> OpaquePointer {
+        guard let source = BIO_new(BIO_s_mem()) else {
+            throw .openssl(during: "reading \(path)", OpenSSLFault.drain())
+        }
+        guard bytes.isEmpty || BIO_write(source, bytes, Int32(bytes.count)) == Int32(bytes.count) else {
+            BIO_free(source)
+            throw .openssl(during: "reading \(path)", OpenSSLFault.drain())
+        }
+        return source
     }
 
     /// OpenSSL's own would prompt on the terminal, and a daemon would hang.

@@ -19,6 +19,8 @@ final class PeerVerifier {
     private let expectation: Expectation
     private(set) var identity: PeerIdentity?
     private(set) var refusal: Refusal?
+    /// The first end among all certificates of the chain: from then on it proves nothing.
+    private(set) var chainNotAfter: Int64?
 
     init(cluster: ClusterName, expectation: Expectation) {
         self.cluster = cluster
@@ -32,9 +34,11 @@ final class PeerVerifier {
         let certificate = X509_STORE_CTX_get_current_cert(store).map(Certificate.init)
         guard passed else {
             let code = X509_STORE_CTX_get_error(store)
-            refuse(CertificateFault(code: code, certificate: certificate), certificate)
+            let depth = X509_STORE_CTX_get_error_depth(store)
+            refuse(CertificateFault(code: code, depth: depth, certificate: certificate), certificate)
             return false
         }
+        if let end = certificate?.notAfter { chainNotAfter = min(chainNotAfter ?? end, end) }
         guard X509_STORE_CTX_get_error_depth(store) == 0 else { return true }
         guard let certificate else {
             refuse(.missing, nil)

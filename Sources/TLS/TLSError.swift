@@ -81,6 +81,11 @@ public enum CredentialsFault: Hashable, Sendable, CustomStringConvertible {
     case tooLarge(limitBytes: Int)
     /// No PEM block of the kind that belongs into this file.
     case malformed(expected: String, [OpenSSLFault])
+    /// A block behind good ones; it counts from 1.
+    case malformedBlock(number: Int, [OpenSSLFault])
+    case tooManyCertificates(max: Int)
+    /// A folder, a pipe, a device.
+    case notAFile
     case encryptedKey
     /// The key is not the one whose public half the certificate carries.
     case keyMismatch
@@ -93,6 +98,11 @@ public enum CredentialsFault: Hashable, Sendable, CustomStringConvertible {
         case .malformed(let expected, let faults):
             "it holds no readable \(expected) in PEM form"
                 + (faults.isEmpty ? "" : " (\(faults.map(\.text).joined(separator: "; ")))")
+        case .malformedBlock(let number, let faults):
+            "its certificate number \(number) is damaged (\(faults.map(\.text).joined(separator: "; "))); "
+                + "put it in whole, or take it out"
+        case .tooManyCertificates(let max): "it holds more than \(max) certificates; leave those of this cluster"
+        case .notAFile: "it is not a regular file"
         case .encryptedKey: "the key is protected by a passphrase; store it without one, mode 0600"
         case .keyMismatch: "the key does not belong to cert.pem; both must come from the same issue"
         case .certificate(let fault): fault.description

@@ -1,3 +1,4 @@
+import Authority
 import Foundation
 import Testing
 import Vocabulary
@@ -56,6 +57,66 @@ struct CredentialsTests {
         let found = try #require(fault(folder))
         #expect(found.file == file)
         #expect(found.fault == .unreadable("No such file or directory"))
+    }
+
+    @Test("a damaged certificate behind a good one is not passed over", arguments: ["ca.pem", "cert.pem"])
+    func damagedBlock(file: String) throws {
+        let folder = try authority.issue(["roost://pride/node/simba"])
+        let path = folder + "/" + file
+        let good = try String(contentsOfFile: path, encoding: .utf8)
+        let damaged = ["AAAA\n-----END CERTIFICATE-----\n", "AAAA\n", "%%%%\n-----END CERTIFICATE-----\n"]
+        for rest in damaged {
+            try (good + "-----BEGIN CERTIFICATE-----\n" + rest).write(toFile: path, atomically: true, encoding: .utf8)
+            let found = try #require(fault(folder), "\(rest)")
+            #expect(found.file == file)
+            guard case .malformedBlock(number: 2, let faults) = found.fault else {
+                Issue.record("\(found.fault)")
+                continue
+            }
+            #expect(!faults.isEmpty)
+        }
+        // Text between and behind is a comment.
+        try ("# simba\n" + good + "\n# end\n").write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(fault(folder) == nil)
+    }
+
+    @Test("certificates past the bound are an error, not passed over")
+    func tooMany() throws {
+        let folder = try authority.issue(["roost://pride/node/simba"])
+        let one = try String(contentsOfFile: folder + "/ca.pem", encoding: .utf8)
+        for (count, expected) in [(64, nil), (65, CredentialsFault.tooManyCertificates(max: 64))] {
+            try String(repeating: one, count: count)
+                .write(toFile: folder + "/ca.pem", atomically: true, encoding: .utf8)
+            #expect(fault(folder)?.fault == expected)
+        }
+    }
+
+    @Test("a pipe or a folder in the place of a file is named, and nobody waits for it")
+    func noFile() throws {
+        let folder = try authority.issue(["roost://pride/node/simba"])
+        try FileManager.default.removeItem(atPath: folder + "/key.pem")
+        try #require(mkfifo(folder + "/key.pem", 0o600) == 0)
+        #expect(fault(folder)?.file == "key.pem")
+        #expect(fault(folder)?.fault == .notAFile)
+        try FileManager.default.removeItem(atPath: folder + "/key.pem")
+        try FileManager.default.createDirectory(atPath: folder + "/key.pem", withIntermediateDirectories: false)
+        #expect(fault(folder)?.fault == .notAFile)
+    }
+
+    @Test("an expired CA is named as such: a new certificate of it would be worth nothing")
+    func expiredAuthority() throws {
+        let past = Timestamp.now - 2 * 86_400
+        let old = try CertificateAuthority.create(
+            folder: authority.folder + "/old", cluster: ClusterName("pride"), validity: .seconds(86_400), now: past)
+        let folder = authority.folder + "/simba"
+        _ = try old.issue(role: .node, name: NodeName("simba"), now: past, into: folder)
+        let found = try #require(fault(folder))
+        #expect(found.file == "ca.pem")
+        guard case .certificate(.authorityExpired(_, at: old.notAfter)) = found.fault else {
+            Issue.record("\(found.fault)")
+            return
+        }
+        #expect(found.fault.description.contains("create a new CA"))
     }
 
     @Test("a file past its bound is not read whole")
