@@ -9,7 +9,7 @@ extension TLSHandler {
             context.close(mode: .input, promise: promise)
         case (.output, .active(.both)):
             state = .active(.inputOnly)
-            sayGoodbye(context)
+            goodbye = sayGoodbye(context)
             // The channel sends what is pending before it shuts the socket's output.
             context.close(mode: .output, promise: promise)
         case (.output, .active(.inputOnly)):
@@ -17,7 +17,10 @@ extension TLSHandler {
         case (.all, .active(.both)):
             adopt(promise, context)
             closeGracefully(context, peerMaySend: true)
-        case (.all, .active(.inputOnly)), (.all, .active(.outputOnly)), (.output, .active(.outputOnly)):
+        case (.all, .active(.inputOnly)):
+            adopt(promise, context)
+            closeGracefully(context, peerMaySend: true)
+        case (.all, .active(.outputOnly)), (.output, .active(.outputOnly)):
             adopt(promise, context)
             closeGracefully(context, peerMaySend: false)
         case (_, .closing):
@@ -44,8 +47,8 @@ extension TLSHandler {
                 closeGracefully(context, peerMaySend: false)
             }
         case .active(.inputOnly):
-            // Both sides have said goodbye.
-            finish(context)
+            // Both sides have said goodbye, and ours may still be on its way behind much that was flushed.
+            closeGracefully(context, peerMaySend: false)
         case .idle, .handshaking, .active(.outputOnly), .closing, .closed:
             break
         }
@@ -120,11 +123,29 @@ extension TLSHandler {
         let lingers = if case .server = role { peerMaySend } else { false }
         // First of all: writers whose promises fail now may write or close again.
         state = .closing(.flushing)
-        arm(Self.closeTimeout, context) { $0.finish($1) }
-        let sent = sayGoodbye(context)
-        sent.futureResult.assumeIsolated().whenComplete { _ in
+        // The peer's FIN right behind its close_notify must not make the channel drop what we still have to send.
+        try? context.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+        awaitFlush(context, acknowledgedBefore: nil)
+        let sent = goodbye ?? sayGoodbye(context)
+        sent.assumeIsolated().whenComplete { _ in
             guard case .closing(.flushing) = self.state else { return }
             if lingers, context.channel.isActive { self.linger(context) } else { self.finish(context) }
+        }
+        // A peer that first sends all of its own and then reads gets to the reading.
+        if case .closing(.flushing) = state { context.read() }
+    }
+
+    /// Gives the peer one more `closeTimeout`, again and again while it takes at least `closeBytesMin` in each. So a
+    /// slow link gets everything, a stuck peer is cut, and the wait is bounded by what was flushed.
+    private func awaitFlush(_ context: ChannelHandlerContext, acknowledgedBefore before: UInt64?) {
+        arm(Self.closeTimeout, context) { $0.finish($1) }
+        acknowledgedBytes(context.channel)?.assumeIsolated().whenComplete { result in
+            guard case .closing(.flushing) = self.state, case .success(let now) = result else { return }
+            if let before, now < before.addingReportingOverflow(Self.closeBytesMin).partialValue {
+                self.finish(context)
+            } else {
+                self.arm(Self.closeTimeout, context) { $0.awaitFlush($1, acknowledgedBefore: now) }
+            }
         }
     }
 
@@ -138,14 +159,13 @@ extension TLSHandler {
 
     /// Puts close_notify behind everything that was flushed. What was written and not flushed is lost, as in any
     /// channel that is closed.
-    @discardableResult
-    private func sayGoodbye(_ context: ChannelHandlerContext) -> EventLoopPromise<Void> {
+    private func sayGoodbye(_ context: ChannelHandlerContext) -> EventLoopFuture<Void> {
         let sent = context.eventLoop.makePromise(of: Void.self)
         failPending(.closed)
         session?.sendCloseNotify()
         let notify = session?.wire.takeOutbound() ?? ByteBuffer()
         context.writeAndFlush(wrapOutboundOut(notify), promise: sent)
-        return sent
+        return sent.futureResult
     }
 
     private func adopt(_ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) {

@@ -54,8 +54,12 @@ public final class TLSHandler: ChannelDuplexHandler {
         case application
     }
 
-    /// How long a peer has to take our last bytes when we close.
+    /// How long a closing connection waits for a peer that takes nothing of our last bytes. At half, a WAN link that
+    /// lost a few packets in a row is cut; at double, a stuck peer holds a connection twice as long.
     static let closeTimeout = TimeAmount.seconds(5)
+    /// How much a peer must take in that time to be given as much again: 200 B/s, slower than any link in use. The
+    /// channel's high water mark (64 KiB) is gone within 64 such rounds.
+    static let closeBytesMin: UInt64 = 1_024
     /// How long a refused peer has to hang up. Two WAN round trips and a lost packet fit; a stubborn one costs no more.
     static let lingerTimeout = TimeAmount.seconds(1)
     /// One plaintext message at most: 16 records. More is passed on in several.
@@ -70,8 +74,13 @@ public final class TLSHandler: ChannelDuplexHandler {
     var state = State.idle
     /// Present while handshaking, active or closing.
     var session: TLSSession?
-    /// The handshake's, the flush's or the lingering's deadline: never two at once.
+    /// The handshake's deadline, the end of the peer's certificate, the flush's or the lingering's deadline: never two
+    /// at once.
     var timer: Scheduled<Void>?
+    /// Fulfilled when our close_notify and all before it has left; set once our direction is closed.
+    var goodbye: EventLoopFuture<Void>?
+    /// How far the peer has got with what we sent; a test brings its own.
+    var acknowledgedBytes: (any Channel) -> EventLoopFuture<UInt64>? = SendProgress.acknowledgedBytes
     var pending = PendingWrites()
     /// Whether what was written before the end of the handshake was flushed, too.
     var flushIsPending = false
@@ -136,9 +145,9 @@ public final class TLSHandler: ChannelDuplexHandler {
             // Part of a record satisfies nobody: read on. Asking twice is harmless.
             if case .application = demand { context.read() }
             if case .handshake = demand, !hasHeldBytes { demand = .nobody }
-        case .closing(.lingering):
+        case .closing(.flushing), .closing(.lingering):
             context.read()
-        case .idle, .active(.outputOnly), .closing(.flushing), .closed:
+        case .idle, .active(.outputOnly), .closed:
             break
         }
         context.fireChannelReadComplete()

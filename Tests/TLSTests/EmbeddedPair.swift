@@ -11,13 +11,14 @@ final class EmbeddedPair {
     let serverTLS: TLSHandler
     let clientEnd = Recorder()
     let serverEnd = Recorder()
+    let serverWire = SlowWire()
 
     init(client clientContext: TLSContext, server serverContext: TLSContext, expecting: ExpectedPeer = .anyNode) throws
     {
         clientTLS = .client(context: clientContext, expecting: expecting)
         serverTLS = .server(context: serverContext)
         client = EmbeddedChannel(handlers: [clientTLS, clientEnd])
-        server = EmbeddedChannel(handlers: [serverTLS, serverEnd])
+        server = EmbeddedChannel(handlers: [serverWire, serverTLS, serverEnd])
         let nowhere = try SocketAddress(ipAddress: "127.0.0.1", port: 1)
         server.connect(to: nowhere, promise: nil)
         client.connect(to: nowhere, promise: nil)
@@ -52,5 +53,36 @@ final class EmbeddedPair {
     func end() {
         _ = try? client.finish(acceptAlreadyClosed: true)
         _ = try? server.finish(acceptAlreadyClosed: true)
+    }
+}
+
+/// A network that takes bytes when the test says so.
+final class SlowWire: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    var isStuck = false
+    private var held: [(buffer: ByteBuffer, promise: EventLoopPromise<Void>?)] = []
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if isStuck {
+            held.append((unwrapOutboundIn(data), promise))
+        } else {
+            context.write(data, promise: promise)
+        }
+    }
+
+    /// Takes all that was held.
+    func release(_ channel: EmbeddedChannel) throws {
+        isStuck = false
+        let context = try channel.pipeline.syncOperations.context(handler: self)
+        for (buffer, promise) in held { context.write(wrapOutboundOut(buffer), promise: promise) }
+        held = []
+        context.flush()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        for (_, promise) in held { promise?.fail(ChannelError.ioOnClosedChannel) }
+        held = []
     }
 }
