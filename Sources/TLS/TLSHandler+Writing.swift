@@ -8,7 +8,10 @@ extension TLSHandler {
         switch state {
         case .idle, .handshaking:
             guard pending.bytes + buffer.readableBytes <= PendingWrites.bytesMaxBeforeHandshake else {
-                promise?.fail(TLSError.tooMuchBeforeHandshake(limitBytes: PendingWrites.bytesMaxBeforeHandshake))
+                // The stream would go on behind a hole that only this writer knows of: there is no stream any more.
+                let error = TLSError.tooMuchBeforeHandshake(limitBytes: PendingWrites.bytesMaxBeforeHandshake)
+                promise?.fail(error)
+                fail(error, context)
                 return
             }
             pending.append(buffer, promise)

@@ -271,13 +271,29 @@ struct HandshakeTests {
         pair.end()
     }
 
-    @Test("what is written before the handshake is bounded")
+    @Test("what is written before the handshake is bounded, and too much ends it: a stream has no holes")
     func earlyWritesAreBounded() throws {
         let pair = try EmbeddedPair(client: simba, server: simba)
         let limit = PendingWrites.bytesMaxBeforeHandshake
         let fits = pair.client.writeAndFlush(ByteBuffer(repeating: 1, count: limit))
         let tooMuch = pair.client.writeAndFlush(ByteBuffer(repeating: 1, count: 1))
         #expect(throws: TLSError.tooMuchBeforeHandshake(limitBytes: limit)) { try tooMuch.wait() }
+        #expect(throws: TLSError.tooMuchBeforeHandshake(limitBytes: limit)) { try fits.wait() }
+        let later = pair.client.writeAndFlush(ByteBuffer(string: "behind the hole"))
+        #expect(throws: (any Error).self) { try later.wait() }
+        pair.server.read()
+        try pair.carry()
+        #expect(pair.clientEnd.record.tlsErrors == [.tooMuchBeforeHandshake(limitBytes: limit)])
+        #expect(!pair.client.isActive)
+        #expect(pair.serverEnd.record.receivedBytes == 0)
+        pair.end()
+    }
+
+    @Test("as much as is allowed before the handshake arrives whole after it")
+    func earlyWritesArrive() throws {
+        let pair = try EmbeddedPair(client: simba, server: simba)
+        let limit = PendingWrites.bytesMaxBeforeHandshake
+        let fits = pair.client.writeAndFlush(ByteBuffer(repeating: 1, count: limit))
         pair.server.read()
         try pair.carry()
         try fits.wait()
