@@ -29,6 +29,10 @@ static inline long roost_SSL_CTX_add1_chain_cert(SSL_CTX *context, X509 *certifi
     return SSL_CTX_add1_chain_cert(context, certificate);
 }
 
+static inline void roost_SSL_set_msg_callback_arg(SSL *ssl, void *argument) {
+    SSL_set_msg_callback_arg(ssl, argument);
+}
+
 static inline void roost_BIO_set_retry_read(BIO *bio) { BIO_set_retry_read(bio); }
 
 static inline void roost_BIO_clear_retry_flags(BIO *bio) { BIO_clear_retry_flags(bio); }

@@ -63,7 +63,7 @@ enum ConnectionFailure {
         switch error {
         case .credentials, .refusedPeer, .refusedByPeer, .oldVersion, .noCommonProtocol, .alert: true
         case .notTLS, .truncated, .closedDuringHandshake, .handshakeTimeout, .closed, .tooMuchBeforeHandshake,
-            .authenticationFailed, .wrongLength, .openssl:
+            .tooManyControlMessages, .authenticationFailed, .wrongLength, .openssl:
             false
         }
     }

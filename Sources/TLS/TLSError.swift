@@ -24,6 +24,8 @@ public enum TLSError: Error, Hashable, Sendable, CustomStringConvertible {
     case closed
     /// More was written before the handshake ended than is kept.
     case tooMuchBeforeHandshake(limitBytes: Int)
+    /// The peer sent more key updates (or tickets) in a row, without any data between, than an honest one has use for.
+    case tooManyControlMessages(limit: Int)
     /// AES-GCM: the tag does not fit. Wrong key, wrong nonce, other associated data, or tampering.
     case authenticationFailed
     /// A key, nonce or count of a length that the algorithm does not have.
@@ -51,6 +53,8 @@ public enum TLSError: Error, Hashable, Sendable, CustomStringConvertible {
         case .closed: "the TLS connection is closed"
         case .tooMuchBeforeHandshake(let limit):
             "more than \(limit) bytes were written before the TLS handshake was complete; wait for it first"
+        case .tooManyControlMessages(let limit):
+            "the peer sent more than \(limit) TLS key updates in a row without any data; it is broken, or an attack"
         case .authenticationFailed:
             "the bytes are not authentic: another key sealed them, or they were changed on the way"
         case .wrongLength(let of, let count, let expected): "\(of) has \(count) bytes; \(expected) are needed"

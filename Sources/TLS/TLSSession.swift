@@ -31,8 +31,9 @@ final class TLSSession {
     private static let live = NIOLockedValueBox(0)
 
     let wire = WireBuffers()
-    private let ssl: OpaquePointer
+    let ssl: OpaquePointer
     private let verifier: PeerVerifier
+    private let control = ControlMessages()
     // Keeps the SSL_CTX and the credentials for as long as this connection.
     private let context: TLSContext
 
@@ -55,6 +56,7 @@ final class TLSSession {
         else { throw .openssl(during: "making a TLS connection", OpenSSLFault.drain()) }
         // Takes the BIO over, once, as both directions are the same.
         SSL_set_bio(ssl, bio, bio)
+        control.watch(ssl, closing: wire)
         switch role {
         case .server: SSL_set_accept_state(ssl)
         case .client: SSL_set_connect_state(ssl)
@@ -71,8 +73,10 @@ final class TLSSession {
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         guard result == 1 else {
-            return SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ
-                ? .needsBytes : .failed(failure(during: "the TLS handshake"))
+            guard SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ else {
+                return .failed(failure(during: "the TLS handshake"))
+            }
+            return control.isFlood ? .failed(.tooManyControlMessages(limit: ControlMessages.countMax)) : .needsBytes
         }
         var chosen: UnsafePointer<UInt8>?
         var count: UInt32 = 0
@@ -85,6 +89,9 @@ final class TLSSession {
         }
         return .complete(identity)
     }
+
+    /// The first end of any certificate in the peer's chain, in Unix seconds; known once the handshake is complete.
+    var chainNotAfter: Int64? { verifier.chainNotAfter }
 
     /// Whether there is anything to decrypt or decrypted already: arrived bytes, or the rest of a record.
     var hasBytes: Bool { wire.inbound.readableBytes > 0 || SSL_pending(ssl) > 0 }
@@ -101,9 +108,13 @@ final class TLSSession {
                 status = SSL_read_ex(ssl, target.baseAddress, target.count, &count)
                 return status == 1 ? count : 0
             }
-            if status == 1 { continue }
+            if status == 1 {
+                control.dataArrived()
+                continue
+            }
             switch SSL_get_error(ssl, status) {
-            case SSL_ERROR_WANT_READ: return .needsBytes
+            case SSL_ERROR_WANT_READ:
+                return control.isFlood ? .failed(.tooManyControlMessages(limit: ControlMessages.countMax)) : .needsBytes
             case SSL_ERROR_ZERO_RETURN: return .closeNotify
             default: return .failed(failure(during: "reading"))
             }

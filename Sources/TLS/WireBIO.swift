@@ -24,6 +24,9 @@ final class WireBuffers {
         }
     }
 
+    /// What has arrived and was not read is not wanted any more.
+    func dropInbound() { inbound = ByteBuffer() }
+
     fileprivate func read(into target: UnsafeMutableRawPointer, count: Int) -> Int {
         let taken = inbound.readWithUnsafeReadableBytes { available in
             let taken = min(available.count, count)

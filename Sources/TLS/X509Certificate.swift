@@ -21,6 +21,8 @@ public final class X509Certificate: Sendable {
     public let permittedURIHosts: [String]
     /// basicConstraints CA:TRUE, with keyCertSign where keyUsage is present.
     public let isAuthority: Bool
+    /// Signed with its own key: the end of a chain.
+    public let isSelfSigned: Bool
 
     /// Takes over the reference.
     init(taking pointer: OpaquePointer) throws(X509Error) {
@@ -38,6 +40,8 @@ public final class X509Certificate: Sendable {
         uris = Self.uris(of: pointer)
         permittedURIHosts = Self.permittedURIHosts(of: pointer)
         isAuthority = X509_check_ca(pointer) == 1
+        isSelfSigned = X509_self_signed(pointer, 1) == 1
+        ERR_clear_error()
     }
 
     deinit { X509_free(pointer) }
@@ -51,6 +55,22 @@ public final class X509Certificate: Sendable {
             return certificate
         }
         try self.init(taking: pointer)
+    }
+
+    /// Reads every certificate of a PEM text, at least one. A damaged one is an error, wherever it stands.
+    public static func all(pem: [UInt8]) throws(X509Error) -> [X509Certificate] {
+        try withX509Input(pem) { bio throws(X509Error) -> [X509Certificate] in
+            var found: [X509Certificate] = []
+            while let pointer = PEM_read_bio_X509(bio, nil, { _, _, _, _ in -1 }, nil) {
+                found.append(try X509Certificate(taking: pointer))
+                // Each has over a hundred bytes, so the input's bound of 1 MiB bounds the loop.
+            }
+            let code = ERR_peek_last_error()
+            let isEnd = roost_ERR_library(code) == ERR_LIB_PEM && roost_ERR_reason(code) == PEM_R_NO_START_LINE
+            let reason = X509Error.drainStack()
+            guard isEnd, !found.isEmpty else { throw .notPEM(kind: "certificate", reason: reason) }
+            return found
+        }
     }
 
     public func pem() throws(X509Error) -> [UInt8] {

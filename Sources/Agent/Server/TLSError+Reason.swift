@@ -16,6 +16,7 @@ extension TLSError {
         case .handshakeTimeout: "handshake_timeout"
         case .closed: "closed"
         case .tooMuchBeforeHandshake: "too_much_before_handshake"
+        case .tooManyControlMessages: "too_many_control_messages"
         case .authenticationFailed: "authentication_failed"
         case .wrongLength: "wrong_length"
         case .openssl: "openssl"
@@ -27,7 +28,8 @@ extension TLSError {
         switch self {
         case .truncated, .closed, .closedDuringHandshake: true
         case .credentials, .refusedPeer, .refusedByPeer, .alert, .notTLS, .oldVersion, .noCommonProtocol,
-            .handshakeTimeout, .tooMuchBeforeHandshake, .authenticationFailed, .wrongLength, .openssl:
+            .handshakeTimeout, .tooMuchBeforeHandshake, .tooManyControlMessages, .authenticationFailed, .wrongLength,
+            .openssl:
             false
         }
     }
