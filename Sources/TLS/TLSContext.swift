@@ -6,8 +6,8 @@ import Vocabulary
 /// New credentials mean a new context; connections made from the old one go on with what they verified.
 /// - TLS 1.3 only, `http/1.1` by ALPN on both sides.
 /// - Both sides present a certificate and verify the other's.
-/// - No tickets and no resumption: each connection proves its identity afresh, so that an expired certificate ends
-///   where it expires. A full handshake costs about 1 ms, and agents keep their connections.
+/// - No tickets and no resumption: each connection proves its identity afresh, so that an expired certificate makes
+///   no new connection; `TLSHandler+Expiry` ends those that it has. A full handshake costs about 1 ms, and agents keep their connections.
 ///
 /// @unchecked Sendable is sound: the `SSL_CTX` is not changed after `init`, and OpenSSL allows `SSL_new` from many
 /// threads on one that is not.

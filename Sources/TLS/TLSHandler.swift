@@ -79,6 +79,8 @@ public final class TLSHandler: ChannelDuplexHandler {
     var timer: Scheduled<Void>?
     /// Fulfilled when our close_notify and all before it has left; set once our direction is closed.
     var goodbye: EventLoopFuture<Void>?
+    /// The wall clock in Unix seconds, which certificates go by; a test brings its own.
+    var wallSeconds: () -> Int64 = WallClock.seconds
     /// How far the peer has got with what we sent; a test brings its own.
     var acknowledgedBytes: (any Channel) -> EventLoopFuture<UInt64>? = SendProgress.acknowledgedBytes
     var pending = PendingWrites()
@@ -231,6 +233,7 @@ public final class TLSHandler: ChannelDuplexHandler {
             timer = nil
             self.identity = identity
             state = .active(.both)
+            watchExpiry(context)
             sendWire(context)
             // The socket may have failed under that.
             guard case .active = state else { return }

@@ -10,7 +10,7 @@ import Vocabulary
 final class TestAuthority: Sendable {
     let folder: String
 
-    init(commonName: String = "Roost test CA") throws {
+    init(commonName: String = "Roost test CA", days: Int = 30, constraints: String? = nil) throws {
         folder = FileManager.default.temporaryDirectory.path + "/roost-tls-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try write("", to: "index.txt")
@@ -33,12 +33,13 @@ final class TestAuthority: Sendable {
             distinguished_name = anything_asked
             [anything_asked]
             """, to: "ca.cnf")
-        try openssl([
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-            "-config", folder + "/ca.cnf", "-subj", "/CN=\(commonName)", "-keyout", folder + "/ca.key",
-            "-out", folder + "/ca.pem", "-addext", "basicConstraints=critical,CA:TRUE",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-addext", "subjectKeyIdentifier=hash",
-        ])
+        try openssl(
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "\(days)",
+                "-config", folder + "/ca.cnf", "-subj", "/CN=\(commonName)", "-keyout", folder + "/ca.key",
+                "-out", folder + "/ca.pem", "-addext", "basicConstraints=critical,CA:TRUE",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-addext", "subjectKeyIdentifier=hash",
+            ] + (constraints.map { ["-addext", "nameConstraints=\($0)"] } ?? []))
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
