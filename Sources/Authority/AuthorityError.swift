@@ -5,6 +5,8 @@ import Vocabulary
 public enum AuthorityError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A file of that name is there already; it is left as it was.
     case exists(path: String)
+    /// An earlier attempt was cut off (a kill, a power cut) between the names of one set.
+    case incomplete(folder: String, files: [String])
     /// The system refused; `errno` and its text say why.
     case cannotRead(path: String, reason: SystemReason)
     case cannotWrite(path: String, reason: SystemReason)
@@ -30,6 +32,9 @@ public enum AuthorityError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .exists(let path):
             "\(path) exists and is never overwritten: choose another folder, or move that file away first"
+        case .incomplete(let folder, let files):
+            "an earlier attempt was cut off while it wrote into \(folder): remove \(files.joined(separator: ", ")) "
+                + "there, which belong to no whole set, and try again"
         case .cannotRead(let path, let reason):
             "cannot read \(path): \(reason); \(reason.remedy)"
         case .cannotWrite(let path, let reason):
@@ -45,7 +50,7 @@ public enum AuthorityError: Error, Hashable, Sendable, CustomStringConvertible {
         case .expired(let path, let notAfter):
             "the CA in \(path) expired at \(Timestamp.text(notAfter)): create a new CA and issue every certificate again"
         case .busy(let path):
-            "another process keeps \(path) locked: wait for the other `roost ca issue` to end and try again"
+            "another process keeps \(path) locked: wait for the other `roost ca` to end and try again"
         case .addressesNeedNode(let role):
             "an IP address or DNS name in a certificate is for nodes, not for the role \(role.rawValue): leave it out"
         case .tooManyAddresses(let count, let max):

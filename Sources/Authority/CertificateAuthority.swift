@@ -22,6 +22,8 @@ public struct CertificateAuthority: Sendable {
     public let cluster: ClusterName
     public let certificate: X509Certificate
     private let key: X509PrivateKey
+    /// `ca.pem` as it stands. While one CA gives way to another it holds both, and every node needs both.
+    private let trusted: [UInt8]
 
     /// Seconds since 1970: the end of the CA, and with it of every certificate it issued.
     public var notAfter: Int64 { certificate.notAfter }
@@ -36,61 +38,73 @@ public struct CertificateAuthority: Sendable {
         let times = try period(validity, from: now, until: .max)
         let key: X509PrivateKey
         let certificate: X509Certificate
+        let trusted: [UInt8]
         let files: NewFiles
         do throws(X509Error) {
             key = try .generate()
             certificate = try X509Template.authority(cluster)
                 .sign(for: key, by: nil, notBefore: times.notBefore, notAfter: times.notAfter)
+            trusted = try certificate.pem()
             files = try NewFiles(
                 folder: folder,
                 items: [
                     .init(name: keyFile, bytes: key.pem(), mode: 0o600),
-                    .init(name: certificateFile, bytes: certificate.pem(), mode: 0o644),
+                    .init(name: certificateFile, bytes: trusted, mode: 0o644),
                     .init(name: IssueLog.fileName, bytes: [], mode: 0o600),
                 ])
         } catch {
             throw .crypto(error)
         }
         try files.write()
-        return CertificateAuthority(folder: folder, cluster: cluster, certificate: certificate, key: key)
+        return CertificateAuthority(
+            folder: folder, cluster: cluster, certificate: certificate, key: key, trusted: trusted)
     }
 
     /// Opens a CA that `create` made, or one of your own with the extensions of `certs/openssl.cnf`.
+    ///
+    /// `ca.pem` may hold more CAs that the cluster trusts; the one that `ca.key.pem` belongs to issues.
     public static func open(folder: String) throws(AuthorityError) -> CertificateAuthority {
         let folder = normal(folder)
         let certificatePath = "\(folder)/\(certificateFile)"
         let keyPath = "\(folder)/\(keyFile)"
         let certificateBytes: [UInt8]
         do throws(AuthorityError) {
-            certificateBytes = try NewFiles.read(certificatePath).bytes
+            certificateBytes = try DurableFiles.read(certificatePath).bytes
         } catch .cannotRead(_, let reason) where reason.isMissing {
             throw .noAuthority(folder: folder)
         }
-        let (keyBytes, mode) = try NewFiles.read(keyPath)
+        let (keyBytes, mode) = try DurableFiles.read(keyPath)
         // A group may read it (a credential of systemd has mode 0440); nobody else, and none but the owner may write.
         guard mode & 0o027 == 0 else {
             throw .exposedKey(path: keyPath, mode: UInt16(truncatingIfNeeded: mode & 0o7777))
         }
-        let certificate: X509Certificate
+        let certificates: [X509Certificate]
         let key: X509PrivateKey
-        do throws(X509Error) { certificate = try X509Certificate(pem: certificateBytes) } catch {
+        do throws(X509Error) { certificates = try X509Certificate.all(pem: certificateBytes) } catch {
             throw .notAnAuthority(path: certificatePath, reason: error.description)
         }
         do throws(X509Error) { key = try X509PrivateKey(pem: keyBytes) } catch {
             throw .notAnAuthority(path: keyPath, reason: error.description)
         }
+        guard let certificate = certificates.first(where: { $0.matches(key) }) else {
+            throw .notAnAuthority(path: keyPath, reason: "it is not the key of \(certificateFile)")
+        }
         guard certificate.isAuthority else {
             throw .notAnAuthority(path: certificatePath, reason: "it is not the certificate of a CA")
         }
-        guard certificate.matches(key) else {
-            throw .notAnAuthority(path: keyPath, reason: "it is not the key of \(certificateFile)")
+        guard certificate.isSelfSigned else {
+            throw .notAnAuthority(
+                path: certificatePath,
+                reason:
+                    "it was signed by \(certificate.issuer), not by itself, and a cluster trusts only a CA of its own")
         }
         guard certificate.permittedURIHosts.count == 1, let cluster = try? ClusterName(certificate.permittedURIHosts[0])
         else {
             throw .notAnAuthority(
                 path: certificatePath, reason: "its nameConstraints do not permit URI names of exactly one cluster")
         }
-        return CertificateAuthority(folder: folder, cluster: cluster, certificate: certificate, key: key)
+        return CertificateAuthority(
+            folder: folder, cluster: cluster, certificate: certificate, key: key, trusted: certificateBytes)
     }
 
     /// Issues a certificate with a new key, and writes `ca.pem`, `cert.pem` and `key.pem` (mode 0600) into `folder`.
@@ -110,24 +124,31 @@ public struct CertificateAuthority: Sendable {
         guard certificate.notAfter > now else { throw .expired(path: self.folder, notAfter: certificate.notAfter) }
         let times = try Self.period(validity, from: now, until: certificate.notAfter)
         let leaf: X509Certificate
-        let files: NewFiles
+        let (leafBytes, keyBytes): ([UInt8], [UInt8])
         let names = try Self.alternatives(name: name, role: role, ips: ips, dns: dns)
         do throws(X509Error) {
             let key = try X509PrivateKey.generate()
             leaf = try X509Template.leaf(identity, names)
                 .sign(
                     for: key, by: (certificate, self.key), notBefore: times.notBefore, notAfter: times.notAfter)
-            files = try NewFiles(
-                folder: folder,
-                items: [
-                    .init(name: "key.pem", bytes: key.pem(), mode: 0o600),
-                    .init(name: "cert.pem", bytes: leaf.pem(), mode: 0o644),
-                    .init(name: "ca.pem", bytes: certificate.pem(), mode: 0o644),
-                ])
+            (leafBytes, keyBytes) = (try leaf.pem(), try key.pem())
         } catch {
             throw .crypto(error)
         }
-        if let path = files.firstTaken() { throw .exists(path: path) }
+        do throws(TLSError) {
+            try Credentials.check(folder: folder, authorities: trusted, certificate: leafBytes, key: keyBytes)
+        } catch {
+            throw .notAnAuthority(
+                path: "\(self.folder)/\(Self.certificateFile)", reason: "peers would refuse what it signs (\(error))")
+        }
+        let files = NewFiles(
+            folder: folder,
+            items: [
+                .init(name: "key.pem", bytes: keyBytes, mode: 0o600),
+                .init(name: "cert.pem", bytes: leafBytes, mode: 0o644),
+                .init(name: "ca.pem", bytes: trusted, mode: 0o644),
+            ])
+        try files.refuseTaken()
         let entry = IssuedCertificate(
             name: identity, serial: leaf.serial, notBefore: leaf.notBefore, notAfter: leaf.notAfter)
         return try IssueLog(folder: self.folder).record(entry) { () throws(AuthorityError) in

@@ -18,9 +18,13 @@ struct IssueLog {
     /// A line has about 250 bytes: a quarter of a million certificates.
     static let countMax = 64 << 20
 
+    let folder: String
     let path: String
 
-    init(folder: String) { path = "\(folder)/\(Self.fileName)" }
+    init(folder: String) {
+        self.folder = folder
+        path = "\(folder)/\(Self.fileName)"
+    }
 
     /// Appends the line, runs `body`, and takes the line back if `body` throws. One process or thread at a time.
     func record<T>(_ entry: IssuedCertificate, _ body: () throws(AuthorityError) -> T) throws(AuthorityError) -> T {
@@ -39,6 +43,8 @@ struct IssueLog {
                 throw .cannotWrite(path: path, reason: .init(errno: count < 0 ? errno : ENOSPC))
             }
             guard fsync(file) == 0 else { throw .cannotWrite(path: path, reason: .init(errno: errno)) }
+            // The file may be new: its name must survive a power cut as well.
+            if info.st_size == 0 { try DurableFiles.sync(folder: folder) }
             return try body()
         } catch {
             // If even this fails the line stays: it names a certificate that nobody holds, which harms nobody.
@@ -51,7 +57,7 @@ struct IssueLog {
     func entries() throws(AuthorityError) -> [IssuedCertificate] {
         let text: [UInt8]
         do throws(AuthorityError) {
-            text = try NewFiles.read(path, countMax: Self.countMax).bytes
+            text = try DurableFiles.read(path, countMax: Self.countMax).bytes
         } catch .cannotRead(_, let reason) where reason.isMissing {
             return []
         }

@@ -132,7 +132,7 @@ struct CaCommand: AsyncParsableCommand {
         guard let error = error as? AuthorityError else { return error }
         let status: ExitStatus =
             switch error {
-            case .exists: .conflict
+            case .exists, .incomplete: .conflict
             case .cannotRead(_, let reason), .cannotWrite(_, let reason): reason.isPermission ? .notPermitted : .failed
             case .addressesNeedNode, .tooManyAddresses, .badAddress, .badValidity: .usage
             case .noAuthority, .notAnAuthority, .exposedKey, .expired: .badConfiguration

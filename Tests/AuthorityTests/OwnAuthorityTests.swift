@@ -86,6 +86,71 @@ struct OwnAuthorityTests {
         #expect(error?.description.contains("exactly one cluster") == true, "\(String(describing: error))")
     }
 
+    @Test("an intermediate CA is refused: no peer would accept what it signs")
+    func intermediate() throws {
+        mkdir(folder("below"), 0o700)
+        try write(
+            Array(
+                "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nnameConstraints=permitted;URI:savanna\n"
+                    .utf8), to: folder("below/ext"))
+        try openssl(
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=root",
+            "-keyout", "below/root.key", "-out", "below/root.pem", in: folder.path
+        ).succeeded()
+        try openssl(
+            "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=below",
+            "-keyout", "below/ca.key.pem", "-out", "below/r.pem", in: folder.path
+        ).succeeded()
+        try openssl(
+            "x509", "-req", "-in", "below/r.pem", "-CA", "below/root.pem", "-CAkey", "below/root.key", "-days", "1",
+            "-extfile", "below/ext", "-out", "below/ca.pem", in: folder.path
+        ).succeeded()
+        chmod(folder("below/ca.key.pem"), 0o600)
+        let error = #expect(throws: AuthorityError.self) { try CertificateAuthority.open(folder: folder("below")) }
+        #expect(error?.description.contains("signed by CN=root") == true, "\(String(describing: error))")
+    }
+
+    @Test("of a bundle of two CAs the one whose key it is issues, and both are handed on", arguments: [true, false])
+    func bundle(oursFirst: Bool) throws {
+        let old = try CertificateAuthority.create(folder: folder("old"), cluster: ClusterName("savanna"))
+        _ = try old.issue(role: .node, name: NodeName("nala"), into: folder("nala"))
+        let (ours, theirs) = (try bytes(of: folder("ca/ca.pem")), try bytes(of: folder("old/ca.pem")))
+        try write(oursFirst ? ours + theirs : theirs + ours, to: folder("ca/ca.pem"))
+        _ = try CertificateAuthority.open(folder: folder("ca"))
+            .issue(role: .node, name: NodeName("juma"), into: folder("juma"))
+        #expect(try bytes(of: folder("juma/ca.pem")) == bytes(of: folder("ca/ca.pem")))
+        #expect(try Credentials(folder: folder("juma")).name.name.text == "juma")
+        for leaf in ["juma", "nala"] {
+            try openssl("verify", "-CAfile", "juma/ca.pem", "\(leaf)/cert.pem", in: folder.path).succeeded()
+        }
+    }
+
+    @Test("a damaged certificate in the bundle is an error, not a CA fewer")
+    func damagedBundle() throws {
+        let good = try bytes(of: folder("ca/ca.pem"))
+        try write(good + Array("-----BEGIN CERTIFICATE-----\nAAAA\n".utf8), to: folder("ca/ca.pem"))
+        #expect(throws: AuthorityError.self) { try CertificateAuthority.open(folder: folder("ca")) }
+    }
+
+    @Test("a CA whose certificates no peer would take says so instead of issuing one")
+    func useless() throws {
+        // Its key may sign, and its own constraints exclude every name that it is permitted.
+        mkdir(folder("odd"), 0o700)
+        try openssl(
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=odd",
+            "-keyout", "odd/ca.key.pem", "-out", "odd/ca.pem", "-addext",
+            "nameConstraints=permitted;URI:savanna,excluded;URI:savanna", in: folder.path
+        ).succeeded()
+        chmod(folder("odd/ca.key.pem"), 0o600)
+        let authority = try CertificateAuthority.open(folder: folder("odd"))
+        let error = #expect(throws: AuthorityError.self) {
+            try authority.issue(role: .node, name: NodeName("juma"), into: folder("juma"))
+        }
+        #expect(error?.description.contains("peers would refuse what it signs") == true, "\(String(describing: error))")
+        #expect(try !names(in: folder.path).contains("juma"))
+        #expect(try authority.issued().isEmpty)
+    }
+
     /// What `openssl` prints of the extensions, without the key identifiers, which differ from key to key.
     private func extensions(of path: String) throws -> String {
         let ran = try openssl(
