@@ -66,6 +66,9 @@ struct Certificate {
         }
     }
 
+    /// OpenSSL could not make sense of its extensions.
+    var hasBadExtensions: Bool { X509_get_extension_flags(pointer) & UInt32(EXFLAG_INVALID) != 0 }
+
     func allows(_ purpose: Int32) -> Bool { X509_check_purpose(pointer, purpose, 0) == 1 }
 
     private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64 {
@@ -91,6 +94,11 @@ extension CertificateFault {
     ///
     /// - Parameter depth: 0 for the certificate itself, more for one of those above it.
     init(code: Int32, depth: Int32, certificate: Certificate?) {
+        // OpenSSL then finds no issuer for it, which says nothing of the cause.
+        if let certificate, certificate.hasBadExtensions {
+            self = .invalid("an extension in it is malformed, or stands there twice")
+            return
+        }
         switch code {
         case X509_V_ERR_CERT_HAS_EXPIRED where depth > 0:
             self = .authorityExpired(certificate?.subject ?? "its CA", at: certificate?.notAfter ?? 0)

@@ -47,18 +47,19 @@ final class TestAuthority: Sendable {
     /// A folder with `ca.pem` (of `trusting`, by default this CA), `cert.pem` and `key.pem`.
     func issue(
         _ uris: [String], usage: String? = "serverAuth,clientAuth", from start: TimeInterval = -3_600,
-        until end: TimeInterval = 86_400, trusting authority: TestAuthority? = nil
+        until end: TimeInterval = 86_400, trusting authority: TestAuthority? = nil, subject: String = "/CN=leaf",
+        extensions more: String = ""
     ) throws -> String {
         let target = folder + "/\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
         var extensions = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
         if let usage { extensions += "extendedKeyUsage=\(usage)\n" }
         let names = uris.map { "URI:\($0)" } + ["DNS:localhost"]
-        extensions += "subjectAltName=\(names.joined(separator: ","))\n"
+        extensions += "subjectAltName=\(names.joined(separator: ","))\n\(more)\n"
         try extensions.write(toFile: target + "/ext", atomically: true, encoding: .utf8)
         try openssl([
             "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-config", folder + "/ca.cnf",
-            "-subj", "/CN=leaf", "-keyout", target + "/key.pem", "-out", target + "/csr.pem",
+            "-subj", subject, "-keyout", target + "/key.pem", "-out", target + "/csr.pem",
         ])
         try openssl([
             "ca", "-batch", "-notext", "-config", folder + "/ca.cnf", "-in", target + "/csr.pem",
