@@ -240,16 +240,18 @@ extension NetworkTests {
         @Test("a second request on a busy connection is refused, and the first goes on")
         func busy() async throws {
             let workshop = try Workshop()
+            let (refused, tell) = AsyncStream<Void>.makeStream()
             try await TestServer.run(unix: workshop.path("s")) { conversation in
                 try await conversation.begin(200, [("Content-Length", "5")])
                 try await conversation.write(Array("he".utf8))
-                try await Task.sleep(for: .milliseconds(200))
+                for await _ in refused { break }
                 try await conversation.write(Array("llo".utf8))
                 try await conversation.end()
             } _: { address in
                 let connection = try await ClientConnection.connect(to: address, tls: nil, eventLoopGroup: Self.group)
                 let first = try await connection.send(ClientRequest("GET", "/"))
                 await #expect(throws: ClientError.self) { try await connection.send(ClientRequest("GET", "/")) }
+                tell.yield()
                 #expect(String(buffer: try await first.body.collect(upTo: 10)) == "hello")
             }
         }

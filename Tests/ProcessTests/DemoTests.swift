@@ -36,7 +36,7 @@ extension ProcessTests {
             try await TestCluster.run { cluster in
                 let folder = try folder(cluster)
                 let ran = try await cluster.run(
-                    TestCluster.roost, ["demo", "--json"], within: .seconds(120), environment: ["TMPDIR": folder])
+                    TestCluster.roost, ["demo", "--json"], within: .seconds(300), environment: ["TMPDIR": folder])
                 #expect(ran.ending == .exited(0), "\(ran.output)")
                 let lines = ran.output.split(separator: "\n").filter { $0.hasPrefix("{") }
                 #expect(lines.count == 10 && lines.allSatisfy { $0.contains("\"ok\":true") }, "\(ran.output)")
@@ -49,7 +49,7 @@ extension ProcessTests {
             try await TestCluster.run { cluster in
                 let folder = try folder(cluster)
                 let demo = try await cluster.launch(TestCluster.roost, ["demo"], environment: ["TMPDIR": folder])
-                try await Patience.wait(atMost: .seconds(60), for: "two steps") { () -> Patience.Look<Void> in
+                try await Patience.wait(atMost: .seconds(120), for: "two steps") { () -> Patience.Look<Void> in
                     let text = (try? String(contentsOfFile: demo.logPath, encoding: .utf8)) ?? ""
                     if let ending = await demo.poll() { throw DemoFailure("ended with \(ending): \(text)") }
                     return text.split(separator: "\n").count >= 2 ? .done(()) : .notYet(text)

@@ -38,7 +38,7 @@ extension ProcessTests {
 
                 let writer = try await cluster.client("kigali")
                 for file in Self.files {
-                    let answer = try await writer.put(file.name, bytes: file.bytes, options: .init(home: file.home))
+                    let answer = try await cluster.put(file.name, file.bytes, through: writer, home: file.home)
                     #expect(answer.isNew && !answer.isShortOfCopies)
                     #expect(Set(answer.result.copies) == ["harare", "kigali"])
                 }
@@ -94,7 +94,7 @@ extension ProcessTests {
                     let primaries = try await client.keys().keys.filter(\.primary)
                     #expect(primaries.count == 1, "\(name) has no key to seal with")
                     // Round trips are measured by probes over UDP alone.
-                    try await Patience.wait(atMost: .seconds(20), for: "\(name) to hear an answer over UDP") {
+                    try await Patience.wait(atMost: .seconds(60), for: "\(name) to hear an answer over UDP") {
                         () -> Patience.Look<Void> in
                         let others = try await client.members().filter { $0.name != name }
                         return others.allSatisfy { $0.state == .alive && $0.rttMilliseconds != nil }
@@ -112,7 +112,7 @@ extension ProcessTests {
                 try await cluster.start("harare", joining: ["kigali"])
                 try await cluster.settled(["harare", "kigali"])
                 let client = try await cluster.client("kigali")
-                _ = try await client.put("gone", bytes: [1, 2, 3])
+                try await cluster.put("gone", [1, 2, 3], through: client)
                 try await cluster.kill("harare")
                 try await cluster.settled(["kigali"])
                 _ = try await client.delete("gone")
@@ -133,11 +133,12 @@ extension ProcessTests {
                 let limits = ["peers.max": "2"]
                 try await cluster.start(names[0], limits)
                 for name in names.dropFirst() { try await cluster.start(name, joining: [names[0]], limits) }
-                try await cluster.settled(names, atMost: .seconds(60))
+                try await cluster.settled(names, atMost: .seconds(120))
                 let resources = (0..<18).map { "many/\($0)" }
                 for (index, resource) in resources.enumerated() {
                     let client = try await cluster.client(names[index % names.count])
-                    let answer = try await client.put(resource, bytes: Sample.bytes(20_000 + index, seed: index))
+                    let answer = try await cluster.put(
+                        resource, Sample.bytes(20_000 + index, seed: index), through: client)
                     #expect(!answer.isShortOfCopies, "\(resource)")
                     await client.close()
                 }
@@ -159,7 +160,7 @@ extension ProcessTests {
                 try await check(names)
                 try await cluster.kill("gulu")
                 let rest = names.filter { $0 != "gulu" }
-                try await cluster.settled(rest, atMost: .seconds(60))
+                try await cluster.settled(rest, atMost: .seconds(120))
                 _ = try await cluster.placed(resources, asking: "jinja")
                 try await check(rest)
             }

@@ -51,6 +51,9 @@ func run(_ program: String, _ arguments: [String]) throws {
 
 let isRoot = geteuid() == 0
 
+/// Found out by doing it: the root of a container often may not.
+let canMount = isRoot && (try? Scratch(tmpfsMebibytes: 1)) != nil
+
 func cluster(_ text: String = "crane") throws -> ClusterName { try ClusterName(text) }
 func node(_ text: String = "simba") throws -> NodeName { try NodeName(text) }
 func name(_ text: String) throws -> ResourceName { try ResourceName(text) }

@@ -11,6 +11,9 @@ actor DemoCluster {
     /// An agent starts within a second; a loaded machine gets more.
     static let startMax = Duration.seconds(20)
 
+    /// Longer than an agent waits for another one that is dead, so that only an agent that hangs is given up on.
+    static let silenceMax = Duration.seconds(15)
+
     struct Node: Sendable {
         let name: String
         let endpoint: Endpoint
@@ -71,7 +74,7 @@ actor DemoCluster {
                 name: name, endpoint: endpoint,
                 client: try AgentClient(
                     agents: [.https(endpoint)], certificates: folder.certificates("operator"), node: name,
-                    connectTimeout: .seconds(5)))
+                    connectTimeout: .seconds(5), timeouts: ClientTimeouts(idle: Self.silenceMax)))
         }
         return nodes
     }
