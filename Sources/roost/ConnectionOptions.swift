@@ -6,7 +6,8 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The agent to ask: unix:/path or https://host[:port]; repeat for more, tried in order.",
-            discussion: "Default: $ROOST_AGENT (a comma-separated list), or else unix:/run/roost/roost.sock."))
+            discussion: "Default: $ROOST_AGENT (a comma-separated list), or else unix:/run/roost/roost.sock. "
+                + "join and leave are about the agent asked: they ask the first alone."))
     var agent: [String] = []
 
     @Option(
@@ -53,9 +54,17 @@ struct ConnectionOptions: ParsableArguments {
         } catch { throw CommandFailure(client: error) }
     }
 
+    /// The first agent named and no other: for what is about the agent asked, such as its leave. Passed on to the next
+    /// one while the first is down, it would make a healthy node leave.
+    func clientOfFirst() throws -> AgentClient { try client(addresses: Array(addresses().prefix(1))) }
+
     /// Runs a verb's body with a client, until done or interrupted, and turns its failure into the exit status.
-    func run(_ body: @escaping @Sendable (AgentClient) async throws -> Void) async throws {
-        let client = try client()
+    ///
+    /// - Parameter firstOnly: see `clientOfFirst`.
+    func run(
+        firstOnly: Bool = false, _ body: @escaping @Sendable (AgentClient) async throws -> Void
+    ) async throws {
+        let client = firstOnly ? try clientOfFirst() : try client()
         do {
             try await Interrupt.guarding { try await body(client) }
             await client.close()

@@ -23,7 +23,7 @@ struct JoinCommand: AsyncParsableCommand {
 
     func run() async throws {
         let addresses = try hosts.map { try Endpoint(parsing: $0).description }
-        try await connection.run { client in
+        try await connection.run(firstOnly: true) { client in
             let result = try await client.join(addresses)
             for failure in result.failed { Terminal.say("warning: \(failure.address): \(failure.message)") }
             if json { return try Terminal.print(json: result) }

@@ -18,7 +18,7 @@ struct LeaveCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await connection.run { client in
+        try await connection.run(firstOnly: true) { client in
             let result = try await leave(client)
             if json {
                 try Terminal.print(json: result)
@@ -40,7 +40,7 @@ struct LeaveCommand: AsyncParsableCommand {
     private func leave(_ client: AgentClient) async throws -> API.LeaveResult {
         let bar = Terminal.progressBar("leaving")
         defer { bar.finish() }
-        let watcher = try connection.client()
+        let watcher = try connection.clientOfFirst()
         return try await withThrowingTaskGroup(of: API.LeaveResult?.self) { group in
             group.addTask { [now, timeout] in
                 try await client.leave(now: now, timeout: timeout.map { .seconds($0) })
