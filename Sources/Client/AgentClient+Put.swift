@@ -52,7 +52,17 @@ extension AgentClient {
         let request = ClientRequest(
             "PUT", "/v1/resources/" + ResourcePath.encode(name), headers: headers,
             body: .stream(length: upload.length, upload))
-        let answer = try await write(request)
+        // Only then is an agent asked: it waits for the bytes of a body for a minute, and whoever feeds a pipe may need
+        // longer for the first of them.
+        try await upload.readAhead()
+        let answer: WriteAnswer
+        do { answer = try await write(request) } catch ClientError.closed(let address, _, let cause)
+            where upload.length == nil
+        {
+            throw ClientError.closed(
+                by: address, during: "the upload",
+                cause: "\(cause) (an agent waits at most 60 s for the next bytes of a put)")
+        }
         if let digest = upload.digest, let kept = answer.result.sha256, kept != digest.hex {
             throw ClientError.checksum(name: name, expected: digest.hex, actual: kept)
         }
@@ -81,7 +91,7 @@ extension AgentClient {
     }
 
     private func write(_ request: ClientRequest) async throws -> WriteAnswer {
-        let response = try await send(request)
+        let response = try await send(request, timeouts: timeouts.writing)
         try await Self.check(response, request)
         let body = try await response.body.collect(upTo: 1 << 20)
         return WriteAnswer(

@@ -26,6 +26,8 @@ final class Exchange {
     var sending: Sending
     var receiving: Receiving
     var lastProgress: NIODeadline
+    /// Of the request's body.
+    var sentBytes: UInt64 = 0
     var idleTimer: Scheduled<Void>?
     var totalTimer: Scheduled<Void>?
 
@@ -39,6 +41,14 @@ final class Exchange {
         self.sending = sending
         receiving = .awaitingHead(head)
         lastProgress = now
+    }
+
+    /// How long it may take; `nil` for ever.
+    var silenceMax: Duration? {
+        switch (sending, receiving) {
+        case (.done, .awaitingHead), (.stopped, .awaitingHead): timeouts.silence(afterSending: sentBytes)
+        case (.awaitingContinue, _), (.body, _), (.awaitingSocket, _), (_, .body): timeouts.idle
+        }
     }
 
     /// What the other side owes us now; `nil` while it is our own turn.
@@ -104,7 +114,10 @@ final class ExchangeHandler: ChannelDuplexHandler {
             }
         }
         context.write(wrapOutboundOut(.head(head)), promise: promise)
-        if let body { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
+        if let body {
+            exchange.sentBytes = UInt64(body.readableBytes)
+            context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+        }
         if complete { context.write(wrapOutboundOut(.end(nil)), promise: nil) }
         context.flush()
     }
@@ -116,6 +129,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
         let stop = eventLoop.makeSucceededFuture(false)
         guard let context, let exchange, case .body = exchange.sending else { return stop }
         exchange.lastProgress = .now()
+        exchange.sentBytes += UInt64(part.readableBytes)
         context.write(wrapOutboundOut(.body(.byteBuffer(part))), promise: nil)
         if isLast {
             endBody()
@@ -289,24 +303,24 @@ final class ExchangeHandler: ChannelDuplexHandler {
                     with: ClientError.timedOut(handler.address, waitingFor: "the end of its answer", after: total))
             }
         }
-        if let idle = exchange.timeouts.idle { watch(exchange, idle: idle, in: TimeAmount(idle), context: context) }
+        if let idle = exchange.timeouts.idle { watch(exchange, in: TimeAmount(idle), context: context) }
     }
 
     /// One timer an exchange, set anew only when it fires: progress costs an assignment and no timer.
-    private func watch(_ exchange: Exchange, idle: Duration, in delay: TimeAmount, context: ChannelHandlerContext) {
+    private func watch(_ exchange: Exchange, in delay: TimeAmount, context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, exchange), eventLoop: context.eventLoop)
         exchange.idleTimer = context.eventLoop.scheduleTask(in: delay) {
             let (handler, exchange) = bound.value
-            guard handler.exchange === exchange, let context = handler.context else { return }
-            let limit = TimeAmount(idle)
-            guard let what = exchange.waitingFor else {
-                return handler.watch(exchange, idle: idle, in: limit, context: context)
+            guard handler.exchange === exchange, let context = handler.context, let idle = exchange.silenceMax else {
+                return
             }
+            let limit = TimeAmount(idle)
+            guard let what = exchange.waitingFor else { return handler.watch(exchange, in: limit, context: context) }
             let silence = NIODeadline.now() - exchange.lastProgress
             if silence >= limit {
                 handler.close(with: ClientError.timedOut(handler.address, waitingFor: what, after: idle))
             } else {
-                handler.watch(exchange, idle: idle, in: limit - silence, context: context)
+                handler.watch(exchange, in: limit - silence, context: context)
             }
         }
     }

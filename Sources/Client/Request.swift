@@ -58,22 +58,46 @@ public struct ClientRequest: Sendable {
 /// How long a request may wait for the other side.
 public struct ClientTimeouts: Sendable, Hashable {
     /// Longest silence of the other side while it is its turn; `nil` for a stream of events.
-    /// A put's answer may take as long as its copies take, hence minutes rather than seconds.
     public var idle: Duration?
+    /// Added to `idle` for each MiB of the request's body, up to two hours, once the answer is all that is waited for.
+    /// The answer to a put comes when its copies are durable, and they travel after the last byte has been sent.
+    public var idlePerMebibyte: Duration
     /// Longest time from the first byte out to the last byte in; `nil` for bodies of any size.
     public var total: Duration?
     /// How long to wait for `100 Continue` before the body is sent all the same (RFC 9110 §10.1.1).
     public var expectContinue: Duration
 
     public init(
-        idle: Duration? = .seconds(120), total: Duration? = nil, expectContinue: Duration = .seconds(1)
+        idle: Duration? = .seconds(120), idlePerMebibyte: Duration = .zero, total: Duration? = nil,
+        expectContinue: Duration = .seconds(1)
     ) {
         self.idle = idle
+        self.idlePerMebibyte = idlePerMebibyte
         self.total = total
         self.expectContinue = expectContinue
     }
 
     public static let standard = ClientTimeouts()
+
+    /// For writes: two seconds more for each MiB. An agent gives a transfer a second a MiB (8 Mbit/s), and there may be
+    /// two in turn: to the first owner, when another node was asked, and from there to the others.
+    var writing: ClientTimeouts {
+        var timeouts = self
+        timeouts.idlePerMebibyte = max(idlePerMebibyte, .seconds(2))
+        return timeouts
+    }
+
+    private static let idleForBodyMax = Duration.seconds(7_200)
+
+    /// How long the answer may take to begin after a body of so many bytes.
+    func silence(afterSending bytes: UInt64) -> Duration? {
+        idle.map { idle in
+            guard idlePerMebibyte > .zero else { return idle }
+            let mebibytes = bytes / 1_048_576
+            let isBounded = Double(mebibytes) >= Self.idleForBodyMax / idlePerMebibyte
+            return idle + (isBounded ? Self.idleForBodyMax : idlePerMebibyte * mebibytes)
+        }
+    }
 }
 
 /// The head of an answer, and its body as it comes.

@@ -1,6 +1,5 @@
 import NIOConcurrencyHelpers
 import NIOCore
-import NIOPosix
 import TLS
 import Vocabulary
 
@@ -30,6 +29,8 @@ public final class Upload: AsyncSequence, Sendable {
         var hasher: SHA256Hasher
         var read: UInt64 = 0
         var digest: ContentDigest?
+        /// Read before it was asked for.
+        var ahead: ByteBuffer?
     }
 
     /// `nil` when the end is not known yet: a pipe.
@@ -105,6 +106,15 @@ public final class Upload: AsyncSequence, Sendable {
         }
     }
 
+    /// Waits until a pipe has something to say, and keeps that for the iterator; nothing for all other sources.
+    func readAhead() async throws {
+        guard length == nil, case .descriptor(let descriptor, let path, _) = source,
+            state.withLockedValue({ $0.ahead == nil && $0.read == 0 })
+        else { return }
+        let part = try await DescriptorReader.read(descriptor, path: path, count: Self.chunkBytes)
+        state.withLockedValue { $0.ahead = part }
+    }
+
     public struct AsyncIterator: AsyncIteratorProtocol {
         fileprivate let upload: Upload
         fileprivate var isDone = false
@@ -127,41 +137,17 @@ public final class Upload: AsyncSequence, Sendable {
                     isDone = true
                     return nil
                 }
-                // A pipe may stay silent for hours: it waits on a thread for such waits, not on one of the few that
-                // run tasks.
-                let upload = upload
-                let part = try await NIOThreadPool.singleton.runIfActive {
-                    defer { withExtendedLifetime(upload) {} }
-                    return try Self.read(descriptor, path: path, count: left)
+                let ahead = upload.state.withLockedValue { state in
+                    defer { state.ahead = nil }
+                    return state.ahead
                 }
+                let part =
+                    if let ahead { ahead } else {
+                        try await DescriptorReader.read(descriptor, path: path, count: left)
+                    }
                 isDone = part.readableBytes == 0
                 upload.took(isDone ? nil : part)
                 return isDone ? nil : part
-            }
-        }
-
-        private static func read(_ descriptor: Int32, path: String, count: Int) throws -> ByteBuffer {
-            var buffer = ByteBufferAllocator().buffer(capacity: count)
-            while true {
-                var failure: Int32 = 0
-                let got = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { bytes in
-                    #if canImport(Darwin)
-                        let result = Darwin.read(descriptor, bytes.baseAddress, count)
-                    #elseif canImport(Musl)
-                        let result = Musl.read(descriptor, bytes.baseAddress, count)
-                    #else
-                        let result = Glibc.read(descriptor, bytes.baseAddress, count)
-                    #endif
-                    if result < 0 { failure = SystemErrors.current }
-                    return Swift.max(0, result)
-                }
-                if got == 0 && failure == EINTR { continue }
-                guard failure == 0 else {
-                    throw ClientError.file(
-                        path: path, doing: "reading", cause: SystemErrors.text(failure),
-                        remedy: "check the disk and try again")
-                }
-                return buffer
             }
         }
     }
