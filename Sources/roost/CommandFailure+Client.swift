@@ -11,6 +11,7 @@ extension CommandFailure {
             case .refused: .notPermitted
             case .credentials: .badConfiguration
             case .changed: .conflict
+            case .status(_, let problem, _, _) where problem.code == "no_such_node": .notFound
             case .status(let code, _, _, _):
                 switch code {
                 case 400: .usage

@@ -19,10 +19,13 @@ struct Listing: Sendable {
         var left = limit ?? .max
         var unreachable: [String] = []
         var isFirst = true
-        if json { Terminal.printPart("{\"resources\":[") }
+        var isFirstPage = true
         repeat {
             let page = try await client.list(
                 prefix: prefix, pattern: pattern, limit: min(left, Self.pageSize), after: after)
+            // Only now: a failure of the first request leaves nothing on stdout that begins like a value.
+            if json && isFirstPage { Terminal.printPart("{\"resources\":[") }
+            isFirstPage = false
             let resources = page.resources.prefix(left)
             left -= resources.count
             unreachable.append(contentsOf: page.unreachable.filter { !unreachable.contains($0) })
