@@ -61,7 +61,7 @@ enum Report {
 
     private static func seconds(_ value: Double?) -> String { value.map { fixed($0, 2) } ?? "-" }
 
-    private static func fixed(_ value: Double, _ digits: Int) -> String {
+    static func fixed(_ value: Double, _ digits: Int) -> String {
         var scale = 1.0
         for _ in 0..<digits { scale *= 10 }
         let scaled = Int64(clamping: Int((value * scale).rounded()))
@@ -71,7 +71,7 @@ enum Report {
         return (scaled < 0 ? "-" : "") + padded.dropLast(digits) + "." + padded.suffix(digits)
     }
 
-    private static func hexadecimal(_ value: UInt64) -> String {
+    static func hexadecimal(_ value: UInt64) -> String {
         let digits = String(value, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }

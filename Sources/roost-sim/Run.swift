@@ -25,6 +25,9 @@ struct Run: ParsableCommand {
     @Flag(name: .long, help: "Let names change their home from write to write.")
     var movingHomes = false
 
+    @Flag(name: .long, help: "Print one JSON value a seed.")
+    var json = false
+
     @Option(name: .long, help: "Lines of the story to print of a seed that fails.")
     var story = 60
 
@@ -70,10 +73,13 @@ struct Run: ParsableCommand {
                 progress.finish()
                 if failed.count <= 5 { tell(outcome) }
             }
+            if json { print(ClusterReport.json(outcome)) }
             outcomes.append(outcome)
         }
         progress.finish()
-        print(ClusterReport.table(outcomes, failed: failed, seconds: (ContinuousClock.now - start).seconds))
+        if !json {
+            print(ClusterReport.table(outcomes, failed: failed, seconds: (ContinuousClock.now - start).seconds))
+        }
         if !failed.isEmpty { throw ExitCode(1) }
     }
 
@@ -92,6 +98,41 @@ extension Defect {
 }
 
 enum ClusterReport {
+    /// One seed's outcome on one line.
+    static func json(_ outcome: ClusterOutcome) -> String {
+        func milliseconds(_ time: Duration?) -> String { time.map { Report.fixed($0.milliseconds, 3) } ?? "null" }
+        let faults = outcome.faults.sorted { $0.key < $1.key }.map { "\(text($0.key)):\($0.value)" }
+        let violations = outcome.violations.map { violation in
+            let at = milliseconds(violation.at - .zero)
+            return "{\"law\":\(violation.law),\"at_ms\":\(at),\"text\":\(text(violation.text))}"
+        }
+        let fields = [
+            ("seed", "\(outcome.seed)"), ("nodes", "\(outcome.nodes)"),
+            ("virtual_ms", Report.fixed(outcome.virtualSeconds * 1000, 0)), ("steps", "\(outcome.steps)"),
+            ("acknowledged", "\(outcome.acknowledged)"), ("short_of_copies", "\(outcome.short)"),
+            ("reads", "\(outcome.reads)"), ("slowest_read_ms", milliseconds(outcome.slowestRead)),
+            ("faults", "{\(faults.joined(separator: ","))}"), ("rest_ms", milliseconds(outcome.rest)),
+            ("trace", "\"\(Report.hexadecimal(outcome.traceHash))\""),
+            ("violations", "[\(violations.joined(separator: ","))]"),
+        ]
+        return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
+    }
+
+    /// A JSON string (RFC 8259 §7).
+    private static func text(_ value: String) -> String {
+        var escaped = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": escaped += "\\\(scalar)"
+            case "\u{0}"..<" ":
+                let digits = String(scalar.value, radix: 16)
+                escaped += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: escaped.unicodeScalars.append(scalar)
+            }
+        }
+        return escaped + "\""
+    }
+
     static func table(_ outcomes: [ClusterOutcome], failed: [UInt64], seconds: Double) -> String {
         let rests = outcomes.compactMap { $0.rest?.seconds }.sorted()
         let reads = outcomes.map { $0.slowestRead.seconds }.sorted()
