@@ -152,9 +152,10 @@ actor TestCluster {
     /// for moments around every change of the membership.
     @discardableResult
     nonisolated func put(
-        _ name: String, _ bytes: [UInt8], through client: AgentClient, home: String? = nil
+        _ name: String, _ bytes: [UInt8], through client: AgentClient, home: String? = nil,
+        atMost limit: Duration = .seconds(60)
     ) async throws -> AgentClient.WriteAnswer {
-        try await Patience.wait(atMost: .seconds(30), for: "\(name) to be taken") {
+        try await Patience.wait(atMost: limit, for: "\(name) to be taken") {
             do { return .done(try await client.put(name, bytes: bytes, options: .init(home: home))) } catch {
                 guard case ClientError.status(503, let problem, _, _) = error else {
                     throw DemoFailure("putting \(name): \(error)")
@@ -225,9 +226,11 @@ actor TestCluster {
     }
 
     /// Waits until the head is held by exactly its owners, `count` of them.
-    func placed(_ resources: [String], asking name: String, count: Int = 2) async throws -> [String: API.Where] {
+    func placed(
+        _ resources: [String], asking name: String, count: Int = 2, atMost limit: Duration = .seconds(90)
+    ) async throws -> [String: API.Where] {
         let client = try onlooker(name)
-        return try await Patience.wait(atMost: .seconds(90), for: "each resource to be on \(count) owners") {
+        return try await Patience.wait(atMost: limit, for: "each resource to be on \(count) owners") {
             var found: [String: API.Where] = [:]
             for resource in resources {
                 let place = try await client.whereIs(resource)
