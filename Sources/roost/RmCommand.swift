@@ -4,7 +4,7 @@ import Client
 struct RmCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rm", abstract: "Delete a resource.",
-        discussion: "Its versions stay in the history for a while; the name is free at once.")
+        discussion: "Its earlier versions go with it, and give their space back; the name is free at once.")
 
     @OptionGroup var connection: ConnectionOptions
     @Argument(help: "The resource's name.")
