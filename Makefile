@@ -31,7 +31,7 @@ demo: build ## three nodes on this machine over real UDP and TLS, and the exerci
 test: ## every check: format, warnings as errors, tidiness, unit, simulation and process tests
 	@.ci/setup tests
 	@.ci/step lint $(MAKE) lint
-	@.ci/step "build of everything" swift build --build-tests
+	@.ci/step "build of everything" .ci/swift build --build-tests
 	@exec .ci/tests $(TEST)
 
 lint: setup ## swift-format, strict
