@@ -14,7 +14,7 @@ SIM ?= run --seeds 500
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
 TEST ?=
 
-.PHONY: help setup build demo test lint sim install clean
+.PHONY: help setup build demo test lint sim bench install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ lint: setup ## swift-format, strict
 sim: setup ## 500 seeded clusters of whole agents under faults, every law checked; prints the seed of a failure
 	@.ci/build roost-sim
 	@exec .build/release/roost-sim $(SIM)
+
+bench: ## speed, idle cost, crash to healed, lines of code; beside nginx, fetched from Debian if missing; in results/
+	@.ci/setup tests
+	@.ci/build roost
+	@exec .ci/bench
 
 install: ## the built program, the systemd unit and its example into PREFIX (/usr/local); never over a configuration
 	@[[ -x .build/release/roost ]] || $(MAKE) build
