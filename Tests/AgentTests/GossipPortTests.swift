@@ -23,6 +23,33 @@ struct GossipPortTests {
         Packet(from: try NodeName("simba"), message: .ack(SequenceNumber(number)))
     }
 
+    /// One of 1,400 bytes when it is sealed.
+    private func fullPacket(_ number: UInt32) throws -> Packet {
+        func claim(_ name: String, zone: Int = 0) throws -> Claim {
+            Claim(
+                name: try NodeName(name), endpoint: try Endpoint(host: "10.20.30.40", port: 7667), epoch: 1,
+                incarnation: .zero, status: .alive,
+                metadata: try Metadata(zone: String(repeating: "z", count: zone), version: "1.0"))
+        }
+        let from = try NodeName("simba")
+        var claims: [Claim] = []
+        func room() -> Int {
+            let packet = Packet(from: from, message: .ack(SequenceNumber(number)), claims: claims)
+            return Packet.wireSizeMax - packet.wireSize
+        }
+        while true {
+            let next = try claim("node-\(10 + claims.count)")
+            guard room() >= 3 * next.wireSize else { break }
+            claims.append(next)
+        }
+        // The rest, by a zone of the right length in each of two.
+        let bare = try claim("node-98").wireSize
+        let zones = room() - 2 * bare
+        claims.append(try claim("node-98", zone: min(zones, 60)))
+        claims.append(try claim("node-99", zone: zones - min(zones, 60)))
+        return Packet(from: from, message: .ack(SequenceNumber(number)), claims: claims)
+    }
+
     private var count: Int { received.withLockedValue { $0.count } }
 
     @Test("a packet arrives with its sender's address, by number and by name")
@@ -39,6 +66,62 @@ struct GossipPortTests {
         #expect(await eventually { count == 2 })
         #expect(a.counts.sent == 2)
         #expect(b.counts.received == 2)
+    }
+
+    @Test("bursts of full packets of 1,400 bytes arrive whole, both ways")
+    func fullPackets() async throws {
+        let keyring = try Keyring.create(createdAt: 1)
+        let a = try await port(keyring)
+        let b = try await port(keyring)
+        let burst = try (UInt32(1)...60).map(fullPacket)
+        #expect(burst.allSatisfy { $0.wireSize == Packet.wireSizeMax })
+        for packet in burst { a.send(packet, to: try TestBed.loopback(b.port)) }
+        #expect(await eventually { b.counts.received == 60 })
+        for packet in burst { b.send(packet, to: try TestBed.loopback(a.port)) }
+        #expect(await eventually { a.counts.received == 60 })
+        #expect(received.withLockedValue { $0.map(\.0) } == burst + burst)
+        #expect(b.counts.receivedBytes == 60 * 1_400)
+        #expect(a.counts.rejected.isEmpty && b.counts.rejected.isEmpty)
+    }
+
+    @Test("what can not be reached is counted, and the socket stays")
+    func impossibleAddresses() async throws {
+        let keyring = try Keyring.create(createdAt: 1)
+        let a = try await port(keyring)
+        let b = try await port(keyring)
+        let nowhere = [
+            try TestBed.loopback(0), try Endpoint(host: "::1", port: b.port),
+            try Endpoint(host: "255.255.255.255", port: b.port), try Endpoint(host: "240.0.0.1", port: b.port),
+        ]
+        for endpoint in nowhere { a.send(try packet(1), to: endpoint) }
+        a.send(try packet(2), to: try TestBed.loopback(b.port))
+        #expect(await eventually { count == 1 })
+        #expect(a.counts.unsent["refused", default: 0] >= 3, "\(a.counts)")
+        #expect(a.counts.rebinds == 0)
+    }
+
+    @Test("a lost socket is bound again on the same port, knows what it had heard, and stays closed once closed")
+    func lostSocket() async throws {
+        let keyring = try Keyring.create(createdAt: 1)
+        let a = try await port(keyring)
+        let b = try await port(keyring)
+        a.send(try packet(1), to: try TestBed.loopback(b.port))
+        #expect(await eventually { count == 1 })
+        for loss in 1...3 as ClosedRange<UInt64> {
+            try await a.channel.close().get()
+            try await b.channel.close().get()
+            #expect(await eventually { a.counts.rebinds == loss && b.counts.rebinds == loss })
+            a.send(try packet(10), to: try TestBed.loopback(b.port))
+            b.send(try packet(11), to: try TestBed.loopback(a.port))
+            #expect(await eventually { count == Int(1 + 2 * loss) })
+        }
+        await a.close()
+        // The port is free: it was not taken again behind our back.
+        let next = try await GossipPort.bind(TestBed.loopback(a.port), keyring: keyring, logger: quietLogger()) {
+            _, _ in
+        }
+        await next.close()
+        await b.close()
     }
 
     @Test("garbage, foreign packets, closed ports and unknown hosts are counted, and the port lives on")

@@ -5,11 +5,17 @@ import Vocabulary
 
 /// From endpoints to socket addresses. Numeric ones cost a look into a cache; DNS names are resolved on a thread of
 /// their own, since `getaddrinfo` blocks for seconds, and again after a minute, since hosts move.
+///
+/// The last address known serves until a new one is found: a name server that is away for a while must not make every
+/// member crash for every other.
 final class EndpointResolver: Sendable {
+    /// What the system's resolver says; blocks.
+    typealias Lookup = @Sendable (Endpoint) -> SocketAddress?
+
     private struct Entry {
         let address: SocketAddress
-        /// Nil for a numeric address, which stays.
-        let expires: NIODeadline?
+        /// When to ask again. Nil for a numeric address, which stays.
+        var expires: NIODeadline?
     }
 
     private struct State {
@@ -24,27 +30,39 @@ final class EndpointResolver: Sendable {
     /// Packets that wait for one name.
     static let waitersMax = 8
     static let lifetime: TimeAmount = .seconds(60)
+    /// After a failure to find a name's address again.
+    static let retryPause: TimeAmount = .seconds(5)
 
     private let family: NIOBSDSocket.ProtocolFamily
-    private let group: any EventLoopGroup
+    private let lifetime: TimeAmount
+    private let lookup: Lookup
     private let state = NIOLockedValueBox(State())
 
-    init(family: NIOBSDSocket.ProtocolFamily, group: any EventLoopGroup) {
+    init(
+        family: NIOBSDSocket.ProtocolFamily, lifetime: TimeAmount = EndpointResolver.lifetime,
+        lookup: @escaping Lookup = { try? SocketAddress.makeAddressResolvingHost($0.host, port: Int($0.port)) }
+    ) {
         self.family = family
-        self.group = group
+        self.lifetime = lifetime
+        self.lookup = lookup
     }
 
-    /// What is known without waiting.
+    /// What is known without waiting. What is old is given all the same, and looked for again meanwhile.
     func cached(_ endpoint: Endpoint) -> SocketAddress? {
-        state.withLockedValue { state in
-            if let entry = state.entries[endpoint], entry.expires.map({ $0 > .now() }) ?? true { return entry.address }
+        let (address, isOld): (SocketAddress?, Bool) = state.withLockedValue { state in
+            if let entry = state.entries[endpoint] {
+                let isOld = entry.expires.map { $0 <= .now() } ?? false
+                return (entry.address, isOld && state.underWay[endpoint] == nil)
+            }
             guard let numeric = try? SocketAddress(ipAddress: endpoint.host, port: Int(endpoint.port)) else {
-                return nil
+                return (nil, false)
             }
             let address = fitted(numeric)
             Self.store(Entry(address: address, expires: nil), for: endpoint, in: &state)
-            return address
+            return (address, false)
         }
+        if isOld { resolve(endpoint) { _ in } }
+        return address
     }
 
     /// Calls `body` once, now or later, on any thread; with nil when the name has no address or too many wait.
@@ -65,10 +83,7 @@ final class EndpointResolver: Sendable {
         case .wait: break
         case .start:
             NIOThreadPool.singleton.submit { [self] poolState in
-                let address =
-                    poolState == .active
-                    ? try? SocketAddress.makeAddressResolvingHost(endpoint.host, port: Int(endpoint.port)) : nil
-                finish(endpoint, address.map(fitted))
+                finish(endpoint, poolState == .active ? lookup(endpoint).map(fitted) : nil)
             }
         }
     }
@@ -76,7 +91,9 @@ final class EndpointResolver: Sendable {
     private func finish(_ endpoint: Endpoint, _ address: SocketAddress?) {
         let waiters = state.withLockedValue { state in
             if let address {
-                Self.store(Entry(address: address, expires: .now() + Self.lifetime), for: endpoint, in: &state)
+                Self.store(Entry(address: address, expires: .now() + lifetime), for: endpoint, in: &state)
+            } else {
+                state.entries[endpoint]?.expires = .now() + Self.retryPause
             }
             return state.underWay.removeValue(forKey: endpoint) ?? []
         }

@@ -4,15 +4,18 @@ import NIOCore
 import SWIM
 import Vocabulary
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// Seals and opens on the event loop of the gossip port; both hold state that one thread at a time may change.
 final class GossipHandler: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
-    typealias OutboundOut = AddressedEnvelope<ByteBuffer>
 
     /// 1,400 bytes pass every usual path unfragmented.
     static let datagramBytesMax = 1_400
-    /// Datagrams that wait for the socket; more are dropped, since old gossip is worth less than none.
-    static let queuedMax = 1_024
 
     private var sealer: Sealer?
     private var opener: Opener
@@ -20,8 +23,6 @@ final class GossipHandler: ChannelInboundHandler {
     private let logger: Logger
     private let receive: GossipPort.Receive
     private var context: ChannelHandlerContext?
-    private var queued = 0
-    private var flushIsDue = false
 
     init(keyring: Keyring, counters: GossipCounters, logger: Logger, receive: @escaping GossipPort.Receive) {
         opener = Opener(keyring: keyring)
@@ -49,9 +50,10 @@ final class GossipHandler: ChannelInboundHandler {
         sealer = Self.sealer(keyring, logger)
     }
 
+    /// Sends past NIO's queue of writes: at most of their errors NIO closes the channel, and one member that can not be
+    /// reached (no route, the wrong family of addresses, port 0, a firewall's no) would make this node deaf to all.
     func send(_ packet: Packet, to address: SocketAddress) {
-        guard let context else { return }
-        guard queued < Self.queuedMax else { return counters.count(.congested) }
+        guard let context else { return counters.count(.closed) }
         let bytes: [UInt8]
         do throws(GossipError) {
             guard let sealed = try sealer?.seal(packet) else { return counters.count(.unsealed) }
@@ -60,30 +62,28 @@ final class GossipHandler: ChannelInboundHandler {
             return counters.count(.unsealed)
         }
         guard bytes.count <= Self.datagramBytesMax else { return counters.count(.tooLarge) }
-        let promise = context.eventLoop.makePromise(of: Void.self)
-        queued += 1
-        promise.futureResult.assumeIsolated().whenComplete { result in
-            self.queued -= 1
-            switch result {
-            case .success:
-                self.counters.update {
-                    $0.sent += 1
-                    $0.sentBytes += UInt64(bytes.count)
-                }
-            case .failure: self.counters.count(.refused)
+        guard let code = transmit(bytes, to: address, context) else { return counters.count(.closed) }
+        switch code {
+        case 0:
+            counters.update {
+                $0.sent += 1
+                $0.sentBytes += UInt64(bytes.count)
             }
+        case EAGAIN, ENOBUFS: counters.count(.congested)
+        default:
+            counters.count(.refused)
+            logger.trace(
+                "could not send a datagram",
+                metadata: ["to": "\(address)", "error": "\(String(cString: strerror(code)))"])
         }
-        context.write(wrapOutboundOut(.init(remoteAddress: address, data: ByteBuffer(bytes: bytes))), promise: promise)
-        flushSoon(context)
     }
 
-    /// One system call for all that one turn of the loop sends.
-    private func flushSoon(_ context: ChannelHandlerContext) {
-        guard !flushIsDue else { return }
-        flushIsDue = true
-        context.eventLoop.assumeIsolated().execute {
-            self.flushIsDue = false
-            context.flush()
+    /// - Returns: 0, or the system's reason; `nil` when the socket is closed.
+    private func transmit(_ bytes: [UInt8], to address: SocketAddress, _ context: ChannelHandlerContext) -> CInt? {
+        try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
+            address.withSockAddr { pointer, size in
+                sendto(socket, bytes, bytes.count, CInt(MSG_DONTWAIT), pointer, socklen_t(size)) < 0 ? errno : 0
+            }
         }
     }
 
@@ -110,7 +110,7 @@ final class GossipHandler: ChannelInboundHandler {
         receive(packet, from)
     }
 
-    /// ICMP's answers to what we sent (ECONNREFUSED, EHOSTUNREACH) come as errors of the socket; the port lives on.
+    /// What the system reports of the socket. At some of it NIO closes the channel: `GossipPort` binds another then.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         counters.update { $0.socketErrors += 1 }
         logger.trace("the gossip port has an error", metadata: ["error": "\(error)"])

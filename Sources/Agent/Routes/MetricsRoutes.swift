@@ -70,6 +70,12 @@ struct MetricsRoutes: Sendable {
             "roost_gossip_bytes_total", ["direction": "sent"], by: Double(counts.sentBytes),
             help: "Bytes of datagrams, without IP and UDP headers.")
         metrics.count("roost_gossip_bytes_total", ["direction": "received"], by: Double(counts.receivedBytes))
+        metrics.count(
+            "roost_gossip_rebinds_total", by: Double(counts.rebinds), help: "Times that the gossip socket was lost.")
+        for (reason, count) in counts.unsent {
+            metrics.count(
+                "roost_gossip_unsent_total", ["reason": reason], by: Double(count), help: "Datagrams not sent.")
+        }
         for (reason, count) in counts.rejected {
             metrics.count(
                 "roost_gossip_rejected_total", ["reason": reason], by: Double(count), help: "Datagrams refused.")
