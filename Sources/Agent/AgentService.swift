@@ -118,7 +118,7 @@ public struct AgentService: Sendable {
         }
         let keys = try await KeyKeeper(store: store) { gossip.use($0) }
 
-        let endpoint = try settings.advertise ?? AdvertisedEndpoint.find(bound: settings.bind, port: port)
+        let endpoint = try AdvertisedEndpoint.of(settings, port: port)
         let events = EventLog()
         let machine = NodeMachine(
             NodeMachine.Identity(

@@ -15,6 +15,8 @@ extension Membership {
     mutating func hear(
         _ claim: Claim, from teller: NodeName, by channel: Channel, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
+        // Nobody can be called there; whoever says so of itself can only be misled, or mislead.
+        guard claim.endpoint.port != 0 else { return }
         guard claim.name != identity else { return hearOfOneself(claim, from: teller, &turn) }
         guard let place = table.place(of: claim.name) else {
             let isNews = channel != .firstExchange || claim.name == teller

@@ -134,6 +134,19 @@ import Vocabulary
         #expect(!solo.sent.contains { $0.packet.message == .ack(SequenceNumber(9)) })
     }
 
+    @Test("a claim with port 0 leads nowhere and is not believed")
+    func portZero() throws {
+        var solo = Solo()
+        let nowhere = try Endpoint(host: "10.0.0.9", port: 0)
+        let claim = Claim(
+            name: name("mkango"), endpoint: nowhere, epoch: 1, incarnation: .zero, status: .alive, metadata: .standard)
+        solo.hear(claim)
+        solo.input(.merge([claim], from: name("mkango")))
+        solo.run(for: .seconds(5))
+        #expect(solo.membership.member(name("mkango")) == nil)
+        #expect(!solo.sent.contains { $0.to == nowhere })
+    }
+
     @Test("a helper says nack at 80 % of the time it was given, and still passes on a late ack")
     func nack() throws {
         var solo = Solo()

@@ -2,8 +2,19 @@ import NIOCore
 import NIOPosix
 import Vocabulary
 
-/// The address that others are told to call, when the operator named none.
+/// The address that others are told to call: the operator's, or one that this machine seems to be reached at.
 enum AdvertisedEndpoint {
+    /// - Parameter port: the one that is bound.
+    static func of(_ settings: AgentSettings, port: UInt16) throws -> Endpoint {
+        guard let advertised = settings.advertise else { return try find(bound: settings.bind, port: port) }
+        guard advertised.port != 0 else {
+            throw StartError.configuration(
+                "advertise is \(advertised), but nobody can call port 0",
+                hint: "name the port that others reach this node at, or leave advertise out")
+        }
+        return advertised
+    }
+
     /// The bound address; for a bind to every interface, the first address of an interface that is not loopback, in
     /// the order of the system; on a machine without one, loopback.
     static func find(bound: Endpoint, port: UInt16) throws -> Endpoint {
