@@ -64,8 +64,8 @@ extension Membership {
         for place in table.allPlaces where place != ownPlace && table[place].isPresent {
             if table[place].claim.status == .suspect { beginSuspicion(at: place, &turn) }
         }
-        if presentPeerCount > 0 {
-            nextProbe = turn.now + turn.part(of: settings.probeInterval)
+        if presentPeerCount > 0 { nextProbe = turn.now + turn.part(of: settings.probeInterval) }
+        if presentPeerCount > 0 || !crashedPlaces.isEmpty {
             nextExchange = turn.now + turn.part(of: settings.pushPullInterval)
         }
         if !crashedPlaces.isEmpty { nextReconnect = turn.now + settings.reconnectInterval }

@@ -27,21 +27,31 @@ extension Membership {
     }
 
     /// Push and pull with a random present member; each fourth time with a crashed one, whose side of a partition may be
-    /// in reach again for TLS if not for datagrams.
+    /// in reach again for TLS if not for datagrams. Who is left alone asks a crashed one each time: one that comes back
+    /// with an empty disk has another gossip key, and nothing but an exchange lets the two hear each other again.
     mutating func exchangeInTurn(_ turn: inout Turn<some RandomNumberGenerator>) {
         nextExchange = turn.now + settings.pushPullInterval
         exchangeCount &+= 1
-        if exchangeCount % 4 == 0, let place = nextCrashed() {
+        let isAlone = presentPeerCount == 0
+        if isAlone || exchangeCount % 4 == 0, let place = crashedForExchange() {
             let claim = table[place].claim
             turn.effects.append(.exchange(with: claim.name, at: claim.endpoint))
             return
         }
         guard let place = randomPeers(1, besides: nil, &turn, where: { $0.claim.status != .suspect }).first else {
-            if presentPeerCount == 0 { nextExchange = nil }
+            if isAlone { nextExchange = nil }
             return
         }
         let claim = table[place].claim
         turn.effects.append(.exchange(with: claim.name, at: claim.endpoint))
+    }
+
+    /// Each in turn, by a count of its own: shared with the pings, the two rhythms could favour one for ever.
+    private mutating func crashedForExchange() -> MemberTable.Place? {
+        let crashed = table.allPlaces.filter { !table[$0].isVacant && table[$0].claim.status == .crashed }
+        guard !crashed.isEmpty else { return nil }
+        crashedExchangeCount &+= 1
+        return crashed[Int(crashedExchangeCount % UInt64(crashed.count))]
     }
 
     mutating func exchangeOutOfTurn(
@@ -74,7 +84,9 @@ extension Membership {
         // One that crashed, returned and crashed again may stand here twice; the turn it gets is then a little earlier.
         if crashedPlaces.count > 2 * table.count { crashedPlaces.removeFirst() }
         crashedPlaces.append(place)
-        if nextReconnect == nil, !isLeaving { nextReconnect = turn.now + settings.reconnectInterval }
+        guard !isLeaving else { return }
+        if nextReconnect == nil { nextReconnect = turn.now + settings.reconnectInterval }
+        if nextExchange == nil { nextExchange = turn.now + turn.part(of: settings.pushPullInterval) }
     }
 
     private mutating func nextCrashed() -> MemberTable.Place? {

@@ -65,6 +65,7 @@ public struct Membership: Sendable {
     /// Always set, counts only while there is news.
     var nextGossip: Instant
     var exchangeCount: UInt64 = 0
+    var crashedExchangeCount: UInt64 = 0
     /// An exchange out of turn (a stranger, a healed partition) waits for this, so that no flood of them arises.
     var exchangeAllowedFrom: Instant
 

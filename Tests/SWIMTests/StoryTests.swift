@@ -83,6 +83,7 @@ enum Story {
         case "stop": wire.stop(try node(1))
         case "join": wire.join(try node(1), through: try node(2))
         case "cut": wire.cut(try node(1), try node(2))
+        case "estrange": wire.estrange(try node(1))
         case "mute": wire.cutOneWay(from: try node(1), to: try node(2))
         case "heal": wire.healAll()
         case "run": wire.run(for: .milliseconds(try number(1)))

@@ -39,6 +39,8 @@ struct VirtualWire {
     private var inFlight: [Delivery] = []
     private var order = 0
     private(set) var cuts: Set<Link> = []
+    /// Their datagrams are sealed with a key that the others lack, and the other way about, until an exchange.
+    private(set) var strangers: Set<NodeName> = []
     private(set) var transcript: [String] = []
     var showsPackets = false
     private(set) var events: [(observer: NodeName, event: MemberEvent)] = []
@@ -82,6 +84,8 @@ struct VirtualWire {
     mutating func cutOneWay(from a: NodeName, to b: NodeName) { cuts.insert(Link(from: a, to: b)) }
     mutating func heal(_ a: NodeName, _ b: NodeName) { cuts.subtract([Link(from: a, to: b), Link(from: b, to: a)]) }
     mutating func healAll() { cuts = [] }
+
+    mutating func estrange(_ name: NodeName) { strangers.insert(name) }
 
     mutating func note(_ line: String) { transcript.append(line) }
     mutating func clearTranscript() { transcript = [] }
@@ -135,7 +139,9 @@ struct VirtualWire {
             hosts[receiver]?.isRunning == true, !cuts.contains(Link(from: delivery.sender, to: receiver))
         else { return }
         switch delivery.content {
-        case .packet(let packet, let source): handle(.packet(packet, from: source), at: receiver)
+        case .packet(let packet, let source):
+            guard strangers.isDisjoint(with: [delivery.sender, receiver]) else { return }
+            handle(.packet(packet, from: source), at: receiver)
         case .exchange(let caller):
             guard !cuts.contains(Link(from: receiver, to: caller)) else { return }
             exchange(caller, with: receiver)
@@ -147,6 +153,7 @@ struct VirtualWire {
             hosts[caller]?.isRunning == true, hosts[callee]?.isRunning == true
         else { return }
         if showsPackets { note("\(stamp)  \(caller) <> \(callee)  exchange") }
+        strangers.subtract([caller, callee])
         handle(.merge(pushed, from: caller), at: callee)
         handle(.merge(pulled, from: callee), at: caller)
     }
