@@ -17,6 +17,8 @@ struct RoomsTests {
         for _ in 0..<1_100 { log.append(type: "joined", node: "simba", time: "t") }
         #expect(log.events().map(\.id) == Array(77...1_100))
         #expect(log.events(after: 1_098).map(\.id) == [1_099, 1_100])
+        #expect(log.events(after: 1_100).isEmpty)
+        #expect(log.events(after: 1_101).count == 1_024, "a number of an earlier life counts as 0")
     }
 
     @Test("followers get what they missed, then what happens; a finished log ends them")
@@ -71,6 +73,30 @@ struct RoomsTests {
         #expect(text.contains("id: 3\nevent: joined\ndata: {"))
         #expect(text.contains("event: crashed\n"))
         #expect(log.followers == 0)
+    }
+
+    @Test("who comes late gets all 1,024 kept events over TLS, also with a number of an earlier life")
+    func lateFollower() async throws {
+        let bed = try TestBed()
+        let log = EventLog()
+        let router = APIRouter.make()
+        router.get("/v1/events") { request, _ in try log.response(to: request) }
+        let running = RunningServer(
+            try await APIServer.bind(
+                .init(tls: (TestBed.loopback(), CurrentCredentials(bed.identity(.node, "simba")))),
+                node: NodeName("simba"), router: router, logger: quietLogger()))
+        for _ in 1...1_024 { log.append(type: "joined", node: "mkango", time: "t") }
+        let connection = try await ClientConnection.connect(
+            to: .https(running.endpoint), tls: bed.identity(.reader, "nyota"), eventLoopGroup: TestBed.group)
+        let response = try await connection.send(
+            ClientRequest("GET", "/v1/events", headers: ["Last-Event-ID": "70000"]))
+        var text = ""
+        for try await part in response.body {
+            text += String(buffer: part)
+            if text.contains("id: 1024\n") { log.finish() }
+        }
+        let ids = text.split(separator: "\n").filter { $0.hasPrefix("id: ") }
+        #expect(ids == (1...1_024).map { "id: \($0)" })
     }
 
     @Test("the exposition has types, sorted labels, escapes and cumulative buckets")

@@ -10,6 +10,8 @@ public final class EventLog: Sendable {
     /// Events that a slow follower may lag behind before it loses the oldest of them.
     public static let followerBuffer = 256
     public static let followersMax = 64
+    /// All that is kept may be told at once to one who comes, and more may happen meanwhile.
+    static let bufferMax = capacity + followerBuffer
 
     private struct State {
         var ring = CircularBuffer<API.Event>(initialCapacity: EventLog.capacity)
@@ -17,6 +19,11 @@ public final class EventLog: Sendable {
         var followers: [UInt64: AsyncStream<API.Event>.Continuation] = [:]
         var nextFollower: UInt64 = 1
         var isFinished = false
+
+        func kept(after id: UInt64) -> [API.Event] {
+            let start = id < nextID ? id : 0
+            return ring.filter { $0.id > start }
+        }
     }
 
     private let state = NIOLockedValueBox(State())
@@ -43,21 +50,20 @@ public final class EventLog: Sendable {
     /// The number of the newest event; 0 before the first.
     public var lastID: UInt64 { state.withLockedValue { $0.nextID - 1 } }
 
-    /// The events after `id` that are still kept.
-    public func events(after id: UInt64 = 0) -> [API.Event] {
-        state.withLockedValue { $0.ring.filter { $0.id > id } }
-    }
+    /// The events after `id` that are still kept; all of them for a number that no event has had: it is of an earlier life
+    /// of the agent, which counted from 1 as well.
+    public func events(after id: UInt64 = 0) -> [API.Event] { state.withLockedValue { $0.kept(after: id) } }
 
     /// The kept events after `id`, then each new one. Ends when the log is finished.
     ///
     /// - Returns: nil when `followersMax` follow already.
     public func follow(after id: UInt64? = nil) -> AsyncStream<API.Event>? {
         let (stream, continuation) = AsyncStream.makeStream(
-            of: API.Event.self, bufferingPolicy: .bufferingNewest(Self.capacity + Self.followerBuffer))
+            of: API.Event.self, bufferingPolicy: .bufferingNewest(Self.bufferMax))
         let number: UInt64? = state.withLockedValue { state in
             guard state.followers.count < Self.followersMax else { return nil }
             if let id {
-                for event in state.ring where event.id > id { continuation.yield(event) }
+                for event in state.kept(after: id) { continuation.yield(event) }
             }
             if state.isFinished {
                 continuation.finish()

@@ -13,7 +13,7 @@ extension EventLog {
     public static let heartbeat: Duration = .seconds(15)
 
     /// Answers a request: from `Last-Event-ID` on where the client names one, else from now on; `?after=0` asks for all
-    /// that is kept, and so does `?follow=1`. `?follow=0` ends after those.
+    /// that is kept, and so does `?follow=1`. `?follow=0` ends after those. A number greater than any so far counts as 0.
     public func response(to request: Request, heartbeat: Duration = EventLog.heartbeat) throws(APIError) -> Response {
         let query = try request.query()
         let wanted = request.headers[.lastEventID] ?? query["after"] ?? (query["follow"] == nil ? nil : "0")
@@ -68,7 +68,7 @@ private struct Heartbeat: AsyncSequence {
 
     func makeAsyncIterator() -> AsyncStream<API.Event?>.Iterator {
         let (stream, continuation) = AsyncStream.makeStream(
-            of: API.Event?.self, bufferingPolicy: .bufferingNewest(EventLog.followerBuffer))
+            of: API.Event?.self, bufferingPolicy: .bufferingNewest(EventLog.bufferMax))
         let task = Task { [events, every] in
             await withTaskGroup(of: Void.self) { group in
                 group.addTask {
