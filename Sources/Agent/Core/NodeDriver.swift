@@ -17,10 +17,15 @@ final class NodeDriver: Sendable {
     private struct State {
         var machine: NodeMachine
         var rng: SeededGenerator
-        var timer: (at: Instant, task: Scheduled<Void>)?
+        var timer: (at: Instant, number: UInt64, task: Scheduled<Void>)?
+        /// Timers set so far: one that fires while it is being replaced must not pass for its successor.
+        var timers: UInt64 = 0
         var waiters: [NodeMachine.WriteID: CheckedContinuation<Acknowledgement, Never>] = [:]
         var writes: UInt64 = 0
         var isStopped = false
+        /// Decided and not yet sent on, in order; emptied by the thread that finds nobody at it.
+        var outbox: [NodeMachine.Effect] = []
+        var isSending = false
     }
 
     private let state: NIOLockedValueBox<State>
@@ -96,6 +101,7 @@ final class NodeDriver: Sendable {
 
     private func change(_ body: (inout NodeMachine, inout SeededGenerator, inout [NodeMachine.Effect]) -> Void) {
         var out: [NodeMachine.Effect] = []
+        var isMine = false
         var resumed: [(CheckedContinuation<Acknowledgement, Never>, Acknowledgement)] = []
         state.withLockedValue { state in
             guard !state.isStopped else { return }
@@ -105,9 +111,27 @@ final class NodeDriver: Sendable {
                 resumed.append((waiter, Acknowledgement(copies: copies, wanted: wanted)))
             }
             schedule(&state)
+            guard !out.isEmpty else { return }
+            state.outbox.append(contentsOf: out)
+            isMine = !state.isSending
+            state.isSending = true
         }
         for (waiter, acknowledgement) in resumed { waiter.resume(returning: acknowledgement) }
-        for effect in out where !send(effect) { effects.yield(effect) }
+        if isMine { sendOn() }
+    }
+
+    /// Outside the lock of the machine, since a log line may wait for a disk, but one thread at a time: what happened to a
+    /// member must be told in the order in which it happened.
+    private func sendOn() {
+        while true {
+            let batch = state.withLockedValue { state in
+                defer { state.outbox = [] }
+                if state.outbox.isEmpty { state.isSending = false }
+                return state.outbox
+            }
+            guard !batch.isEmpty else { return }
+            for effect in batch where !send(effect) { effects.yield(effect) }
+        }
     }
 
     /// Keeps exactly one timer, for the machine's next deadline.
@@ -119,12 +143,18 @@ final class NodeDriver: Sendable {
             timer.task.cancel()
         }
         let nanoseconds = UInt64(clamping: max(deadline.nanoseconds, 0))
-        let task = eventLoop.scheduleTask(deadline: NIODeadline.uptimeNanoseconds(nanoseconds)) { self.tick() }
-        state.timer = (deadline, task)
+        state.timers &+= 1
+        let number = state.timers
+        let task = eventLoop.scheduleTask(deadline: NIODeadline.uptimeNanoseconds(nanoseconds)) { self.tick(number) }
+        state.timer = (deadline, number, task)
     }
 
-    private func tick() {
-        state.withLockedValue { $0.timer = nil }
-        feed(.tick)
+    private func tick(_ number: UInt64) {
+        let isCurrent = state.withLockedValue { state in
+            guard state.timer?.number == number else { return false }
+            state.timer = nil
+            return true
+        }
+        if isCurrent { feed(.tick) }
     }
 }
