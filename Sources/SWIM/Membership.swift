@@ -25,6 +25,9 @@ public struct Membership: Sendable {
         /// An operator's word that a crashed or left member is not coming back. Others are ignored: what still answers
         /// would come back by itself.
         case forget(NodeName)
+        /// A member lost its right to be one: it counts as having left, from now on. The driver keeps what it goes on
+        /// saying away from here.
+        case expel(NodeName)
     }
 
     public enum Announcement: Hashable, Sendable {
@@ -115,6 +118,7 @@ public struct Membership: Sendable {
         case .metadata(let metadata): describeOneself(metadata, &turn)
         case .endpoint(let endpoint): moveOneself(endpoint, &turn)
         case .forget(let name): forget(name, &turn)
+        case .expel(let name): expel(name, &turn)
         }
     }
 

@@ -167,6 +167,23 @@ import Vocabulary
         #expect(solo.sent.contains { $0.packet.message == .ack(SequenceNumber(44)) && $0.to == Solo.elsewhere })
     }
 
+    @Test("who is expelled has left, at once and for all, and is not pinged any more")
+    func expel() {
+        var solo = Solo()
+        solo.hear(claim(.alive, of: "mkango", 3))
+        solo.input(.expel(name("mkango")))
+        solo.input(.expel(name("nobody")))
+        solo.input(.expel(name("mpologoma")))
+        #expect(solo.membership.member(name("mkango"))?.status == .left)
+        #expect(solo.membership.oneself.status == .alive)
+        #expect(solo.events.map(\.kind) == [.joined, .left])
+        solo.hear(claim(.alive, of: "mkango", 3))
+        solo.effects = []
+        solo.run(for: .seconds(30))
+        #expect(solo.membership.member(name("mkango"))?.status == .left)
+        #expect(solo.sent.isEmpty)
+    }
+
     @Test("who was forgotten does not come back by hearsay, but by itself")
     func forget() {
         var solo = Solo()
