@@ -23,6 +23,7 @@ import Vocabulary
 public struct AgentService: Sendable {
     let core: AgentCore
     let members: MembersService
+    let wayIn: JoinLoop
     let server: APIServer
     let leaving: LeaveService
     let stopped: StopSignal
@@ -46,7 +47,9 @@ public struct AgentService: Sendable {
 
     // MARK: Starting
 
-    private static func start(_ settings: AgentSettings, version: String, log: Logger) async throws -> AgentService {
+    static func start(
+        _ settings: AgentSettings, version: String, log: Logger, pace: JoinLoop.Pace = JoinLoop.Pace()
+    ) async throws -> AgentService {
         let group = MultiThreadedEventLoopGroup.singleton
         let credentials = try Credentials(folder: settings.certificatesFolder)
         let (name, cluster) = try identity(settings, credentials)
@@ -55,7 +58,7 @@ public struct AgentService: Sendable {
         do {
             return try await start(
                 settings, version: version, log: log, group: group, name: name, cluster: cluster, credentials: context,
-                store: store)
+                store: store, pace: pace)
         } catch {
             await store.shutdown()
             throw error
@@ -87,10 +90,10 @@ public struct AgentService: Sendable {
 
     private static func start(
         _ settings: AgentSettings, version: String, log: Logger, group: any EventLoopGroup, name: NodeName,
-        cluster: ClusterName, credentials: CurrentCredentials, store: Store
+        cluster: ClusterName, credentials: CurrentCredentials, store: Store, pace: JoinLoop.Pace
     ) async throws -> AgentService {
         let box = CoreBox()
-        let revoked = try await RevocationList(store: store)
+        let revoked = try await RevocationList(store: store, cluster: cluster, log: log)
         let router = APIRouter.make { caller in
             guard case .certificate(let identity) = caller else { return false }
             return revoked.contains(identity.name)
@@ -103,8 +106,9 @@ public struct AgentService: Sendable {
         EventRoutes(box: box).add(to: router)
         MetricsRoutes(box: box, version: version).add(to: router)
 
-        let peers = PeersTable(
-            settings: PeersTable.Settings(peersMax: settings.peersMax), credentials: credentials, group: group)
+        var peerSettings = PeersTable.Settings(peersMax: settings.peersMax)
+        peerSettings.isRevoked = { revoked.contains(node: $0) }
+        let peers = PeersTable(settings: peerSettings, credentials: credentials, group: group)
         let server = try await APIServer.bind(
             .init(
                 tls: (settings.bind, credentials), unixSocket: settings.socketPath, loopbackHTTP: settings.httpBind),
@@ -114,9 +118,10 @@ public struct AgentService: Sendable {
         let gossip = try await GossipPort.bind(
             Endpoint(host: settings.bind.host, port: port), keyring: Keyring(), group: group, logger: log
         ) { packet, source in
+            guard let packet = revoked.admitted(packet) else { return }
             driverBox.withLockedValue { $0 }?.feed(.membership(.packet(packet, from: source)))
         }
-        let keys = try await KeyKeeper(store: store) { gossip.use($0) }
+        let keys = try await KeyKeeper(store: store, log: log) { gossip.use($0) }
 
         let endpoint = try AdvertisedEndpoint.of(settings, port: port)
         let events = EventLog()
@@ -137,12 +142,18 @@ public struct AgentService: Sendable {
             case .exchangeMembers, .convergence, .offer: return false
             }
         }
-        driverBox.withLockedValue { $0 = driver }
         let core = AgentCore(
             settings: settings, name: name, cluster: cluster, credentials: credentials, driver: driver, store: store,
             peers: peers, gossip: gossip, keys: keys, revoked: revoked, events: events, log: log)
+        let notifier = SystemdNotifier(environment: ProcessInfo.processInfo.environment)
+        let members = MembersService(
+            core: core, group: group, saved: try await SavedMembers(store: store, me: name, log: log))
+        let wayIn = JoinLoop(core: core, members: members, notifier: notifier, pace: pace)
+        // Before the first datagram or request comes through: a member met earlier than this would not count as one to be
+        // heard first, and old copies would be vouched for.
         driver.feed(.convergence(.loaded(try await store.groups())))
-        let members = MembersService(core: core, group: group)
+        if wayIn.hasAddresses { driver.feed(.lifecycle(.joining)) }
+        driverBox.withLockedValue { $0 = driver }
         let leaving = LeaveService(core: core)
         let stopped = StopSignal()
         box.fill(
@@ -156,8 +167,8 @@ public struct AgentService: Sendable {
                 "resources": "\(driver.read { $0.convergence.totals.held })",
             ])
         return AgentService(
-            core: core, members: members, server: server, leaving: leaving, stopped: stopped,
-            notifier: SystemdNotifier(environment: ProcessInfo.processInfo.environment), group: group)
+            core: core, members: members, wayIn: wayIn, server: server, leaving: leaving, stopped: stopped,
+            notifier: notifier, group: group)
     }
 
     /// For the order of probes and jitter; keys and nonces come from OpenSSL.
@@ -167,22 +178,25 @@ public struct AgentService: Sendable {
 
     // MARK: Running
 
-    private func run() async {
+    /// - Parameter obeysSignals: false where the process is not the agent's own.
+    func run(obeysSignals: Bool = true) async {
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { await EffectRunner(core: core, members: members).run() }
             tasks.addTask { await serve() }
-            tasks.addTask { await join() }
+            tasks.addTask { await wayIn.run(settled: ready) }
             tasks.addTask { await rememberMembers() }
-            tasks.addTask { await obeySignals() }
+            if obeysSignals { tasks.addTask { await obeySignals() } }
             tasks.addTask { await feedWatchdog() }
             await stopped.wait()
             notifier.stopping("stopping")
             core.driver.stop()
+            // What is under way ends now: neither a body in the middle nor a follower of the events delays the stop.
+            await core.peers.closeAll()
+            core.events.finish()
             server.stop()
             tasks.cancelAll()
         }
         await members.save()
-        await core.peers.closeAll()
         await core.gossip.close()
         await core.store.shutdown()
         core.log.notice("stopped", metadata: ["node": "\(core.name)"])
@@ -195,22 +209,6 @@ public struct AgentService: Sendable {
             core.log.error("the API server ended", metadata: ["error": "\(error)"])
         }
         _ = stopped.signal()
-    }
-
-    private func join() async {
-        let own = core.endpoint
-        var seeds = core.settings.join
-        for endpoint in await members.savedEndpoints() where !seeds.contains(endpoint) { seeds.append(endpoint) }
-        seeds.removeAll { $0 == own }
-        if seeds.isEmpty {
-            do { _ = try await core.keys.createIfNeeded() } catch {
-                core.log.error("could not make a cluster key", metadata: ["error": "\(error)"])
-            }
-            ready()
-        } else {
-            core.driver.feed(.lifecycle(.joining))
-            await JoinLoop(core: core, members: members, seeds: seeds).run(settled: ready)
-        }
     }
 
     @Sendable private func ready() {

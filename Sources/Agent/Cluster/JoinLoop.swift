@@ -3,66 +3,199 @@ import Node
 import SWIM
 import Vocabulary
 
-/// The way in at the start: tries the configured addresses and those remembered, again and again with growing pauses,
-/// until one answers. Until the first round has ended, nothing here is vouched for.
+/// The way in: tries the configured addresses and the remembered ones, some at a time, again and again with growing
+/// pauses, until a member answers that is in itself. Until then nothing here is vouched for.
+///
+/// It goes on for as long as the agent runs, if ever more slowly: of a cluster that started in two halves, each has found
+/// a partner, and nobody but this loop knows of the other half.
 struct JoinLoop: Sendable {
     let core: AgentCore
     let members: MembersService
-    let seeds: [Endpoint]
+    let notifier: SystemdNotifier
+    let pace: Pace
 
-    /// Rounds before this node goes on alone; it keeps trying all the same.
+    /// The pauses between rounds; each grows to double.
+    struct Pace: Sendable {
+        var first = Duration.milliseconds(500)
+        /// While on the way in.
+        var max = Duration.seconds(5)
+        /// Between two looks for others; of a node that is alone at first as long as its last pause.
+        var lookFirst = Duration.seconds(30)
+        var lookMax = Duration.seconds(300)
+        var lookAloneMax = Duration.seconds(30)
+    }
+
+    /// Rounds before a node that remembers nobody goes on alone; the first nodes of a new cluster wait as long.
     private static let roundsBeforeAlone = 3
-    private static let pauseFirst = Duration.milliseconds(500)
-    private static let pauseMax = Duration.seconds(30)
+    /// A silent address costs the 5 s of a connection's attempt: of so many at once, others need not wait for it.
+    private static let attemptsAtOnceMax = 8
+    /// Of more addresses the next round takes the next ones.
+    private static let roundAddressesMax = 32
+    private static let roundMax = Duration.seconds(25)
 
-    /// Returns when joined, or when there is nobody to join.
+    /// Whether there is anybody to find: then this node begins as `joining`.
+    var hasAddresses: Bool { !addresses(besidesPresent: false).isEmpty }
+
+    /// Runs until it is cancelled, or has nobody to look for.
     ///
     /// - Parameter settled: called once, when this node is a member or goes on alone.
     func run(settled: @Sendable () -> Void) async {
-        var isSettled = false
-        var pause = Self.pauseFirst
-        var round = 0
+        guard hasAddresses || core.driver.read({ $0.phase == .joining }) else {
+            await createKey()
+            return settled()
+        }
+        guard let pause = await enter() else { return }
+        settled()
+        await lookForOthers(after: pause)
+    }
+
+    // MARK: Getting in
+
+    /// - Returns: how long to wait before looking for others; `nil` when cancelled.
+    private func enter() async -> Duration? {
+        let began = ContinuousClock.now
+        var pause = pace.first
+        var rounds = 0
+        var position = 0
+        var joiners: Set<NodeName> = []
         while !Task.isCancelled {
-            if await joinOnce() {
-                if !isSettled { settled() }
-                return
+            // systemd's TimeoutStartSec is for a start that hangs; this one waits for others, and says so.
+            notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60))
+            let all = addresses(besidesPresent: false)
+            let outcome = await round(Self.next(&position, of: all), endsAtFirst: true)
+            if outcome.hasJoined { return pace.lookFirst }
+            joiners.formUnion(outcome.joiners)
+            rounds += 1
+            let roundsOfAll = (all.count + Self.roundAddressesMax - 1) / Self.roundAddressesMax
+            let isTime = rounds >= max(Self.roundsBeforeAlone, roundsOfAll)
+            if isTime, mayGoAlone(after: ContinuousClock.now - began, joiners: joiners) {
+                await goAlone(addresses: all)
+                return pause
             }
-            round += 1
-            if round == Self.roundsBeforeAlone {
-                core.log.warning(
-                    "no member of the cluster answers; going on alone and trying again",
-                    metadata: ["addresses": "\(seeds.map(\.description).joined(separator: ","))"])
-                do { _ = try await core.keys.createIfNeeded() } catch {
-                    core.log.error("could not make a cluster key", metadata: ["error": "\(error)"])
-                }
-                core.driver.feed(.lifecycle(.alone))
-                settled()
-                isSettled = true
-            }
-            do { try await Task.sleep(for: pause) } catch { return }
-            pause = min(pause * 2, Self.pauseMax)
-            // Somebody may have joined us meanwhile: what they know, keys above all, is fetched before going on.
-            if core.driver.read({ $0.membership.presentCount > 1 }) {
-                await members.tellEveryone(besides: nil)
-                core.driver.feed(.lifecycle(.alone))
-                if !isSettled { settled() }
-                return
-            }
+            do { try await Task.sleep(for: pause) } catch { return nil }
+            pause = min(pause * 2, pace.max)
+        }
+        return nil
+    }
+
+    /// Members of an earlier life are still owners for `relocation.delay`, and may hold what this node does not: before
+    /// that nothing is answered or acknowledged without them. When all of them are back and on their way in like this
+    /// node, nobody went on without it, and somebody has to be the first.
+    private func mayGoAlone(after elapsed: Duration, joiners: Set<NodeName>) -> Bool {
+        let remembered = members.saved.atStart.filter { !core.revoked.contains(node: $0) }
+        return elapsed >= core.settings.relocation.delay || remembered.allSatisfy { joiners.contains($0) }
+    }
+
+    private func goAlone(addresses: [Endpoint]) async {
+        core.log.warning(
+            "no member of the cluster answers that is in it; going on and trying again",
+            metadata: ["addresses": "\(addresses.prefix(8).map(\.description).joined(separator: ","))"])
+        await createKey()
+        core.driver.feed(.lifecycle(.alone))
+        // Others on their way in have met this one meanwhile: they must know its key.
+        members.tellEveryoneSoon()
+    }
+
+    private func createKey() async {
+        do { _ = try await core.keys.createIfNeeded() } catch {
+            core.log.error("could not make a cluster key", metadata: ["error": "\(error)"])
         }
     }
 
-    private func joinOnce() async -> Bool {
-        var joined = false
-        for seed in seeds.prefix(64) {
-            do {
-                let node = try await members.join(through: seed)
-                core.log.info("joined the cluster", metadata: ["through": "\(node)", "at": "\(seed)"])
-                joined = true
-                break
-            } catch {
-                core.log.info("could not join through \(seed)", metadata: ["error": "\(error)"])
-            }
+    // MARK: Looking for others
+
+    private func lookForOthers(after first: Duration) async {
+        var pause = first
+        var position = 0
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: pause) } catch { return }
+            let absent = addresses(besidesPresent: true)
+            if !absent.isEmpty { _ = await round(Self.next(&position, of: absent), endsAtFirst: false) }
+            let isAlone = core.driver.read { $0.membership.presentCount == 1 }
+            pause = min(pause * 2, isAlone ? pace.lookAloneMax : pace.lookMax)
         }
-        return joined
+    }
+
+    // MARK: Rounds
+
+    /// Whom to ask: the configured, those remembered and not met, and, while this node is not in, members that came upon
+    /// it meanwhile. Names are resolved at each attempt.
+    private func addresses(besidesPresent: Bool) -> [Endpoint] {
+        let (own, present, known) = core.driver.read { machine in
+            let members = machine.membership.members
+            return (
+                machine.membership.oneself.endpoint,
+                members.filter { !$0.status.isDeparted && $0.name != core.name }.map(\.endpoint),
+                Set(members.map(\.name))
+            )
+        }
+        let unmet = core.revoked.admitted(members.saved.unmet).filter { !known.contains($0.name) }.map(\.endpoint)
+        var seen: Set<Endpoint> = [own]
+        if besidesPresent { seen.formUnion(present) }
+        return (core.settings.join + unmet + present).filter { seen.insert($0).inserted }
+    }
+
+    /// The next addresses in turn.
+    static func next(_ position: inout Int, of all: [Endpoint]) -> [Endpoint] {
+        guard all.count > roundAddressesMax else { return all }
+        let start = position % all.count
+        position = start + roundAddressesMax
+        return (0..<roundAddressesMax).map { all[(start + $0) % all.count] }
+    }
+
+    private struct Outcome {
+        var hasJoined = false
+        /// Nodes that answered and are on their way in themselves.
+        var joiners: [NodeName] = []
+    }
+
+    private enum Attempt: Sendable { case joined, joining(NodeName), failed, timeIsUp }
+
+    private func round(_ addresses: [Endpoint], endsAtFirst: Bool) async -> Outcome {
+        await withTaskGroup(of: Attempt.self) { group in
+            group.addTask {
+                do { try await Task.sleep(for: Self.roundMax) } catch { return .failed }
+                return .timeIsUp
+            }
+            var waiting = addresses[...]
+            var underWay = 0
+            var outcome = Outcome()
+            func start() {
+                guard underWay < Self.attemptsAtOnceMax, let address = waiting.popFirst() else { return }
+                underWay += 1
+                group.addTask { await attempt(address) }
+            }
+            for _ in 0..<Self.attemptsAtOnceMax { start() }
+            rounds: while underWay > 0, let attempt = await group.next() {
+                switch attempt {
+                case .timeIsUp: break rounds
+                case .joined: outcome.hasJoined = true
+                case .joining(let node): outcome.joiners.append(node)
+                case .failed: break
+                }
+                underWay -= 1
+                if outcome.hasJoined, endsAtFirst { break }
+                start()
+            }
+            group.cancelAll()
+            return outcome
+        }
+    }
+
+    private func attempt(_ address: Endpoint) async -> Attempt {
+        do {
+            let node = try await members.join(through: address)
+            core.log.info("joined the cluster", metadata: ["through": "\(node)", "at": "\(address)"])
+            return .joined
+        } catch JoinError.joiningItself(let node) {
+            core.log.debug("\(node) is on its way in itself", metadata: ["at": "\(address)"])
+            return .joining(node)
+        } catch JoinError.oneself {
+            // The usual case where all hosts have one list.
+            return .failed
+        } catch {
+            if !Task.isCancelled { core.log.info("could not join through \(address)", metadata: ["error": "\(error)"]) }
+            return .failed
+        }
     }
 }

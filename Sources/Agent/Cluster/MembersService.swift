@@ -15,12 +15,21 @@ import Vocabulary
 struct MembersService: Sendable {
     let core: AgentCore
     let group: any EventLoopGroup
+    let saved: SavedMembers
+    private let announcer = Announcer()
 
-    private static let savedMembers = "members"
+    init(core: AgentCore, group: any EventLoopGroup, saved: SavedMembers) {
+        self.core = core
+        self.group = group
+        self.saved = saved
+    }
 
     /// What this node tells of the cluster.
     private func ownState(seenAs: String? = nil) async throws -> MembersExchange {
-        let keyring = try await core.keys.createIfNeeded()
+        state(keyring: try await core.keys.createIfNeeded(), seenAs: seenAs)
+    }
+
+    private func state(keyring: Keyring, seenAs: String? = nil) -> MembersExchange {
         let (claims, held, phase) = core.driver.read {
             ($0.membership.claims, $0.convergence.totals.held, $0.phase)
         }
@@ -30,53 +39,98 @@ struct MembersService: Sendable {
     }
 
     /// Exchanges with a member whose turn it is. A failure needs no more than a word in the log: the next turn comes.
-    func exchange(with node: NodeName, at endpoint: Endpoint) async {
+    ///
+    /// - Returns: whether it answered.
+    @discardableResult
+    func exchange(with node: NodeName, at endpoint: Endpoint) async -> Bool {
         do {
+            guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
             let theirs = try await core.calls.members(ownState(), with: node, at: endpoint)
-            try await learn(theirs, from: node)
+            await learn(theirs, from: node)
+            learnOwnAddress(theirs.seenAs)
+            return true
         } catch {
             core.log.debug("no exchange of members", metadata: ["with": "\(node)", "error": "\(error)"])
+            return false
         }
     }
 
     /// Answers another node's exchange.
     func answer(_ theirs: MembersExchange, from node: NodeName, at address: String) async throws -> MembersExchange {
-        try await learn(theirs, from: node)
+        await learn(theirs, from: node)
         return try await ownState(seenAs: address)
     }
 
-    private func learn(_ theirs: MembersExchange, from node: NodeName) async throws {
-        let news = try await take(theirs, from: node)
-        core.driver.feed(.membership(.merge(theirs.claims, from: node)))
-        if news { await tellEveryone(besides: node) }
+    private func learn(_ theirs: MembersExchange, from node: NodeName) async {
+        let news = await take(theirs, from: node)
+        core.driver.feed(.membership(.merge(core.revoked.admitted(theirs.claims), from: node)))
+        if news { tellEveryoneSoon() }
     }
 
-    /// A key that only some know cuts the others off from the datagrams it seals, and a revocation must not wait for
-    /// its turn: of either everyone is told at once.
-    ///
-    /// - Returns: whether there was anything of that kind.
-    private func take(_ theirs: MembersExchange, from node: NodeName) async throws -> Bool {
+    /// - Returns: whether there was anything that everyone must be told at once.
+    private func take(_ theirs: MembersExchange, from node: NodeName) async -> Bool {
         core.holds.withLockedValue { $0[node] = theirs.holds }
-        let newKeys = try await core.keys.merge(theirs.keyring)
-        let newRevocations = try await core.revoked.add(theirs.revoked)
+        let newKeys = await core.keys.merge(theirs.keyring)
+        let newRevocations = await addRevocations(theirs.revoked)
         return newKeys || newRevocations
     }
 
-    func tellEveryone(besides known: NodeName?) async {
-        let others = core.driver.read { machine in
-            machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name && $0.name != known }
+    // MARK: Telling everyone
+
+    /// Exchanges under way at once while everyone is told.
+    private static let tellingAtOnceMax = 8
+
+    /// A key that only some know cuts the others off from the datagrams it seals, and a revocation must not wait for
+    /// its turn: of either everyone is told at once; who asked for something does not wait for that.
+    func tellEveryoneSoon() { announcer.tell { await tellEveryone() } }
+
+    /// Those who do not answer are tried once more; after that the regular exchanges reach them.
+    private func tellEveryone() async {
+        var others = core.driver.read { machine in
+            machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name }
         }
-        await withDiscardingTaskGroup { tasks in
-            for member in others.prefix(64) {
-                tasks.addTask { await exchange(with: member.name, at: member.endpoint) }
+        for _ in 0..<2 where !others.isEmpty { others = await tell(others) }
+    }
+
+    /// - Returns: those who did not answer.
+    private func tell(_ others: [Member]) async -> [Member] {
+        await withTaskGroup(of: Member?.self) { tasks in
+            var waiting = others[...]
+            var silent: [Member] = []
+            func start() {
+                guard let member = waiting.popFirst() else { return }
+                tasks.addTask { await exchange(with: member.name, at: member.endpoint) ? nil : member }
             }
+            for _ in 0..<Self.tellingAtOnceMax { start() }
+            while let result = await tasks.next() {
+                if let result { silent.append(result) }
+                start()
+            }
+            return silent
         }
     }
+
+    // MARK: Revoking
+
+    /// Takes the rights from certificates' names, here and, in the background, everywhere.
+    func revoke(_ uris: [String]) async {
+        if await addRevocations(uris) { tellEveryoneSoon() }
+    }
+
+    /// A revoked node is gone for membership at once: it owns nothing, and nobody calls it.
+    private func addRevocations(_ uris: [String]) async -> Bool {
+        guard await core.revoked.add(uris) else { return false }
+        for node in core.revoked.nodesIfAny.sorted() { core.driver.feed(.membership(.expel(node))) }
+        return true
+    }
+
+    // MARK: Joining
 
     /// Asks one address for the way into the cluster, whoever of its nodes answers there.
     ///
     /// - Returns: the name of the node that answered.
     func join(through endpoint: Endpoint) async throws -> NodeName {
+        guessAddressAgain()
         let connection = try await ClientConnection.connect(
             to: .https(endpoint), tls: core.credentials.context, expecting: .anyNode, timeout: .seconds(5),
             eventLoopGroup: group)
@@ -92,11 +146,9 @@ struct MembersService: Sendable {
 
     private func exchange(over connection: ClientConnection) async throws -> NodeName {
         guard let node = connection.remoteIdentity?.name.name, node != core.name else { throw JoinError.oneself }
+        guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
         // A newcomer without keys asks for them; it makes none of its own that the others would have to learn.
-        let (claims, held) = core.driver.read { ($0.membership.claims, $0.convergence.totals.held) }
-        let ask = MembersExchange(
-            node: core.name, claims: claims, keyring: core.keys.current ?? Keyring(), revoked: core.revoked.all,
-            holds: held, seenAs: nil)
+        let ask = state(keyring: core.keys.current ?? Keyring())
         let response = try await connection.send(
             ClientRequest(
                 "POST", "/v1/peer/members", headers: ["Content-Type": "application/json"],
@@ -112,18 +164,46 @@ struct MembersService: Sendable {
             throw JoinError.refused(node, body?.error.message ?? "status \(response.status)")
         }
         let theirs = try API.JSON.decode(MembersExchange.self, from: bytes)
-        let news = try await take(theirs, from: node)
+        let news = await take(theirs, from: node)
+        learnOwnAddress(theirs.seenAs)
+        guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
         // Two that come back at once must not take each other for the cluster, and vouch for what they held; but each
         // must know the key that the other may have made by now.
         if theirs.joining == true { throw JoinError.joiningItself(node) }
-        core.driver.feed(.lifecycle(.joined(theirs.claims, from: node)))
-        if news { await tellEveryone(besides: node) }
+        let claims = core.revoked.admitted(theirs.claims)
+        let isMet = core.driver.read { machine in
+            machine.phase != .joining && machine.membership.member(node)?.status.isDeparted == false
+        }
+        core.driver.feed(isMet ? .membership(.merge(claims, from: node)) : .lifecycle(.joined(claims, from: node)))
+        if news { tellEveryoneSoon() }
         return node
+    }
+
+    // MARK: This node's own address
+
+    /// A machine that had no address but loopback when the agent started may have one by now (DHCP).
+    private func guessAddressAgain() {
+        let own = core.endpoint
+        guard AdvertisedEndpoint.isGuess(core.settings), AdvertisedEndpoint.isLocal(own.host),
+            let found = try? AdvertisedEndpoint.find(bound: core.settings.bind, port: own.port)
+        else { return }
+        core.driver.feed(.membership(.endpoint(found)))
+    }
+
+    /// What another member saw this node's calls come from is better than loopback, which leads each to itself.
+    private func learnOwnAddress(_ seenAs: String?) {
+        let own = core.endpoint
+        guard AdvertisedEndpoint.isGuess(core.settings),
+            let better = AdvertisedEndpoint.better(than: own, seenAs: seenAs)
+        else { return }
+        core.log.notice("others see this node at another address", metadata: ["address": "\(better)"])
+        core.driver.feed(.membership(.endpoint(better)))
     }
 
     /// Forgets a departed member here and, as far as they answer, on every other member: what one still told of it
     /// would bring it back.
     func forget(_ node: NodeName, everywhere: Bool) async {
+        saved.forget(node)
         core.driver.feed(.membership(.forget(node)))
         guard everywhere else { return }
         let others = core.driver.read { machine in
@@ -144,24 +224,13 @@ struct MembersService: Sendable {
         }
     }
 
-    // MARK: Remembering
-
     /// The members known now, for the next start.
     func save() async {
         do {
-            try await core.store.save(
-                API.JSON.encode(core.driver.read { $0.membership.claims }), for: Self.savedMembers)
+            try await saved.save(core.driver.read { $0.membership.claims })
         } catch {
             core.log.warning("could not save the members", metadata: ["error": "\(error)"])
         }
-    }
-
-    /// Addresses of the members known at the last stop: seeds besides the configured ones.
-    func savedEndpoints() async -> [Endpoint] {
-        guard let bytes = try? await core.store.load(Self.savedMembers),
-            let claims = try? API.JSON.decode([Claim].self, from: bytes)
-        else { return [] }
-        return claims.filter { $0.name != core.name && $0.status != .left }.map(\.endpoint)
     }
 }
 
@@ -169,6 +238,7 @@ struct MembersService: Sendable {
 enum JoinError: Error, CustomStringConvertible {
     case oneself
     case joiningItself(NodeName)
+    case revoked(NodeName)
     case answerTooLarge
     case refused(NodeName, String)
 
@@ -176,6 +246,7 @@ enum JoinError: Error, CustomStringConvertible {
         switch self {
         case .oneself: "this node itself answers there"
         case .joiningItself(let node): "\(node) is on its way into the cluster itself"
+        case .revoked(let node): "the certificate of \(node) was revoked"
         case .answerTooLarge: "the answer was larger than any member list"
         case .refused(let node, let reason): "\(node) refused: \(reason)"
         }

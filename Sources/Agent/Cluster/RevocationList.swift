@@ -1,4 +1,5 @@
 import Client
+import Logging
 import NIOConcurrencyHelpers
 import Storage
 import TLS
@@ -11,32 +12,69 @@ final class RevocationList: Sendable {
     /// Past this, renewing the CA is cheaper than carrying the list.
     static let countMax = 10_000
 
-    private let store: Store
-    private let names: NIOLockedValueBox<Set<String>>
+    private struct Names {
+        var uris: Set<String>
+        /// The nodes among them, for each datagram to be looked up in.
+        var nodes: Set<NodeName>
 
-    init(store: Store) async throws {
-        self.store = store
+        init(_ uris: Set<String>, _ cluster: ClusterName) {
+            self.uris = uris
+            nodes = Set(
+                uris.compactMap { uri in
+                    guard let name = try? CertificateName(uri: uri), name.role == .node, name.cluster == cluster
+                    else { return nil }
+                    return name.name
+                })
+        }
+    }
+
+    private let cluster: ClusterName
+    private let names: NIOLockedValueBox<Names>
+    private let saver: LatestSaver
+
+    convenience init(store: Store, cluster: ClusterName, log: Logger) async throws {
         let saved = try await store.load(Self.storageKey)
-        names = NIOLockedValueBox(Set(try saved.map { try API.JSON.decode([String].self, from: $0) } ?? []))
+        let uris = try saved.map { try API.JSON.decode([String].self, from: $0) } ?? []
+        self.init(saved: uris, cluster: cluster, log: log) { bytes in try await store.save(bytes, for: Self.storageKey)
+        }
+    }
+
+    init(
+        saved: [String], cluster: ClusterName, log: Logger, pauseFirst: Duration = LatestSaver.pauseFirst,
+        write: @escaping LatestSaver.Write
+    ) {
+        let names = NIOLockedValueBox(Names(Set(saved), cluster))
+        self.cluster = cluster
+        self.names = names
+        saver = LatestSaver(
+            "revocations", log: log, pauseFirst: pauseFirst,
+            value: { try API.JSON.encode(names.withLockedValue { $0.uris.sorted() }) }, write: write)
     }
 
     /// The URI names revoked, sorted.
-    var all: [String] { names.withLockedValue { $0.sorted() } }
+    var all: [String] { names.withLockedValue { $0.uris.sorted() } }
 
-    func contains(_ name: CertificateName) -> Bool { names.withLockedValue { $0.contains(name.uri) } }
+    func contains(_ name: CertificateName) -> Bool { names.withLockedValue { $0.uris.contains(name.uri) } }
 
-    /// Adds what is new; what is no certificate's name is left out, as is all that does not fit.
+    /// Whether the node's certificate of this cluster was revoked.
+    func contains(node: NodeName) -> Bool { names.withLockedValue { $0.nodes.contains(node) } }
+
+    var nodesIfAny: Set<NodeName> { names.withLockedValue { $0.nodes } }
+
+    /// Adds what is new; what is no certificate's name is left out, as is all that does not fit. What the disk refuses
+    /// now is written later: it counts and is told on all the same.
     ///
     /// - Returns: whether there was anything new.
-    func add(_ uris: [String]) async throws -> Bool {
+    func add(_ uris: [String]) async -> Bool {
         let valid = uris.filter { (try? CertificateName(uri: $0)) != nil }
-        let changed = names.withLockedValue { names -> [String]? in
-            let before = names.count
-            for uri in valid where names.count < Self.countMax { names.insert(uri) }
-            return names.count == before ? nil : names.sorted()
+        let isNew = names.withLockedValue { names in
+            let before = names.uris.count
+            for uri in valid where names.uris.count < Self.countMax { names.uris.insert(uri) }
+            guard names.uris.count != before else { return false }
+            names = Names(names.uris, cluster)
+            return true
         }
-        guard let changed else { return false }
-        try await store.save(API.JSON.encode(changed), for: Self.storageKey)
-        return true
+        if isNew { await saver.save() }
+        return isNew
     }
 }

@@ -33,5 +33,27 @@ enum AdvertisedEndpoint {
         return try Endpoint(host: candidates.first ?? "127.0.0.1", port: port)
     }
 
+    /// Neither the operator nor the bound address says it.
+    static func isGuess(_ settings: AgentSettings) -> Bool {
+        settings.advertise == nil && isWildcard(settings.bind.host)
+    }
+
+    /// Leads each who calls it to itself, or nowhere.
+    static func isLocal(_ host: String) -> Bool {
+        host.hasPrefix("127.") || host == "::1" || host == "localhost" || isWildcard(host)
+    }
+
+    /// The address that another node saw, with this node's port, where its own guess leads nobody to it.
+    static func better(than own: Endpoint, seenAs: String?) -> Endpoint? {
+        guard isLocal(own.host), let seenAs, let seen = try? Endpoint(parsing: seenAs) else { return nil }
+        // An IPv4 caller of an IPv6 socket (RFC 4291 §2.5.5.2).
+        let mapped = "::ffff:"
+        let host =
+            seen.host.lowercased().hasPrefix(mapped) && seen.host.contains(".")
+            ? String(seen.host.dropFirst(mapped.count)) : seen.host
+        guard !isLocal(host), (try? SocketAddress(ipAddress: host, port: 0)) != nil else { return nil }
+        return try? Endpoint(host: host, port: own.port)
+    }
+
     private static func isWildcard(_ host: String) -> Bool { host == "0.0.0.0" || host == "::" }
 }

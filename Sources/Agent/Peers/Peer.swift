@@ -83,6 +83,7 @@ public enum PeersError: Error, Hashable, Sendable, CustomStringConvertible {
     case allBusy(peer: NodeName, max: Int)
     case peerBusy(NodeName, connections: Int)
     case closed
+    case revoked(NodeName)
 
     public var description: String {
         switch self {
@@ -90,6 +91,7 @@ public enum PeersError: Error, Hashable, Sendable, CustomStringConvertible {
             "no place for a request to \(peer): \(max) peers are connected and busy; raise peers.max, or try again"
         case .peerBusy(let peer, let connections):
             "all \(connections) connections to \(peer) have a request under way; try again"
+        case .revoked(let peer): "the certificate of \(peer) was revoked: it is not called"
         case .closed: "the agent is stopping and calls nobody any more"
         }
     }

@@ -29,6 +29,8 @@ public actor PeersTable {
         public var waitersMax = 256
         public var placeTimeout: Duration = .seconds(5)
         public var connectTimeout: Duration = .seconds(5)
+        /// Nodes whose certificate was revoked: nobody calls them, nor believes their answers.
+        public var isRevoked: @Sendable (NodeName) -> Bool = { _ in false }
 
         public init(peersMax: Int) { self.peersMax = max(1, peersMax) }
     }
@@ -67,6 +69,7 @@ public actor PeersTable {
         to name: NodeName, at endpoint: Endpoint, _ request: ClientRequest, idempotent: Bool,
         timeouts: ClientTimeouts = .standard
     ) async throws -> PeerResponse {
+        guard !settings.isRevoked(name) else { throw PeersError.revoked(name) }
         var mayRetry = idempotent && !request.streamsBody
         while true {
             let lease = try await lease(name, endpoint)

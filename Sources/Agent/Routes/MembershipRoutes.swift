@@ -126,7 +126,7 @@ struct MembershipRoutes: Sendable {
             throw APIError(
                 .conflict, code: "oneself", "\(core.name) can not revoke itself", hint: "ask another node to do it")
         }
-        if try await core.revoked.add(uris) { await parts.members.tellEveryone(besides: nil) }
+        await parts.members.revoke(uris)
         return core.revoked.all
     }
 

@@ -1,0 +1,155 @@
+import Client
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import Node
+import Placement
+import Relocation
+import SWIM
+import Testing
+import Vocabulary
+
+@testable import Agent
+
+@Suite("Whole agents that find and lose each other", .timeLimit(.minutes(2)))
+struct GossipClusterTests {
+    let bed: TestBed
+
+    init() throws { bed = try TestBed() }
+
+    @Test("a revoked node has left for everyone at once, is not called, and what it says brings it back nowhere")
+    func revoked() async throws {
+        let a = try await TestAgent.start(bed, "a")
+        let b = try await TestAgent.start(bed, "b", join: [a.endpoint])
+        let c = try await TestAgent.start(bed, "c", join: [a.endpoint])
+        #expect(await eventually(30) { a.sees(b, c) && b.sees(a, c) && c.sees(a, b) })
+        await a.service.members.revoke(["roost://savanna/node/c"])
+        #expect(a.status(of: c) == .left)
+        #expect(await eventually(30) { b.status(of: c) == .left })
+        for agent in [a, b] {
+            #expect(agent.core.driver.read { $0.convergence.view.ring.candidates.map(\.name.text) } == ["a", "b"])
+        }
+        // It goes on asking, and telling that it lives.
+        let sent = c.core.gossip.counts.sent
+        let heard = b.core.gossip.counts.received
+        #expect(await eventually(30) { c.core.gossip.counts.sent > sent + 10 })
+        #expect(await eventually(30) { b.core.gossip.counts.received > heard + 10 })
+        #expect(a.status(of: c) == .left && b.status(of: c) == .left)
+        let place = c.endpoint
+        await #expect(throws: JoinError.self) { _ = try await a.service.members.join(through: place) }
+        let refusal = await #expect(throws: PeersError.self) {
+            _ = try await b.core.peers.request(
+                to: c.name, at: place, ClientRequest("GET", "/v1/members"), idempotent: true)
+        }
+        #expect(refusal == .revoked(c.name))
+        for agent in [a, b, c] { await agent.stop() }
+    }
+
+    @Test("a node that remembers others vouches for nothing without them, until all are back")
+    func aloneAmongTheRemembered() async throws {
+        func patient(_ settings: inout AgentSettings) { settings.relocation.delay = .seconds(3600) }
+        let first = try await TestAgent.start(bed, "a", patient)
+        let placeOfA = first.endpoint
+        let second = try await TestAgent.start(bed, "b", join: [placeOfA], patient)
+        let placeOfB = second.endpoint
+        #expect(await eventually(30) { first.sees(second) && second.sees(first) && second.phase == .serving })
+        await first.stop()
+        await second.stop()
+
+        // While b is away somebody else sits at its address: each knock there is a round.
+        let knocks = NIOLockedValueBox(0)
+        let silent = try await Silence.listen(at: placeOfB) {
+            knocks.withLockedValue { $0 += 1 }
+        } closed: {
+        }
+        let quick = JoinLoop.Pace(first: .milliseconds(10), max: .milliseconds(50))
+        let a = try await TestAgent.start(bed, "a", at: placeOfA, pace: quick, patient)
+        #expect(a.phase == .joining, "from the first moment on")
+        #expect(await eventually(60) { knocks.withLockedValue { $0 } >= 5 })
+        #expect(a.phase == .joining)
+        try await silent.close()
+        let b = try await TestAgent.start(bed, "b", at: placeOfB, pace: quick, patient)
+        #expect(await eventually(30) { a.phase == .serving && b.phase == .serving && a.sees(b) && b.sees(a) })
+        await a.stop()
+        await b.stop()
+    }
+
+    @Test("a cluster that started in two halves becomes one, though each half had found somebody")
+    func islands() async throws {
+        let quick = JoinLoop.Pace(lookFirst: .milliseconds(50), lookMax: .milliseconds(200))
+        let placeholder = try await TestAgent.start(bed, "a")
+        let placeOfA = placeholder.endpoint
+        await placeholder.stop()
+        let b = try await TestAgent.start(bed, "b")
+        let c = try await TestAgent.start(bed, "c", join: [placeOfA, b.endpoint], pace: quick)
+        #expect(await eventually(30) { c.sees(b) && b.sees(c) && c.phase == .serving })
+        let a = try await TestAgent.start(bed, "a", at: placeOfA)
+        #expect(await eventually(30) { a.sees(b, c) && b.sees(a, c) && c.sees(a, b) })
+        for agent in [a, b, c] { await agent.stop() }
+    }
+
+    @Test("eight silent addresses are tried at once, and the ninth is reached")
+    func concurrentSeeds() async throws {
+        let open = NIOLockedValueBox((now: 0, most: 0))
+        var silent: [any Channel] = []
+        for _ in 0..<8 {
+            silent.append(
+                try await Silence.listen(at: TestBed.loopback()) {
+                    open.withLockedValue {
+                        $0.now += 1
+                        $0.most = max($0.most, $0.now)
+                    }
+                } closed: {
+                    open.withLockedValue { $0.now -= 1 }
+                })
+        }
+        let a = try await TestAgent.start(bed, "a")
+        let seeds = try silent.map { try TestBed.loopback(UInt16($0.localAddress?.port ?? 0)) }
+        let b = try await TestAgent.start(bed, "b", join: seeds + [a.endpoint])
+        #expect(await eventually(60) { a.sees(b) && b.sees(a) && b.phase == .serving })
+        #expect(open.withLockedValue { $0.most } == 8)
+        await a.stop()
+        await b.stop()
+        for channel in silent { try await channel.close() }
+    }
+
+    @Test("of many addresses each round takes the next, so that all have their turn")
+    func rotation() throws {
+        let all = try (UInt16(1)...70).map { try TestBed.loopback($0) }
+        var position = 0
+        let rounds = (0..<3).map { _ in JoinLoop.next(&position, of: all) }
+        #expect(rounds.allSatisfy { $0.count == 32 })
+        #expect(rounds[0] == Array(all[0..<32]))
+        #expect(Set(rounds.flatMap { $0 }) == Set(all))
+    }
+
+    @Test("followers of the events do not hold up a stop")
+    func stopsWithFollowers() async throws {
+        let a = try await TestAgent.start(bed, "a")
+        let connection = try await ClientConnection.connect(
+            to: .https(a.endpoint), tls: bed.identity(.reader, "nyota"), eventLoopGroup: TestBed.group)
+        let response = try await connection.send(ClientRequest("GET", "/v1/events"))
+        #expect(await eventually { a.core.events.followers == 1 })
+        await a.stop()
+        // It ends as an answer ends, not in the middle.
+        for try await _ in response.body {}
+    }
+}
+
+/// A TCP port that takes connections and says nothing, or hangs up.
+enum Silence {
+    static func listen(
+        at endpoint: Endpoint, hangsUp: Bool = false, opened: @escaping @Sendable () -> Void,
+        closed: @escaping @Sendable () -> Void
+    ) async throws -> any Channel {
+        try await ServerBootstrap(group: TestBed.group)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                opened()
+                channel.closeFuture.whenComplete { _ in closed() }
+                if hangsUp { channel.eventLoop.execute { channel.close(promise: nil) } }
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: endpoint.host, port: Int(endpoint.port)).get()
+    }
+}

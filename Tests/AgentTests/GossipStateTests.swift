@@ -1,0 +1,173 @@
+import Client
+import Gossip
+import NIOConcurrencyHelpers
+import NIOPosix
+import Node
+import SWIM
+import Testing
+import Vocabulary
+
+@testable import Agent
+
+@Suite("Keys, revocations, members and addresses of the agent", .timeLimit(.minutes(1)))
+struct GossipStateTests {
+    private struct DiskIsFull: Error {}
+
+    @Test("a key that the disk refuses is used and told on, and written when there is room")
+    func fullDisk() async throws {
+        let written = NIOLockedValueBox<[[UInt8]]>([])
+        let failuresLeft = NIOLockedValueBox(3)
+        let keeper = KeyKeeper(saved: nil, log: quietLogger(), pauseFirst: .milliseconds(1)) { _ in
+        } write: { bytes in
+            let fails = failuresLeft.withLockedValue { left in
+                defer { left = max(0, left - 1) }
+                return left > 0
+            }
+            if fails { throw DiskIsFull() }
+            written.withLockedValue { $0.append(bytes) }
+        }
+        #expect(await keeper.merge(try Keyring.create(createdAt: 1)))
+        let ring = try #require(keeper.current)
+        #expect(await !keeper.merge(ring), "nothing new, and no reason to tell again")
+        #expect(await eventually { written.withLockedValue { $0.count } == 1 })
+        let saved = try API.JSON.decode(Keyring.self, from: written.withLockedValue { $0[0] })
+        #expect(saved == ring)
+
+        let list = RevocationList(
+            saved: [], cluster: try ClusterName("savanna"), log: quietLogger(), pauseFirst: .milliseconds(1)
+        ) { bytes in
+            let fails = failuresLeft.withLockedValue { left in
+                defer { left = max(0, left - 1) }
+                return left > 0
+            }
+            if fails { throw DiskIsFull() }
+            written.withLockedValue { $0.append(bytes) }
+        }
+        failuresLeft.withLockedValue { $0 = 2 }
+        #expect(await list.add(["roost://savanna/node/c", "nonsense"]))
+        #expect(list.contains(node: try NodeName("c")))
+        #expect(await eventually { written.withLockedValue { $0.count } == 2 })
+    }
+
+    @Test("keys that come at once from many sides: the port and the disk end with the last ring", arguments: 0..<20)
+    func racingKeys(attempt: Int) async throws {
+        let used = NIOLockedValueBox<Keyring?>(nil)
+        let written = NIOLockedValueBox<[UInt8]>([])
+        let keeper = KeyKeeper(saved: nil, log: quietLogger()) { ring in
+            used.withLockedValue { $0 = ring }
+        } write: {
+            bytes in
+            await Task.yield()
+            written.withLockedValue { $0 = bytes }
+        }
+        let others = try (UInt64(1)...8).map { try Keyring.create(createdAt: $0) }
+        await withTaskGroup(of: Void.self) { group in
+            for other in others { group.addTask { _ = await keeper.merge(other) } }
+            group.addTask { _ = try? await keeper.createIfNeeded() }
+        }
+        let last = try #require(keeper.current)
+        #expect(used.withLockedValue { $0 } == last)
+        #expect(
+            await eventually {
+                (try? API.JSON.decode(Keyring.self, from: written.withLockedValue { $0 })) == last
+            })
+    }
+
+    private func claim(_ name: String, _ status: Status = .alive, _ incarnation: UInt32 = 0) throws -> Claim {
+        Claim(
+            name: try NodeName(name), endpoint: try TestBed.loopback(7667), epoch: 1,
+            incarnation: Incarnation(incarnation), status: status, metadata: .standard)
+    }
+
+    @Test("what a revoked node says, and what is said of it, does not count")
+    func filter() async throws {
+        let list = RevocationList(
+            saved: ["roost://savanna/node/c", "roost://savanna/client/b", "roost://desert/node/a"],
+            cluster: try ClusterName("savanna"), log: quietLogger()
+        ) { _ in }
+        let claims = [try claim("a"), try claim("b"), try claim("c")]
+        #expect(list.admitted(claims).map(\.name.text) == ["a", "b"])
+        let packet = Packet(from: try NodeName("a"), message: .gossip, claims: claims)
+        #expect(list.admitted(packet)?.claims.map(\.name.text) == ["a", "b"])
+        #expect(list.admitted(Packet(from: try NodeName("c"), message: .gossip, claims: claims)) == nil)
+    }
+
+    @Test(
+        "members that were not met are remembered from start to start, within a bound; who left or is forgotten is not")
+    func savedMembers() async throws {
+        let disk = NIOLockedValueBox<[UInt8]>([])
+        let me = try NodeName("a")
+        func start() throws -> SavedMembers {
+            let bytes = disk.withLockedValue { $0 }
+            let claims = bytes.isEmpty ? [] : try API.JSON.decode([Claim].self, from: bytes)
+            return SavedMembers(claims, me: me) { bytes in disk.withLockedValue { $0 = bytes } }
+        }
+        try await start().save([try claim("a"), try claim("b"), try claim("c", .crashed), try claim("d", .left)])
+        let second = try start()
+        #expect(second.atStart.map(\.text) == ["b", "c"])
+        // It meets b only, and still remembers c.
+        try await second.save([try claim("a"), try claim("b")])
+        #expect(second.unmet.map(\.name.text) == ["c"])
+        let third = try start()
+        #expect(third.atStart.map(\.text) == ["b", "c"])
+        third.forget(try NodeName("c"))
+        try await third.save([try claim("a")])
+        #expect(try start().atStart.map(\.text) == ["b"])
+        let many = SavedMembers(try (0..<1_000).map { try claim("n\($0)") }, me: me) { _ in }
+        #expect(many.unmet.count == SavedMembers.unmetMax)
+    }
+
+    @Test("an address that others see takes the place of loopback, and of nothing else")
+    func seenAs() throws {
+        let own = try TestBed.loopback(7667)
+        func better(_ own: Endpoint, _ seen: String?) -> String? {
+            AdvertisedEndpoint.better(than: own, seenAs: seen)?.description
+        }
+        #expect(better(own, "10.0.0.7:51234") == "10.0.0.7:7667")
+        #expect(better(own, "[::ffff:10.0.0.7]:51234") == "10.0.0.7:7667")
+        #expect(better(own, "[fd00::7]:51234") == "[fd00::7]:7667")
+        #expect(better(own, "127.0.0.1:51234") == nil)
+        #expect(better(own, "unix") == nil)
+        #expect(better(own, nil) == nil)
+        #expect(better(try Endpoint(host: "10.0.0.3", port: 7667), "10.0.0.7:51234") == nil)
+        var settings = AgentSettings()
+        #expect(AdvertisedEndpoint.isGuess(settings))
+        settings.advertise = try Endpoint(host: "simba.example", port: 0)
+        #expect(!AdvertisedEndpoint.isGuess(settings))
+        #expect(throws: StartError.self) { _ = try AdvertisedEndpoint.of(settings, port: 7667) }
+    }
+
+    @Test("events are told in the order in which they happened, however many threads feed the node")
+    func orderOfEvents() async throws {
+        let told = NIOLockedValueBox<[UInt32]>([])
+        let machine = NodeMachine(
+            NodeMachine.Identity(
+                name: try NodeName("a"), cluster: try ClusterName("savanna"), epoch: 1,
+                endpoint: try TestBed.loopback(1), metadata: .standard), settings: .init(), at: NodeDriver.now)
+        let driver = NodeDriver(machine, seed: 1, eventLoop: TestBed.group.next()) { effect in
+            if case .event(let event) = effect { told.withLockedValue { $0.append(event.incarnation.number) } }
+            return true
+        }
+        let b = try NodeName("b")
+        await withTaskGroup(of: Void.self) { group in
+            for thread in UInt32(0)..<4 {
+                group.addTask {
+                    for step in UInt32(0)..<200 {
+                        let incarnation = step * 4 + thread
+                        guard
+                            let claim = try? claim("b", incarnation % 2 == 0 ? .alive : .draining, incarnation)
+                        else { return }
+                        driver.feed(
+                            .membership(
+                                .packet(
+                                    Packet(from: b, message: .gossip, claims: [claim]), from: claim.endpoint)))
+                    }
+                }
+            }
+        }
+        driver.stop()
+        let order = told.withLockedValue { $0 }
+        #expect(order.count > 1)
+        #expect(order == order.sorted())
+    }
+}
