@@ -30,6 +30,7 @@ final class OpenFile: Sendable {
             }
             rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
         }
+        FileWatch.note(.wrote(path))
     }
 
     /// Fills as much of `bytes` as the file has from `offset` on; returns how much that was.
@@ -50,6 +51,11 @@ final class OpenFile: Sendable {
     }
 
     func sync() throws(StorageError) {
+        try flush()
+        FileWatch.note(.synced(path))
+    }
+
+    fileprivate func flush() throws(StorageError) {
         while fsync(descriptor) != 0 {
             guard errno == EINTR else { throw .posix("sync", path, errno) }
         }
@@ -120,15 +126,20 @@ enum Files {
     }
 
     /// Makes the folder's entries (what was created, renamed or removed in it) durable.
-    static func syncFolder(_ path: String) throws(StorageError) { try open(path, O_RDONLY | O_DIRECTORY).sync() }
+    static func syncFolder(_ path: String) throws(StorageError) {
+        try open(path, O_RDONLY | O_DIRECTORY).flush()
+        FileWatch.note(.syncedFolder(path))
+    }
 
     static func move(_ from: String, to target: String) throws(StorageError) {
         guard rename(from, target) == 0 else { throw .posix("rename to", target, errno) }
+        FileWatch.note(.renamed(from: from, to: target))
     }
 
     /// A file that is not there is as good as removed.
     static func remove(_ path: String) throws(StorageError) {
         guard unlink(path) == 0 || errno == ENOENT else { throw .posix("remove", path, errno) }
+        FileWatch.note(.removed(path))
     }
 
     struct Facts {
