@@ -16,6 +16,8 @@ import Vocabulary
 final class Blobs: Sendable {
     let folder: DataFolder
     let threads: Threads
+    /// Bytes on their way in.
+    let streams: Streams
     private let state = NIOLockedValueBox(State())
     /// Called, outside the lock, when blobs may have become unneeded.
     private let onCandidates = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
@@ -24,14 +26,13 @@ final class Blobs: Sendable {
         var leases: [ContentDigest: Int] = [:]
         /// To be looked at by the collector; bounded by what is on disk.
         var candidates: Set<ContentDigest> = []
-        var receiving: Set<ContentDigest> = []
-        var streams = 0
         var serial: UInt64 = 0
     }
 
-    init(folder: DataFolder, threads: Threads) {
+    init(folder: DataFolder, threads: Threads, streams: Streams) {
         self.folder = folder
         self.threads = threads
+        self.streams = streams
     }
 
     func whenCandidates(_ body: (@Sendable () -> Void)?) { onCandidates.withLockedValue { $0 = body } }
@@ -119,41 +120,6 @@ final class Blobs: Sendable {
         }
         return try outcome.get()
     }
-
-    // MARK: Streams
-
-    /// Counts a new stream in and gives its temporary file a name.
-    func beginStream(max: Int) throws(StorageError) -> String {
-        let serial: UInt64? = state.withLockedValue { state in
-            guard state.streams < max else { return nil }
-            state.streams += 1
-            state.serial &+= 1
-            return state.serial
-        }
-        guard let serial else { throw .tooManyStreams(count: max) }
-        return "\(folder.incoming)/\(serial).tmp"
-    }
-
-    /// Counts a resumable stream in: one at a time for the same bytes.
-    func beginPartial(_ digest: ContentDigest, max: Int) throws(StorageError) -> String {
-        let refusal: StorageError? = state.withLockedValue { state in
-            guard state.streams < max else { return .tooManyStreams(count: max) }
-            guard state.receiving.insert(digest).inserted else { return .alreadyReceiving(digest) }
-            state.streams += 1
-            return nil
-        }
-        if let refusal { throw refusal }
-        return folder.partial(digest)
-    }
-
-    func endStream(_ digest: ContentDigest?) {
-        state.withLockedValue { state in
-            state.streams -= 1
-            if let digest { state.receiving.remove(digest) }
-        }
-    }
-
-    var receiving: Set<ContentDigest> { state.withLockedValue { $0.receiving } }
 }
 
 /// Keeps a blob that is durable on disk from being removed, until a version names it. Give it to `Store.write` or

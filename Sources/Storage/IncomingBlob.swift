@@ -18,12 +18,14 @@ public final class IncomingBlob: Sendable {
     /// Bytes that were here already: a resumed pull continues after them. 0 for a new stream.
     public let offset: UInt64
 
+    /// What a pull brings; `nil` for an upload.
     private let announced: (digest: ContentDigest, size: UInt64)?
-    private let path: String
-    private let blobs: Blobs
-    private let reserveBytes: UInt64
+    /// Bytes that an upload said it has; they are kept free for it.
+    private let uploadBytes: UInt64?
+    private let kind: Streams.Kind
+    let blobs: Blobs
     /// Small buffers collect here, so that a TLS record of 16 KiB does not cost a change of thread.
-    private let pending: NIOLockedValueBox<Pending>
+    private let pending = NIOLockedValueBox(Pending())
     /// Touched by one of the store's threads at a time.
     private let disk: NIOLockedValueBox<Disk>
 
@@ -37,112 +39,86 @@ public final class IncomingBlob: Sendable {
     private struct Pending {
         var buffer = ByteBuffer()
         var isOpen = true
+        var hasBegun = false
     }
 
-    private struct Disk {
-        var file: OpenFile?
+    /// What one of the store's threads holds of the stream.
+    struct Disk {
+        enum Stage {
+            /// Has brought nothing yet, and takes no one's place.
+            case waiting
+            case open(OpenFile)
+            case ended
+        }
+
+        var stage: Stage
         var digest: SHA256Hasher
         var written: UInt64
         var syncAt: UInt64
+        /// Promised by `Streams`, and not yet written.
+        var missing: UInt64
     }
 
-    private init(
-        file: OpenFile, digest: SHA256Hasher, offset: UInt64, announced: (digest: ContentDigest, size: UInt64)?,
-        blobs: Blobs, reserveBytes: UInt64
-    ) {
-        self.offset = offset
-        self.announced = announced
-        path = file.path
+    /// A new stream of bytes that nobody knows yet.
+    init(upload kind: Streams.Kind, announcing size: UInt64?, in blobs: Blobs) throws(StorageError) {
+        offset = 0
+        announced = nil
+        uploadBytes = size
+        self.kind = kind
         self.blobs = blobs
-        self.reserveBytes = reserveBytes
-        pending = NIOLockedValueBox(Pending())
         disk = NIOLockedValueBox(
-            Disk(file: file, digest: digest, written: offset, syncAt: offset &+ Self.syncBytes))
+            Disk(
+                stage: .waiting, digest: try Self.hasher(in: blobs), written: 0, syncAt: Self.syncBytes, missing: 0))
     }
 
-    /// A new stream of bytes that nobody knows yet. Blocks.
-    static func create(in blobs: Blobs, streamsMax: Int, reserveBytes: UInt64) throws(StorageError) -> IncomingBlob {
-        let path = try blobs.beginStream(max: streamsMax)
-        do throws(StorageError) {
-            let file = try Files.open(path, O_RDWR | O_CREAT | O_TRUNC)
-            return IncomingBlob(
-                file: file, digest: try hasher(for: path), offset: 0, announced: nil, blobs: blobs,
-                reserveBytes: reserveBytes)
-        } catch {
-            blobs.endStream(nil)
-            throw error
-        }
+    /// A pull whose partial file is open, and counted in already.
+    init(
+        pull digest: ContentDigest, size: UInt64, file: OpenFile, offset: UInt64, in blobs: Blobs
+    ) throws(StorageError) {
+        self.offset = offset
+        announced = (digest, size)
+        uploadBytes = nil
+        kind = .pull(digest)
+        self.blobs = blobs
+        disk = NIOLockedValueBox(
+            Disk(
+                stage: .open(file), digest: try Self.hasher(in: blobs), written: offset,
+                syncAt: offset &+ Self.syncBytes, missing: size - offset))
     }
 
-    /// Continues a pull of known bytes where its partial file ends; what is there is read and hashed first. Blocks.
-    static func resume(
-        _ digest: ContentDigest, size: UInt64, in blobs: Blobs, streamsMax: Int, reserveBytes: UInt64
-    ) throws(StorageError) -> IncomingBlob {
-        let path = try blobs.beginPartial(digest, max: streamsMax)
-        do throws(StorageError) {
-            let file = try Files.open(path, O_RDWR | O_CREAT)
-            var running: SHA256Hasher = try hasher(for: path)
-            var offset = try file.size()
-            if offset > size {
-                try file.truncate(to: 0)
-                offset = 0
-            }
-            try hash(file, upTo: offset, into: &running)
-            try file.truncate(to: offset)
-            return IncomingBlob(
-                file: file, digest: running, offset: offset, announced: (digest, size), blobs: blobs,
-                reserveBytes: reserveBytes)
-        } catch {
-            blobs.endStream(digest)
-            throw error
-        }
-    }
-
-    private static func hasher(for path: String) throws(StorageError) -> SHA256Hasher {
+    private static func hasher(in blobs: Blobs) throws(StorageError) -> SHA256Hasher {
         // OpenSSL refuses only for want of memory.
         do { return try SHA256Hasher() } catch {
-            throw .io(operation: "start a SHA-256 for", path: path, errno: ENOMEM)
+            throw .io(operation: "start a SHA-256 in", path: blobs.folder.path, errno: ENOMEM)
         }
     }
 
-    private static func hash(
-        _ file: OpenFile, upTo end: UInt64, into running: inout SHA256Hasher
-    ) throws(StorageError) {
-        var bytes = [UInt8](repeating: 0, count: chunkBytes)
-        var position: UInt64 = 0
-        while position < end {
-            let wanted = Int(min(UInt64(bytes.count), end - position))
-            let read: Result<Int, StorageError> = bytes.withUnsafeMutableBytes { raw in
-                Result { () throws(StorageError) in
-                    try file.read(at: position, into: UnsafeMutableRawBufferPointer(rebasing: raw.prefix(wanted)))
-                }
-            }
-            let count = try read.get()
-            guard count > 0 else { throw .damaged(path: file.path, detail: "it shrank while it was read") }
-            bytes.withUnsafeBytes { running.update(UnsafeRawBufferPointer(rebasing: $0.prefix(count))) }
-            position += UInt64(count)
-        }
-    }
-
-    deinit { leave(keepingPartial: true) }
+    deinit { Self.end(disk, kind, blobs, keepingPartial: true).map { blobs.threads.finally($0) } }
 
     /// Takes the next bytes.
     ///
-    /// - Throws: `.full` when the disk is; the stream has ended then, and nothing of it is left.
+    /// - Throws: `.full` when the disk is, `.tooManyStreams` from the first one; the stream has ended then, and nothing
+    ///   of it is left.
     public func write(_ buffer: ByteBuffer) async throws(StorageError) {
-        let chunks: [ByteBuffer]? = pending.withLockedValue { pending in
-            guard pending.isOpen else { return nil }
-            if pending.buffer.readableBytes == 0 && buffer.readableBytes >= Self.chunkBytes { return [buffer] }
+        if buffer.readableBytes == 0 { return }
+        let (chunks, isFirst): ([ByteBuffer]?, Bool) = pending.withLockedValue { pending in
+            guard pending.isOpen else { return (nil, false) }
+            defer { pending.hasBegun = true }
+            let isFirst = !pending.hasBegun
+            if pending.buffer.readableBytes == 0 && buffer.readableBytes >= Self.chunkBytes {
+                return ([buffer], isFirst)
+            }
             if pending.buffer.readableBytes + buffer.readableBytes < Self.chunkBytes {
                 var copy = buffer
                 pending.buffer.writeBuffer(&copy)
-                return []
+                return ([], isFirst)
             }
             defer { pending.buffer = ByteBuffer() }
-            return [pending.buffer, buffer]
+            return ([pending.buffer, buffer], isFirst)
         }
         guard let chunks else { throw .streamClosed }
-        if chunks.isEmpty { return }
+        // The first byte takes its place at once: bytes that wait here are bounded by the streams, too.
+        if chunks.isEmpty, !isFirst { return }
         try await onDisk { disk throws(StorageError) in try self.append(chunks, to: &disk) }
     }
 
@@ -152,11 +128,10 @@ public final class IncomingBlob: Sendable {
     /// - Returns: what keeps the blob until a version names it.
     public func finish(expecting expected: ContentDigest? = nil) async throws(StorageError) -> BlobLease {
         let rest = try close()
-        let blobs = blobs
-        let announced = announced
-        let lease = try await onDisk { disk throws(StorageError) in
+        let (blobs, kind, announced) = (blobs, kind, announced)
+        return try await onDisk { disk throws(StorageError) in
             try self.append([rest], to: &disk)
-            guard let file = disk.file else { throw .streamClosed }
+            guard case .open(let file) = disk.stage else { throw .streamClosed }
             if let announced, announced.size != disk.written {
                 throw .sizeMismatch(expected: announced.size, actual: disk.written)
             }
@@ -166,27 +141,24 @@ public final class IncomingBlob: Sendable {
             }
             try file.sync()
             let lease = try blobs.adopt(file.path, as: digest, size: disk.written)
-            disk.file = nil
-            blobs.endStream(announced?.digest)
+            disk.stage = .ended
+            blobs.streams.end(kind, missing: disk.missing)
             return lease
         }
-        return lease
     }
 
-    /// Gives the stream up and leaves nothing of it, a partial file neither.
+    /// Gives the stream up and leaves nothing of it, a partial file neither. The space is free again when it returns.
     public func abort() async {
         _ = try? close()
-        leave(keepingPartial: false)
-        // Whoever awaits this may count on the space being free again.
-        try? await blobs.threads.run { () throws(StorageError) in }
+        await leave(keepingPartial: false)
     }
 
-    /// Ends a resumable pull for now, keeping what came. A stream that can not be resumed is given up.
+    /// Ends a resumable pull for now, keeping what came; the next `resume` may follow at once. A stream that can not be
+    /// resumed is given up.
     public func suspend() async throws(StorageError) {
         let rest = try close()
         if announced != nil { try await onDisk { disk throws(StorageError) in try self.append([rest], to: &disk) } }
-        leave(keepingPartial: true)
-        try await blobs.threads.run { () throws(StorageError) in }
+        await leave(keepingPartial: true)
     }
 
     // MARK: Steps
@@ -203,7 +175,7 @@ public final class IncomingBlob: Sendable {
     }
 
     /// Runs a step on one of the store's threads. One that fails ends the stream: its file is removed there and then.
-    private func onDisk<T: Sendable>(
+    func onDisk<T: Sendable>(
         _ step: @escaping @Sendable (inout Disk) throws(StorageError) -> T
     ) async throws(StorageError) -> T {
         do throws(StorageError) {
@@ -215,28 +187,32 @@ public final class IncomingBlob: Sendable {
             }
         } catch {
             _ = try? close()
+            switch error {
             // A shutdown is no fault of the bytes: a pull goes on after the next start.
-            if case .closed = error { leave(keepingPartial: true) } else { await abort() }
+            case .closed, .cancelled: await leave(keepingPartial: true)
+            default: await abort()
+            }
             throw error
         }
     }
 
     private func append(_ chunks: [ByteBuffer], to disk: inout Disk) throws(StorageError) {
-        guard let file = disk.file else { throw .streamClosed }
+        let file = try openFile(&disk)
         for chunk in chunks where chunk.readableBytes > 0 {
             let count = UInt64(chunk.readableBytes)
             if let announced, disk.written.addingReportingOverflow(count).partialValue > announced.size {
                 throw .sizeMismatch(expected: announced.size, actual: disk.written &+ count)
             }
-            if let free = Files.space(at: path)?.free, free < reserveBytes {
-                throw .full(folder: blobs.folder.path, freeBytes: free)
-            }
+            try checkSpace(disk)
             let result: Result<Void, StorageError> = chunk.withUnsafeReadableBytes { bytes in
                 Result { () throws(StorageError) in try file.write(bytes) }
             }
             try result.get()
             chunk.withUnsafeReadableBytes { disk.digest.update($0) }
             disk.written &+= count
+            let kept = min(count, disk.missing)
+            disk.missing -= kept
+            blobs.streams.wrote(kept)
         }
         if disk.written >= disk.syncAt {
             try file.sync()
@@ -244,15 +220,65 @@ public final class IncomingBlob: Sendable {
         }
     }
 
-    /// Closes the file, on the store's threads; the state outlives `self`, whose last reference may be going.
-    private func leave(keepingPartial keep: Bool) {
-        let (disk, blobs, path, digest) = (disk, blobs, path, announced?.digest)
-        blobs.threads.finally {
+    /// The file of the stream; an upload takes its place among the streams, and the space it announced, here.
+    private func openFile(_ disk: inout Disk) throws(StorageError) -> OpenFile {
+        switch disk.stage {
+        case .open(let file): return file
+        case .ended: throw .streamClosed
+        case .waiting:
+            let path = try blobs.streams.begin(kind)
+            do throws(StorageError) {
+                try blobs.streams.promise(uploadBytes ?? 0)
+                disk.missing = uploadBytes ?? 0
+                let file = try Files.open(path, O_RDWR | O_CREAT | O_TRUNC)
+                disk.stage = .open(file)
+                return file
+            } catch {
+                blobs.streams.end(kind, missing: disk.missing)
+                disk.stage = .ended
+                throw error
+            }
+        }
+    }
+
+    /// Who announced a size was promised the space; who did not must leave what others were promised.
+    private func checkSpace(_ disk: Disk) throws(StorageError) {
+        guard let free = Files.space(at: blobs.folder.path)?.free else { return }
+        let promised = disk.missing > 0 ? 0 : blobs.streams.promisedBytes
+        let kept = blobs.streams.limits.reserveBytes.addingReportingOverflow(promised)
+        guard !kept.overflow, free >= kept.partialValue else {
+            throw .full(folder: blobs.folder.path, freeBytes: free)
+        }
+    }
+
+    /// Closes the file and gives the stream's place back; all of it has happened when it returns.
+    func leave(keepingPartial keep: Bool) async {
+        if let step = Self.end(disk, kind, blobs, keepingPartial: keep) { await blobs.threads.finish(step) }
+    }
+
+    /// The last step, for the store's threads: the state outlives the stream, whose last reference may be going.
+    private static func end(
+        _ disk: NIOLockedValueBox<Disk>, _ kind: Streams.Kind, _ blobs: Blobs, keepingPartial keep: Bool
+    ) -> (@Sendable () -> Void)? {
+        let isOver = disk.withLockedValue { disk in
+            switch disk.stage {
+            case .ended: return true
+            case .waiting:
+                disk.stage = .ended
+                return true
+            case .open: return false
+            }
+        }
+        if isOver { return nil }
+        return {
             disk.withLockedValue { disk in
-                guard disk.file != nil else { return }
-                if !(keep && digest != nil) { try? Files.remove(path) }
-                disk.file = nil
-                blobs.endStream(digest)
+                guard case .open(let file) = disk.stage else { return }
+                switch kind {
+                case .pull where keep: break
+                case .pull, .upload: try? Files.remove(file.path)
+                }
+                disk.stage = .ended
+                blobs.streams.end(kind, missing: disk.missing)
             }
         }
     }

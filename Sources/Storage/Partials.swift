@@ -5,6 +5,7 @@ public struct PartialLimits: Sendable {
     /// After a day the version has been pulled from another holder, or replaced.
     public var secondsMax: Int64 = 86_400
     public var countMax = 64
+    /// The newest one is kept whatever its size: a pull of 40 GiB that breaks off must not begin anew.
     public var bytesMax: UInt64 = 16 * 1_024 * 1_024 * 1_024
 
     public init() {}
@@ -39,7 +40,7 @@ enum Partials {
         for (index, partial) in idle.enumerated() {
             bytes &+= partial.facts.size
             let age = nowSeconds - partial.facts.modified
-            if index >= limits.countMax || bytes > limits.bytesMax || age > limits.secondsMax {
+            if index >= limits.countMax || (index > 0 && bytes > limits.bytesMax) || age > limits.secondsMax {
                 try Files.remove(partial.path)
             }
         }

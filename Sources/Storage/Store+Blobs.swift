@@ -7,29 +7,38 @@ import Vocabulary
 #endif
 
 extension Store {
-    /// A new stream of bytes that nobody knows yet.
+    /// A new stream of bytes that nobody knows yet. It takes its place among the streams with its first byte.
     ///
-    /// - Throws: `.tooManyStreams` past `Settings.streamsMax`.
-    public func receive() async throws(StorageError) -> IncomingBlob {
-        let (blobs, streamsMax, reserveBytes) = (blobs, settings.streamsMax, reserveBytes)
-        return try await threads.run { () throws(StorageError) in
-            try IncomingBlob.create(in: blobs, streamsMax: streamsMax, reserveBytes: reserveBytes)
-        }
+    /// - Parameters:
+    ///   - size: what was announced, if anything was: kept free for it, or refused before its first byte.
+    ///   - owner: who brings them, for the bound on how many one caller may bring at once.
+    /// - Throws: `.full` when the announced size does not fit; `.tooManyStreams` past `Settings.uploadsMax` or
+    ///   `uploadsPerOwnerMax`. The first `write` may still throw both, as others may have come first.
+    public func receive(announcing size: UInt64? = nil, owner: String = "") async throws(StorageError) -> IncomingBlob {
+        let blobs = blobs
+        let kind = Streams.Kind.upload(owner: owner)
+        try await threads.run { () throws(StorageError) in try blobs.streams.expect(kind, announcing: size) }
+        return try IncomingBlob(upload: kind, announcing: size, in: blobs)
     }
 
     /// A pull of known bytes, continued at `IncomingBlob.offset` when an earlier one was interrupted.
     ///
-    /// - Throws: `.alreadyReceiving` when another stream is bringing the same bytes.
+    /// - Throws: `.full` when they do not fit; `.alreadyReceiving` when another stream is bringing the same bytes;
+    ///   `.tooManyStreams` past `Settings.pullsMax`; `.cancelled` when the caller's task is.
     public func resume(_ digest: ContentDigest, size: UInt64) async throws(StorageError) -> IncomingBlob {
-        let (blobs, data, settings, reserveBytes) = (blobs, data, settings, reserveBytes)
-        return try await threads.run { () throws(StorageError) in
-            let incoming = try IncomingBlob.resume(
-                digest, size: size, in: blobs, streamsMax: settings.streamsMax, reserveBytes: reserveBytes)
-            try Partials.trim(
-                data, limits: settings.partials, nowSeconds: Int64(Self.wallMilliseconds() / 1_000),
-                inUse: blobs.receiving)
-            return incoming
+        let (blobs, data, settings) = (blobs, data, settings)
+        let incoming = try await IncomingBlob.resume(digest, size: size, in: blobs)
+        do throws(StorageError) {
+            try await threads.run { () throws(StorageError) in
+                try Partials.trim(
+                    data, limits: settings.partials, nowSeconds: Int64(Self.wallMilliseconds() / 1_000),
+                    inUse: blobs.streams.receiving)
+            }
+        } catch {
+            await incoming.leave(keepingPartial: true)
+            throw error
         }
+        return incoming
     }
 
     /// Opens a blob for reading; `nil` when it is not here.

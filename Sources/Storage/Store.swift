@@ -26,7 +26,6 @@ public final class Store: Sendable {
     let catalogue: Catalogue
     let blobs: Blobs
     let collector: Collector
-    let reserveBytes: UInt64
     let stamp = NIOLockedValueBox(Stamp())
     private let lock: NIOLockedValueBox<OpenFile?>
 
@@ -42,8 +41,12 @@ public final class Store: Sendable {
         public var threadCount = 4
         /// Readers of the catalogue that do not wait for each other.
         public var readerCount = 4
-        /// Streams of incoming bytes open at once; each holds a file and up to 256 KiB.
-        public var streamsMax = 256
+        /// Uploads that bring bytes at once; each holds a file and up to 256 KiB.
+        public var uploadsMax = 256
+        /// Of those, what one caller may have: four greedy ones are needed to keep a fifth waiting.
+        public var uploadsPerOwnerMax = 64
+        /// Pulls from other nodes at once, never taken from by uploads: each upload elsewhere may end as one here.
+        public var pullsMax = 128
         public var partials = PartialLimits()
         /// Space that incoming bytes leave free, so that the catalogue can still commit: a delete works on a full
         /// disk. On a small file system a 64th of it.
@@ -61,10 +64,13 @@ public final class Store: Sendable {
         data = opened.data
         threads = opened.threads
         catalogue = opened.catalogue
-        blobs = Blobs(folder: opened.data, threads: opened.threads)
-        collector = Collector(catalogue: catalogue, blobs: blobs)
         let total = Files.space(at: opened.data.path)?.total ?? .max
-        reserveBytes = min(settings.reserveBytes, total / 64)
+        let limits = Streams.Limits(
+            uploadsMax: settings.uploadsMax, uploadsPerOwnerMax: settings.uploadsPerOwnerMax,
+            pullsMax: settings.pullsMax, reserveBytes: min(settings.reserveBytes, total / 64))
+        blobs = Blobs(
+            folder: opened.data, threads: opened.threads, streams: Streams(folder: opened.data, limits: limits))
+        collector = Collector(catalogue: catalogue, blobs: blobs)
         lock = NIOLockedValueBox(opened.lock)
         let collector = collector
         blobs.whenCandidates { collector.wake() }

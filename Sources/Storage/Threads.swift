@@ -27,4 +27,14 @@ struct Threads: Sendable {
 
     /// Carries out a last duty that nobody waits for (closing, removing), also while the store shuts down.
     func finally(_ body: @escaping @Sendable () -> Void) { pool.submit { _ in body() } }
+
+    /// The same, and returns when it is done.
+    func finish(_ body: @escaping @Sendable () -> Void) async {
+        await withCheckedContinuation { continuation in
+            pool.submit { _ in
+                body()
+                continuation.resume()
+            }
+        }
+    }
 }

@@ -55,23 +55,6 @@ import Vocabulary
         }
     }
 
-    @Test("more streams than allowed are refused, and allowed again when one ends")
-    func streamBound() async throws {
-        var settings = Store.Settings()
-        settings.streamsMax = 2
-        try await withStore(Scratch(), settings: settings) { store in
-            let one = try await store.receive()
-            let two = try await store.receive()
-            await #expect(throws: StorageError.tooManyStreams(count: 2)) { try await store.receive() }
-            await one.abort()
-            _ = try await two.finish()
-            let three = try await store.receive()
-            let four = try await store.receive()
-            await three.abort()
-            await four.abort()
-        }
-    }
-
     @Test("other bytes than announced are refused and nothing of them is kept")
     func mismatch() async throws {
         let scratch = try Scratch()

@@ -49,6 +49,49 @@ struct FullDiskTests {
         }
     }
 
+    @Test("a pull that can not fit is refused before its first byte, again and again, and keeps what it has")
+    func pull() async throws {
+        let scratch = try Scratch(tmpfsMebibytes: 8)
+        let bytes = noise(5_000_000, seed: 5)
+        let digest = SHA256.digest(bytes)
+        try await withStore(scratch) { store in
+            let first = try await store.resume(digest, size: 5_000_000)
+            try await first.write(ByteBuffer(bytes: bytes[..<2_000_000]))
+            try await first.suspend()
+            let filler = try fill(scratch)
+            for _ in 0..<3 {
+                do {
+                    _ = try await store.resume(digest, size: 5_000_000)
+                    Issue.record("3 MB fitted into a full disk")
+                } catch { #expect(isFull(error), "\(error)") }
+            }
+            #expect(scratch.files(in: "incoming").count == 1)
+            try Files.remove(filler)
+            let again = try await store.resume(digest, size: 5_000_000)
+            #expect(again.offset == 2_000_000)
+            try await again.write(ByteBuffer(bytes: bytes[2_000_000...]))
+            #expect(try await again.finish().digest == digest)
+        }
+    }
+
+    @Test("a disk that others fill while a pull is under way ends it as full, and nothing of it is kept")
+    func pullUnderWay() async throws {
+        let scratch = try Scratch(tmpfsMebibytes: 8)
+        let bytes = noise(3_000_000, seed: 6)
+        let digest = SHA256.digest(bytes)
+        try await withStore(scratch) { store in
+            let pull = try await store.resume(digest, size: 3_000_000)
+            try await pull.write(ByteBuffer(bytes: bytes[..<1_000_000]))
+            _ = try fill(scratch)
+            do {
+                try await pull.write(ByteBuffer(bytes: bytes[1_000_000...]))
+                Issue.record("2 MB fitted into a full disk")
+            } catch { #expect(isFull(error), "\(error)") }
+            #expect(scratch.files(in: "incoming") == [])
+            #expect(store.blobs.streams.promisedBytes == 0)
+        }
+    }
+
     @Test("a catalogue that can not grow refuses the write as full, and goes on when there is space")
     func catalogue() async throws {
         let scratch = try Scratch(tmpfsMebibytes: 8)

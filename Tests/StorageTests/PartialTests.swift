@@ -40,7 +40,7 @@ import Vocabulary
                 try await incoming.write(ByteBuffer(bytes: bytes[..<1_000_000]))
             }
             try await begin()
-            try await eventually { store.blobs.receiving.isEmpty }
+            try await eventually { store.blobs.streams.receiving.isEmpty }
             let incoming = try await store.resume(digest, size: 2_000_000)
             #expect(incoming.offset == 1_000_000)
             await incoming.abort()
@@ -114,6 +114,20 @@ import Vocabulary
         try await withStore(scratch, settings: settings) { _ in
             let left = Set(scratch.files(in: "incoming"))
             #expect(left == ["\(hex[2]).partial", "\(hex[3]).partial"])
+        }
+    }
+
+    @Test("the newest partial file is kept whatever its size")
+    func newest() async throws {
+        let scratch = try Scratch()
+        var settings = Store.Settings()
+        settings.partials.bytesMax = 100
+        try await withStore(scratch, settings: settings) { store in
+            let pull = try await store.resume(digest, size: 2_000_000)
+            try await pull.write(ByteBuffer(bytes: bytes[..<1_000]))
+            try await pull.suspend()
+            _ = try await store.resume(SHA256.digest([1]), size: 1)
+            #expect(try await store.resume(digest, size: 2_000_000).offset == 1_000)
         }
     }
 }

@@ -225,7 +225,8 @@ struct ResourceRoutes: Sendable {
         }
         let body = try request.boundedBody(upTo: core.settings.bodyBytesMax, context: context)
         return try await StorageRefusal.translated {
-            let incoming = try await core.store.receive()
+            let incoming = try await core.store.receive(
+                announcing: body.announced.map { UInt64(clamping: $0) }, owner: context.caller.shown)
             let lease: BlobLease
             do {
                 for try await part in body { try await incoming.write(part) }
