@@ -88,6 +88,25 @@ struct SettingsTests {
         #expect(nearest == meant)
     }
 
+    @Test(
+        "an unknown key is refused also when nothing stands after it",
+        arguments: [
+            ("relocation: {dealy: }", "relocation.dealy"), ("relocation:\n  dealy:\n", "relocation.dealy"),
+            ("nonsense: {}", "nonsense"), ("nonsense:", "nonsense"), ("nonsense: ~", "nonsense"),
+            ("peers: {max: {}, min: {}}", "peers.min"), ("nonsense: []", "nonsense"),
+        ])
+    func unknownAndEmpty(yaml: String, key: String) {
+        guard case .unknownKey(key, .file, _)? = refusal(yaml: yaml) else {
+            Issue.record("\(String(describing: refusal(yaml: yaml)))")
+            return
+        }
+    }
+
+    @Test("a known key, or a chapter, with nothing after it leaves the defaults")
+    func knownAndEmpty() throws {
+        #expect(try settings(yaml: "relocation: {}\nleave:\npeers: {max: }\nzone: {}\n") == AgentSettings())
+    }
+
     @Test("nothing is suggested for a key like no other")
     func noSuggestion() {
         let error = refusal(flags: [("quux.frobnicate", "1")])

@@ -26,11 +26,15 @@ extension AgentSettings {
 
     mutating func apply(_ file: SettingsFile, path: String) throws(SettingsError) {
         var seen: Set<String> = []
+        func unknown(_ key: String) -> SettingsError {
+            .unknownKey(key, source: .file(path), nearest: Setting.nearest(to: key, among: Setting.all.map(\.key)))
+        }
+        for key in file.empty where Setting.byKey[key] == nil {
+            // `relocation:` alone is a chapter without lines.
+            guard Setting.all.contains(where: { $0.key.hasPrefix(key + ".") }) else { throw unknown(key) }
+        }
         for (key, value) in file.pairs {
-            guard let setting = Setting.byKey[key] else {
-                throw .unknownKey(
-                    key, source: .file(path), nearest: Setting.nearest(to: key, among: Setting.all.map(\.key)))
-            }
+            guard let setting = Setting.byKey[key] else { throw unknown(key) }
             guard seen.insert(key).inserted else { throw .givenTwice(key: key, source: .file(path)) }
             try set(setting, value, source: .file(path))
         }

@@ -4,7 +4,9 @@ import Yams
 /// Reads a YAML file into pairs of key and text. Both `peers: {max: 4}` and `peers.max: 4` mean the key `peers.max`.
 struct SettingsFile {
     /// In the order of the file.
-    let pairs: [(key: String, value: String)]
+    private(set) var pairs: [(key: String, value: String)] = []
+    /// Keys with nothing after them, which leave the default: they must be known all the same.
+    private(set) var empty: [String] = []
 
     /// A configuration has some thirty lines; the bounds stop a wrong file, or an alias that multiplies itself.
     static let bytesMax = 256 * 1024
@@ -32,34 +34,32 @@ struct SettingsFile {
         } catch {
             throw .notYAML(path: path, reason: "\(error)")
         }
-        var pairs: [(key: String, value: String)] = []
         if let root, !Self.isNull(root) {
             guard case .mapping = root else {
                 throw .notYAML(path: path, reason: "expected KEY: VALUE lines at the top level")
             }
-            try Self.collect(root, prefix: "", depth: 0, path: path, into: &pairs)
+            try collect(root, prefix: "", depth: 0, path: path)
         }
-        self.pairs = pairs
     }
 
-    private static func collect(
-        _ node: Node, prefix: String, depth: Int, path: String, into pairs: inout [(key: String, value: String)]
+    private mutating func collect(
+        _ node: Node, prefix: String, depth: Int, path: String
     ) throws(SettingsError) {
-        guard pairs.count < pairsMax, depth < depthMax else {
+        guard pairs.count + empty.count < Self.pairsMax, depth < Self.depthMax else {
             throw .notYAML(path: path, reason: "it has too many keys, or keys nested too deeply")
         }
         switch node {
         case .mapping(let mapping):
+            if mapping.isEmpty, !prefix.isEmpty { empty.append(prefix) }
             for (key, value) in mapping {
                 guard let name = key.scalar?.string else {
                     throw .notYAML(path: path, reason: "a key under \"\(prefix)\" is not a word")
                 }
                 let full = prefix.isEmpty ? name : prefix + "." + name
-                try collect(value, prefix: full, depth: depth + 1, path: path, into: &pairs)
+                try collect(value, prefix: full, depth: depth + 1, path: path)
             }
         case .scalar(let scalar):
-            // `zone:` with nothing after it leaves the default.
-            if !isNull(node) { pairs.append((prefix, scalar.string)) }
+            if Self.isNull(node) { empty.append(prefix) } else { pairs.append((prefix, scalar.string)) }
         case .sequence(let sequence):
             var elements: [String] = []
             for element in sequence {
