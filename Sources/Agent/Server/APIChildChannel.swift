@@ -3,6 +3,7 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import TLS
+import Vocabulary
 
 /// The certificates in use: replaced at a reload, read once for each connection accepted, so that those that are open
 /// keep what they were made with.
@@ -17,7 +18,7 @@ public final class CurrentCredentials: Sendable {
 
 /// Puts our TLS and our guards in front of Hummingbird's HTTP/1.1 channel:
 ///
-///     socket ─ WriteStallGuard ─ TLSHandler ─ RequestGuard ─ HTTP decoder ─ PartCounter ─ Hummingbird
+///     socket ─ WriteStallGuard ─ TLSHandler ─ RequestGuard ─ HTTP decoder ─ PartCounter ─ ParserRefusal ─ Hummingbird
 struct APIChildChannel: ServerChildChannel {
     struct Value: ServerChildChannelValue {
         let http: HTTP1Channel
@@ -34,6 +35,7 @@ struct APIChildChannel: ServerChildChannel {
     let limits: ServerLimits
     let table: ConnectionTable
     let failures: TLSFailures
+    let node: NodeName
     let respond: Respond
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
@@ -42,7 +44,9 @@ struct APIChildChannel: ServerChildChannel {
         let http = HTTP1Channel(
             responder: { [respond] request, writer, _ in try await respond(request, writer, connection) },
             configuration: .init(
-                additionalChannelHandlers: [PartCounter(connection: connection)],
+                additionalChannelHandlers: [
+                    PartCounter(connection: connection), ParserRefusal(node: node, limits: limits),
+                ],
                 idleTimeout: limits.idleTimeout,
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: limits.headerBytesMax, maxHeaderListSize: limits.headerBytesMax,

@@ -29,11 +29,15 @@ public struct APIError: Error, HTTPResponseError, Hashable, CustomStringConverti
     public func response(from request: Request, context: some RequestContext) throws -> Response { response }
 
     public var response: Response {
-        let body = ErrorBody(error: .init(code: code, message: message, hint: hint))
         var response = Response.json(body, status: status)
         response.headers.append(contentsOf: headers)
         return response
     }
+
+    /// The body, for an answer that is none of the router's.
+    var json: ByteBuffer { Response.jsonText(body) ?? ByteBuffer() }
+
+    private var body: ErrorBody { ErrorBody(error: .init(code: code, message: message, hint: hint)) }
 
     private struct ErrorBody: Encodable {
         struct Problem: Encodable {

@@ -6,7 +6,7 @@ import Vocabulary
 
 /// From one request to one answer on its way: asks the gate, runs the router, adds what every answer carries.
 struct APIResponder: Sendable {
-    private let node: NodeName
+    let node: NodeName
     private let router: RouterResponder<APIContext>
     private let routes: RouteTable
     private let gate: (any InboundGate)?

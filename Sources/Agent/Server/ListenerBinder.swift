@@ -38,7 +38,7 @@ struct ListenerBinder {
     private func bootstrap(_ transport: Connection.Transport, _ credentials: CurrentCredentials?) -> ServerBootstrap {
         let child = APIChildChannel(
             transport: transport, credentials: credentials, limits: limits, table: table, failures: failures,
-            respond: responder.respond)
+            node: responder.node, respond: responder.respond)
         let connectionsMax = transport == .tls ? limits.connectionsMax : limits.localConnectionsMax
         let crowd = Int(Double(connectionsMax) * limits.crowdedShare)
         return ServerBootstrap(group: group)

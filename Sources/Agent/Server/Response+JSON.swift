@@ -4,20 +4,25 @@ import Hummingbird
 import NIOCore
 
 extension Response {
-    /// The one way that a value becomes a JSON answer: sorted keys, readable slashes, a newline at the end for curl.
+    static let jsonType = "application/json; charset=utf-8"
+
+    /// The one way that a value becomes a JSON answer.
     public static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
+        // Only a number that JSON has no text for (NaN) can not be encoded.
+        guard let buffer = jsonText(value) else { return Response(status: .internalServerError) }
+        return Response(
+            status: status, headers: [.contentType: jsonType], body: ResponseBody(byteBuffer: buffer))
+    }
+
+    /// Sorted keys, readable slashes, a newline at the end for curl.
+    static func jsonText(_ value: some Encodable) -> ByteBuffer? {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(value) else {
-            // Only a number that JSON has no text for (NaN) gets here.
-            return Response(status: .internalServerError)
-        }
+        guard let data = try? encoder.encode(value) else { return nil }
         var buffer = ByteBuffer()
         buffer.writeBytes(data)
         buffer.writeInteger(UInt8(ascii: "\n"))
-        return Response(
-            status: status, headers: [.contentType: "application/json; charset=utf-8"],
-            body: ResponseBody(byteBuffer: buffer))
+        return buffer
     }
 
     public static func text(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
