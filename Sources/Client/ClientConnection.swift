@@ -88,6 +88,9 @@ public final class ClientConnection: Sendable {
             )
             .channelInitializer { channel in
                 channelBox.withLockedValue { $0 = channel }
+                if case .https = address {
+                    TCPLiveness.watch(channel, unconfirmedSeconds: TCPLiveness.callerSeconds)
+                }
                 return channel.eventLoop.makeCompletedFuture {
                     let handler = try configure(
                         channel, address: address, tls: tls, expecting: expecting, phase: phase, ready: ready)
