@@ -71,6 +71,12 @@ extension ProcessTests {
                 let port = try await cluster.endpoint("moshi")
                 try await refused(
                     cluster, cluster.arguments("tanga", joining: [], ["bind": "\(port)"]), 1, ["\(port.port)"])
+                try await refused(
+                    cluster, cluster.arguments("tanga", joining: [], ["bind": "192.0.2.1:7667"]), 78,
+                    ["192.0.2.1", "bind"])
+                try await refused(
+                    cluster, cluster.arguments("tanga", joining: [], ["socket": "\(cluster.path)"]), 78,
+                    [cluster.path, "socket"])
                 let data = "\(cluster.path)/moshi.data"
                 let elsewhere = try FreePort.find(besides: [port.port])
                 try await refused(

@@ -21,6 +21,8 @@ extension StartError {
         switch error {
         case let error as StartError: self = error
         case let error as TLSError: self = .configuration("\(error)", hint: "see certs/README.md")
+        case let error as ListenError where error.isConfiguration:
+            self = .configuration("\(error)", hint: "nothing was changed")
         case let error as StorageError:
             switch error {
             case .notOurs, .belongsTo, .newerSchema: self = .configuration("\(error)", hint: "nothing was changed")

@@ -23,8 +23,14 @@ public enum ListenError: Error, Hashable, Sendable, CustomStringConvertible {
         case udp = "UDP"
     }
 
-    /// A busy port or a wrong address is a matter of configuration: 78, as CONTRACT has it.
-    public var exitCode: Int32 { 78 }
+    /// Whether the same start would fail again until an operator has corrected a setting. What is only taken may come
+    /// free by itself.
+    public var isConfiguration: Bool {
+        switch self {
+        case .notPermitted, .notOurAddress, .notASocket, .socketFailed: true
+        case .busy, .failed, .socketInUse: false
+        }
+    }
 
     public var description: String {
         switch self {
@@ -49,13 +55,17 @@ public enum ListenError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     static func from(_ error: any Error, _ endpoint: Endpoint, _ transport: Transport, key: String) -> ListenError {
+        // The name of a host that is none.
+        if error is SocketAddressError || error is SocketAddressError.UnknownHost {
+            return .notOurAddress(endpoint, key: key)
+        }
         guard let error = error as? IOError else {
             return .failed(endpoint, transport: transport, reason: "\(error)")
         }
         switch error.errnoCode {
         case EADDRINUSE: return .busy(endpoint, transport: transport, key: key)
         case EACCES, EPERM: return .notPermitted(endpoint, transport: transport, key: key)
-        case EADDRNOTAVAIL: return .notOurAddress(endpoint, key: key)
+        case EADDRNOTAVAIL, EAFNOSUPPORT: return .notOurAddress(endpoint, key: key)
         default: return .failed(endpoint, transport: transport, reason: String(cString: strerror(error.errnoCode)))
         }
     }
