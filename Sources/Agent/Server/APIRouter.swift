@@ -34,6 +34,12 @@ struct JSONErrors: RouterMiddleware {
             return APIError(error.status, code: code, error.body ?? error.status.reasonPhrase).response
         } catch is CancellationError {
             throw CancellationError()
+        } catch let error as BrokenUpload {
+            // An everyday end, and nobody is left to read the answer.
+            context.logger.debug(
+                "a client broke off its upload",
+                metadata: ["caller": "\(context.caller.shown)", "error": "\(error.cause)"])
+            return APIError.badRequest("the body broke off", code: "truncated", hint: "send it again").response
         } catch {
             context.logger.error(
                 "a request failed",

@@ -21,6 +21,8 @@ public struct BoundedBody: AsyncSequence, Sendable {
         let body: BoundedBody
         var received = 0
         var isFirst = true
+        var pace = UploadPace()
+        let clock = ContinuousClock()
 
         public mutating func next() async throws -> ByteBuffer? {
             if isFirst {
@@ -30,7 +32,8 @@ public struct BoundedBody: AsyncSequence, Sendable {
                     body.connection.channel.triggerUserOutboundEvent(RequestEvent.sendContinue, promise: nil)
                 }
             }
-            guard let buffer = try await base.next() else {
+            let began = clock.now
+            guard let buffer = try await nextPart() else {
                 if let announced = body.announced, received < announced {
                     throw APIError.truncated(got: received, of: announced)
                 }
@@ -40,7 +43,14 @@ public struct BoundedBody: AsyncSequence, Sendable {
             let (total, overflow) = received.addingReportingOverflow(buffer.readableBytes)
             guard !overflow, total <= body.limit else { throw APIError.tooLarge(limit: body.limit) }
             received = total
+            guard pace.take(buffer.readableBytes, after: clock.now - began) else { throw APIError.tooSlow }
             return buffer
+        }
+
+        private mutating func nextPart() async throws -> ByteBuffer? {
+            do { return try await base.next() } catch is CancellationError { throw CancellationError() } catch {
+                throw BrokenUpload(cause: error)
+            }
         }
     }
 
