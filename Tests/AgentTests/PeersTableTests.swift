@@ -1,10 +1,17 @@
 import Client
 import NIOCore
+import NIOPosix
 import TLS
 import Testing
 import Vocabulary
 
 @testable import Agent
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 @Suite("The peers table", .timeLimit(.minutes(2)))
 struct PeersTableTests {
@@ -154,6 +161,135 @@ struct PeersTableTests {
         let snapshot = await gate.snapshot
         #expect(snapshot.map(\.name.text) == ["two"])
         #expect(snapshot.first?.inboundConnections == 1)
+    }
+
+    @Test("answers that nobody reads leave places for short calls, and waiting calls leave places for bytes")
+    func kinds() async throws {
+        let a = try await serve("a")
+        let table = try table("caller", max: 2, perPeer: 3, wait: .milliseconds(200))
+        let name = try NodeName("a")
+        let endpoint = try a.endpoint
+        for kind in [PeersTable.Kind.bulk, .control] {
+            let other: PeersTable.Kind = kind == .bulk ? .control : .bulk
+            // Given one answer of a kind that takes all the places of its kind,
+            let held = try await table.request(to: name, at: endpoint, get("/v1/large"), idempotent: true, kind: kind)
+            // when another of the same kind is asked for, then it is refused;
+            let error = await #expect(throws: PeersError.self) {
+                _ = try await table.request(to: name, at: endpoint, get(), idempotent: true, kind: kind)
+            }
+            #expect(error == .peerBusy(name, connections: 1))
+            // and one of the other kind is served.
+            let served = try await table.request(to: name, at: endpoint, get(), idempotent: true, kind: other)
+            _ = try await served.body.collect(upTo: 1024)
+            #expect(held.status == 200)
+            await held.body.discard(upTo: 0)
+            #expect(await eventually { await table.snapshot.allSatisfy { !$0.isBusy } })
+            await table.disconnect(name)
+        }
+    }
+
+    @Test("who has others to ask does not wait, and nodes without a place come last")
+    func patience() async throws {
+        let a = try await serve("a")
+        let b = try await serve("b")
+        let (nameA, nameB) = (try NodeName("a"), try NodeName("b"))
+        let table = try table("caller", max: 1, wait: .seconds(600))
+        #expect(await table.withoutWaitFirst([nameB, nameA]) == [nameB, nameA])
+        let held = try await table.request(to: nameA, at: a.endpoint, get("/v1/large"), idempotent: true, kind: .bulk)
+        #expect(await table.connectedPeers == [nameA])
+        #expect(await table.isConnected(nameA))
+        #expect(await !table.isConnected(nameB))
+        #expect(await table.withoutWaitFirst([nameB, nameA]) == [nameA, nameB])
+        let endpoint = try b.endpoint
+        let error = await #expect(throws: PeersError.self) {
+            _ = try await table.request(to: nameB, at: endpoint, get(), idempotent: true, patience: .hasOthers)
+        }
+        #expect(error == .allBusy(peer: nameB, max: 1))
+        for try await _ in held.body {}
+        // Idle now: it would give way.
+        #expect(await table.withoutWaitFirst([nameB, nameA]) == [nameB, nameA])
+    }
+
+    @Test("a member that is gone loses its connections: requests under way fail at once, and are not repeated")
+    func disconnect() async throws {
+        let a = try await serve("a")
+        let table = try table("caller", max: 2)
+        let name = try NodeName("a")
+        let endpoint = try a.endpoint
+        // Given a connection that has served before, and waits for an answer that does not come,
+        _ = try await table.request(to: name, at: endpoint, get(), idempotent: true).body.collect(upTo: 1024)
+        let waiting = Task { _ = try await table.request(to: name, at: endpoint, get("/v1/never"), idempotent: true) }
+        #expect(await eventually { await table.snapshot.first?.isBusy == true })
+        // when the member is declared gone,
+        await table.disconnect(name)
+        // then the request fails, and no new connection is made for it.
+        await #expect(throws: ClientError.self) { try await waiting.value }
+        #expect(await table.connectedPeers.isEmpty)
+        #expect(a.server.connections <= 1)
+        // One that is back is called anew, and counted from nothing.
+        let again = try await table.request(to: name, at: endpoint, get(), idempotent: true)
+        _ = try await again.body.collect(upTo: 1024)
+        let snapshot = await table.snapshot
+        #expect(snapshot.map(\.requestsSent) == [1])
+        #expect(snapshot.map(\.isBusy) == [false])
+    }
+
+    @Test("a request that was connecting when its member went does not count for the member that is back")
+    func disconnectWhileConnecting() async throws {
+        // Given a listener that never speaks TLS,
+        let mute = try await ServerBootstrap(group: TestBed.group).bind(host: "127.0.0.1", port: 0).get()
+        let muteEndpoint = try TestBed.loopback(UInt16(mute.localAddress?.port ?? 0))
+        let a = try await serve("a")
+        let table = try table("caller", max: 2)
+        let name = try NodeName("a")
+        let connecting = Task { _ = try await table.request(to: name, at: muteEndpoint, get(), idempotent: true) }
+        #expect(await eventually { await table.snapshot.first?.isConnecting == true })
+        // when the member goes and comes back while it waits there,
+        await table.disconnect(name)
+        let held = try await table.request(to: name, at: a.endpoint, get("/v1/large"), idempotent: true, kind: .bulk)
+        connecting.cancel()
+        await #expect(throws: (any Error).self) { try await connecting.value }
+        // then only the new one counts.
+        let snapshot = await table.snapshot
+        #expect(snapshot.map(\.isConnecting) == [false])
+        #expect(snapshot.map(\.outboundConnections) == [1])
+        #expect(held.status == 200)
+        try await mute.close()
+    }
+
+    @Test("an answer without a body is discarded and its connection serves again", arguments: ["HEAD", "GET"])
+    func discardEmpty(method: String) async throws {
+        let a = try await serve("a")
+        let table = try table("caller", max: 2)
+        let name = try NodeName("a")
+        let endpoint = try a.endpoint
+        for _ in 0..<3 {
+            let response = try await table.request(
+                to: name, at: endpoint, ClientRequest(method, method == "HEAD" ? "/v1/members" : "/v1/unchanged"),
+                idempotent: true, kind: .bulk)
+            #expect(response.status == (method == "HEAD" ? 200 : 304))
+            await response.body.discard()
+            let snapshot = await table.snapshot
+            #expect(snapshot.map(\.isBusy) == [false])
+            #expect(snapshot.map(\.outboundConnections) == [1])
+        }
+        #expect(a.server.connections == 1)
+    }
+
+    @Test("the kernel is asked to end connections whose other side has vanished")
+    func liveness() async throws {
+        let listener = try await ServerBootstrap(group: TestBed.group).bind(host: "127.0.0.1", port: 0).get()
+        let channel = try await ClientBootstrap(group: TestBed.group).channelInitializer { channel in
+            TCPLiveness.watch(channel, unconfirmedSeconds: TCPLiveness.callerSeconds)
+            return channel.eventLoop.makeSucceededVoidFuture()
+        }.connect(to: #require(listener.localAddress)).get()
+        #expect(try await channel.getOption(.socketOption(.so_keepalive)).get() != 0)
+        #if os(Linux)
+            #expect(try await channel.getOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE))).get() == 15)
+            #expect(try await channel.getOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT))).get() == 30_000)
+        #endif
+        try await channel.close()
+        try await listener.close()
     }
 
     @Test("after closeAll nothing is connected and nobody is called")

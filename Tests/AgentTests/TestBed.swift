@@ -78,6 +78,11 @@ func testRouter(isRevoked: @escaping @Sendable (Caller) -> Bool = { _ in false }
     router.get("/v1/peer/groups") { _, _ in Response.json([String]()) }
     router.get("/metrics") { _, _ in Response.text("roost_up 1\n") }
     router.get("/v1/fails") { _, _ -> Response in throw CancelledByTest() }
+    router.get("/v1/unchanged") { _, _ in Response(status: .notModified) }
+    router.get("/v1/never") { _, _ in
+        try await Task.sleep(for: .seconds(3600))
+        return Response.json([String]())
+    }
     router.get("/v1/large") { _, _ in
         Response.stream(count: 64 << 20, Zeros(buffers: 1024))
     }

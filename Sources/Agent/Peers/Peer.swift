@@ -3,18 +3,20 @@ import Vocabulary
 
 /// What the table knows of one connected peer.
 struct Peer {
+    /// Told apart from an earlier connection to the same peer, whose requests may still be ending.
+    let generation: UInt64
     /// Our connections to it that wait for a request; the last one used is taken first, so that surplus ones age.
     var idle: [ClientConnection] = []
     /// Our connections with a request under way.
     var inUse: [ClientConnection] = []
     /// Our connections being made.
     var connecting = 0
-    /// Requests of ours under way, each on a connection of its own (those being made included).
-    var active = 0
+    /// Requests of ours under way by kind, each on a connection of its own (those being made included).
+    private(set) var activeByKind: [PeersTable.Kind: Int] = [:]
     /// Its connections to us, by the server's number.
     var inbound: [UInt64: Connection] = [:]
-    /// Its requests under way here.
-    var inboundActive = 0
+    /// Those with a request under way here.
+    var inboundBusy: Set<UInt64> = []
     var address: Endpoint?
     var connectedSince = ContinuousClock.now
     var lastUsed = ContinuousClock.now
@@ -22,19 +24,24 @@ struct Peer {
     var sent: UInt64 = 0
     var received: UInt64 = 0
 
+    init(generation: UInt64) { self.generation = generation }
+
+    var active: Int { activeByKind.values.reduce(0, +) }
+    func active(_ kind: PeersTable.Kind) -> Int { activeByKind[kind] ?? 0 }
+
     /// Our connections: those in use and those that wait.
     var outbound: Int { active + idle.count }
-    var isBusy: Bool { active > 0 || inboundActive > 0 }
+    var isBusy: Bool { active > 0 || !inboundBusy.isEmpty }
     var isConnected: Bool { isBusy || !idle.isEmpty || !inbound.isEmpty }
 
-    mutating func began(at now: ContinuousClock.Instant) {
-        active += 1
+    mutating func began(_ kind: PeersTable.Kind, at now: ContinuousClock.Instant) {
+        activeByKind[kind, default: 0] += 1
         sent += 1
         lastUsed = now
     }
 
-    mutating func ended(at now: ContinuousClock.Instant) {
-        active -= 1
+    mutating func ended(_ kind: PeersTable.Kind, at now: ContinuousClock.Instant) {
+        activeByKind[kind, default: 0] -= 1
         lastUsed = now
     }
 }
@@ -82,6 +89,8 @@ public struct PeerSnapshot: Sendable {
 public enum PeersError: Error, Hashable, Sendable, CustomStringConvertible {
     case allBusy(peer: NodeName, max: Int)
     case peerBusy(NodeName, connections: Int)
+    /// The member was declared gone while it was being called.
+    case disconnected(NodeName)
     case closed
     case revoked(NodeName)
 
@@ -92,6 +101,7 @@ public enum PeersError: Error, Hashable, Sendable, CustomStringConvertible {
         case .peerBusy(let peer, let connections):
             "all \(connections) connections to \(peer) have a request under way; try again"
         case .revoked(let peer): "the certificate of \(peer) was revoked: it is not called"
+        case .disconnected(let peer): "\(peer) has gone: the connections to it were closed; ask another node"
         case .closed: "the agent is stopping and calls nobody any more"
         }
     }
@@ -100,6 +110,8 @@ public enum PeersError: Error, Hashable, Sendable, CustomStringConvertible {
 /// One use of one connection to one peer.
 struct Lease: Sendable {
     let peer: NodeName
+    let generation: UInt64
+    let kind: PeersTable.Kind
     let connection: ClientConnection
     /// It had served before: the other side may have closed it unseen.
     let wasReused: Bool

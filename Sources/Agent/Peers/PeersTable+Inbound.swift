@@ -12,9 +12,9 @@ extension PeersTable: InboundGate {
     /// Asked before each request that another node sends us; never waits.
     public func admitInbound(_ name: NodeName, on connection: Connection) -> Admission {
         guard makePlace(for: name) else { return .busy }
-        var peer = peers[name] ?? Peer()
+        var peer = peers[name] ?? newPeer()
         peer.inbound[connection.id] = connection
-        peer.inboundActive += 1
+        peer.inboundBusy.insert(connection.id)
         peer.received += 1
         peer.lastUsed = clock.now
         peers[name] = peer
@@ -24,7 +24,7 @@ extension PeersTable: InboundGate {
     /// The request has ended; the connection stays counted until it closes or gives way.
     public func inboundEnded(_ name: NodeName, on connection: Connection) {
         guard var peer = peers[name] else { return }
-        peer.inboundActive = max(0, peer.inboundActive - 1)
+        peer.inboundBusy.remove(connection.id)
         peer.lastUsed = clock.now
         if !connection.channel.isActive { peer.inbound.removeValue(forKey: connection.id) }
         store(name, peer)

@@ -25,6 +25,10 @@ public actor PeersTable {
         /// wait their turn.
         /// Above `relocation.streams`, so that transfers leave room for queries.
         public var connectionsPerPeerMax = 8
+        /// Of those, how many each kind of request leaves to the other. A slow reader of a forwarded body, and an offer
+        /// that waits until the other node has pulled its bytes, hold a connection for minutes: without this they keep
+        /// out the short calls, or two nodes that offer to one another keep out the very pulls that they wait for.
+        public var connectionsLeftToOtherKind = 2
         /// Requests that wait for a place or for a connection, over all peers.
         public var waitersMax = 256
         public var placeTimeout: Duration = .seconds(5)
@@ -33,11 +37,31 @@ public actor PeersTable {
         public var isRevoked: @Sendable (NodeName) -> Bool = { _ in false }
 
         public init(peersMax: Int) { self.peersMax = max(1, peersMax) }
+
+        /// Requests of one kind to one peer at once.
+        var perKindMax: Int { max(1, connectionsPerPeerMax - connectionsLeftToOtherKind) }
+    }
+
+    /// What a request holds its connection for.
+    public enum Kind: Sendable, Hashable {
+        /// A call between nodes, whose answer is small.
+        case control
+        /// The bytes of a resource: a pull, or an answer that is passed on to a client.
+        case bulk
+    }
+
+    /// What to do when there is no place.
+    public enum Patience: Sendable, Hashable {
+        /// Wait for `placeTimeout`.
+        case waits
+        /// Fail at once: another node will do as well.
+        case hasOthers
     }
 
     var peers: [NodeName: Peer] = [:]
     var waiters: [Waiter] = []
     private var nextWaiter: UInt64 = 1
+    private var nextGeneration: UInt64 = 1
     private var isClosed = false
 
     let settings: Settings
@@ -67,20 +91,21 @@ public actor PeersTable {
     /// - Throws: `PeersError`, `ClientError`, `CancellationError`.
     public func request(
         to name: NodeName, at endpoint: Endpoint, _ request: ClientRequest, idempotent: Bool,
-        timeouts: ClientTimeouts = .standard
+        kind: Kind = .control, patience: Patience = .waits, timeouts: ClientTimeouts = .standard
     ) async throws -> PeerResponse {
         guard !settings.isRevoked(name) else { throw PeersError.revoked(name) }
         var mayRetry = idempotent && !request.streamsBody
         while true {
-            let lease = try await lease(name, endpoint)
+            let lease = try await lease(name, endpoint, kind, patience)
             do {
                 let response = try await lease.connection.send(request, timeouts: timeouts)
                 return PeerResponse(
                     status: response.status, headers: response.headers, contentLength: response.contentLength,
                     body: PeerBody(response.body, PlaceHolder(table: self, lease: lease)))
             } catch {
-                giveBack(lease)
-                guard mayRetry, lease.wasReused, let cause = error as? ClientError, cause.isStaleConnection else {
+                let isConnected = giveBack(lease)
+                guard mayRetry, isConnected, lease.wasReused, let cause = error as? ClientError, cause.isStaleConnection
+                else {
                     throw error
                 }
                 mayRetry = false
@@ -91,18 +116,16 @@ public actor PeersTable {
     // MARK: Places and connections
 
     /// An idle connection to the peer, or a new one; waits for a place within `placeTimeout`.
-    private func lease(_ name: NodeName, _ endpoint: Endpoint) async throws -> Lease {
+    private func lease(
+        _ name: NodeName, _ endpoint: Endpoint, _ kind: Kind, _ patience: Patience
+    ) async throws -> Lease {
         let deadline = clock.now + settings.placeTimeout
         while true {
             guard !isClosed else { throw PeersError.closed }
             try Task.checkCancellation()
-            if let connection = takeIdle(name, endpoint) {
-                return Lease(peer: name, connection: connection, wasReused: true)
-            }
-            if makePlace(for: name), peers[name, default: Peer()].outbound < settings.connectionsPerPeerMax {
-                return try await connect(name, endpoint)
-            }
-            guard clock.now < deadline, waiters.count < settings.waitersMax else {
+            if let lease = takeIdle(name, endpoint, kind) { return lease }
+            if makePlace(for: name), mayConnect(name, kind) { return try await connect(name, endpoint, kind) }
+            guard patience == .waits, clock.now < deadline, waiters.count < settings.waitersMax else {
                 if let peer = peers[name] { throw PeersError.peerBusy(name, connections: peer.outbound) }
                 throw PeersError.allBusy(peer: name, max: settings.peersMax)
             }
@@ -110,8 +133,13 @@ public actor PeersTable {
         }
     }
 
-    private func takeIdle(_ name: NodeName, _ endpoint: Endpoint) -> ClientConnection? {
-        guard var peer = peers[name] else { return nil }
+    private func mayConnect(_ name: NodeName, _ kind: Kind) -> Bool {
+        guard let peer = peers[name] else { return true }
+        return peer.outbound < settings.connectionsPerPeerMax && peer.active(kind) < settings.perKindMax
+    }
+
+    private func takeIdle(_ name: NodeName, _ endpoint: Endpoint, _ kind: Kind) -> Lease? {
+        guard var peer = peers[name], peer.active(kind) < settings.perKindMax else { return nil }
         defer { store(name, peer) }
         peer.idle.removeAll { !$0.isOpen }
         // A member that moved: what leads to its old address would reach nobody, or somebody else.
@@ -119,32 +147,39 @@ public actor PeersTable {
         peer.idle.removeAll { $0.address != .https(endpoint) }
         for connection in moved { Task { await connection.close() } }
         guard let connection = peer.idle.popLast() else { return nil }
-        peer.began(at: clock.now)
+        peer.began(kind, at: clock.now)
         peer.inUse.append(connection)
-        return connection
+        return Lease(peer: name, generation: peer.generation, kind: kind, connection: connection, wasReused: true)
     }
 
-    private func connect(_ name: NodeName, _ endpoint: Endpoint) async throws -> Lease {
-        var peer = peers[name] ?? Peer()
+    func newPeer() -> Peer {
+        defer { nextGeneration += 1 }
+        return Peer(generation: nextGeneration)
+    }
+
+    private func connect(_ name: NodeName, _ endpoint: Endpoint, _ kind: Kind) async throws -> Lease {
+        var peer = peers[name] ?? newPeer()
+        let generation = peer.generation
         peer.connecting += 1
         peer.address = endpoint
-        peer.began(at: clock.now)
+        peer.began(kind, at: clock.now)
         peers[name] = peer
         do {
             let connection = try await ClientConnection.connect(
                 to: .https(endpoint), tls: credentials.context, expecting: .node(name),
                 timeout: settings.connectTimeout, eventLoopGroup: group)
-            guard !isClosed else {
+            // The member may have been disconnected meanwhile, and may be connected anew: that is another story.
+            guard !isClosed, peers[name]?.generation == generation else {
                 await connection.close()
-                throw PeersError.closed
+                throw isClosed ? PeersError.closed : PeersError.disconnected(name)
             }
             peers[name]?.connecting -= 1
             peers[name]?.inUse.append(connection)
-            return Lease(peer: name, connection: connection, wasReused: false)
+            return Lease(peer: name, generation: generation, kind: kind, connection: connection, wasReused: false)
         } catch {
-            if var peer = peers[name] {
+            if var peer = peers[name], peer.generation == generation {
                 peer.connecting -= 1
-                peer.ended(at: clock.now)
+                peer.ended(kind, at: clock.now)
                 store(name, peer)
             }
             wakeAll()
@@ -152,15 +187,18 @@ public actor PeersTable {
         }
     }
 
-    /// Ends the use of a connection: kept when it can serve again.
-    func giveBack(_ lease: Lease) {
+    /// Ends the use of a connection: kept when it can serve again. False when its peer was disconnected meanwhile.
+    @discardableResult
+    func giveBack(_ lease: Lease) -> Bool {
         let connection = lease.connection
         // One that was evicted meanwhile and is back has other connections: this use is none of its own.
-        guard var peer = peers[lease.peer], let index = peer.inUse.firstIndex(where: { $0 === connection }) else {
+        guard var peer = peers[lease.peer], peer.generation == lease.generation,
+            let index = peer.inUse.firstIndex(where: { $0 === connection })
+        else {
             Task { await connection.close() }
-            return
+            return false
         }
-        peer.ended(at: clock.now)
+        peer.ended(lease.kind, at: clock.now)
         peer.inUse.remove(at: index)
         if connection.isIdle, !isClosed {
             peer.idle.append(connection)
@@ -169,6 +207,7 @@ public actor PeersTable {
         }
         store(lease.peer, peer)
         wakeAll()
+        return true
     }
 
     /// Whether the peer is connected or may become so now; closes the least recently used idle peer for it.
@@ -236,7 +275,39 @@ public actor PeersTable {
         for waiter in all { waiter.continuation.resume(returning: true) }
     }
 
+    // MARK: Choosing whom to ask
+
+    /// Who is connected now, either way.
+    public var connectedPeers: Set<NodeName> {
+        dropClosed()
+        return Set(peers.keys)
+    }
+
+    /// Whether the member is connected now, either way.
+    public func isConnected(_ name: NodeName) -> Bool { connectedPeers.contains(name) }
+
+    /// The same nodes in the same order, but those that a request would have to wait for come last (DESIGN §7: when all
+    /// places are busy, a request goes through a connected peer).
+    public func withoutWaitFirst(_ nodes: [NodeName], kind: Kind = .bulk) -> [NodeName] {
+        let connected = connectedPeers
+        let hasPlace = connected.count < settings.peersMax || peers.contains { !$0.value.isBusy }
+        func waits(_ node: NodeName) -> Bool { connected.contains(node) ? !isFree(node, kind) : !hasPlace }
+        return nodes.filter { !waits($0) } + nodes.filter { waits($0) }
+    }
+
+    private func isFree(_ name: NodeName, _ kind: Kind) -> Bool {
+        guard let peer = peers[name] else { return true }
+        return peer.active(kind) < settings.perKindMax && peer.active < settings.connectionsPerPeerMax
+    }
+
     // MARK: The end, and looking in
+
+    /// Closes every connection to and from a member that is gone; requests under way on them fail at once, and are not
+    /// repeated.
+    public func disconnect(_ name: NodeName) {
+        evict(name)
+        wakeAll()
+    }
 
     /// Closes every connection; requests under way fail, and so does every later one.
     public func closeAll() async {

@@ -38,7 +38,7 @@ struct Forwarding: Sendable {
             do {
                 let response = try await core.peers.request(
                     to: node, at: try core.calls.endpoint(of: node), outgoing, idempotent: true,
-                    timeouts: Self.timeouts)
+                    kind: .bulk, timeouts: Self.timeouts)
                 guard response.status >= 500 else { return await pass(response, isHead: request.method == .head) }
                 nobody.failures.append("\(node) answered \(response.status)")
                 switch try await errorCode(of: response) {
