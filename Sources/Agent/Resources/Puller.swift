@@ -5,49 +5,144 @@ import Storage
 import Vocabulary
 
 /// Fetches blobs that this node lacks from other nodes: resumable, verified by SHA-256, durable when it returns.
-/// However many ask for the same blob at once, it crosses the wire once.
+/// However many ask for the same blob at once, it crosses the wire once; the holders that each of them knows are tried
+/// before any of them hears that there is none.
 actor Puller {
+    /// One request for bytes from `offset` on; a test puts its own in the place of the peers table.
+    typealias Source =
+        @Sendable (_ holder: NodeName, _ digest: ContentDigest, _ offset: UInt64, _ size: UInt64) async throws -> (
+            status: Int, body: any AsyncSequence<ByteBuffer, any Error> & Sendable
+        )
+
     private let store: Store
-    private let calls: PeerCalls
     private let traffic: Traffic
-    private var underWay: [ContentDigest: Task<BlobLease, any Error>] = [:]
+    private let source: Source
+    private var underWay: [ContentDigest: Fetch] = [:]
+    private var nextAsker: UInt64 = 1
+    private var isStopped = false
+
+    /// One blob on its way. Its end is noted before its last asker hears of it, in one step of the actor.
+    private struct Fetch {
+        let task: Task<Void, Never>
+        /// Not asked yet, in order.
+        var holders: [NodeName]
+        var tried: Set<NodeName> = []
+        var askers: [UInt64: CheckedContinuation<BlobLease, any Error>] = [:]
+        /// Nobody waits for it any more: it is ending, and takes no new asker.
+        var isAbandoned = false
+    }
+
+    init(store: Store, traffic: Traffic, source: @escaping Source) {
+        self.store = store
+        self.traffic = traffic
+        self.source = source
+    }
 
     init(store: Store, calls: PeerCalls, traffic: Traffic) {
-        self.store = store
-        self.calls = calls
-        self.traffic = traffic
+        self.init(store: store, traffic: traffic) { holder, digest, offset, size in
+            var headers: HeaderFields = [:]
+            if offset > 0 { headers["Range"] = "bytes=\(offset)-" }
+            let response = try await calls.peers.request(
+                to: holder, at: try calls.endpoint(of: holder),
+                ClientRequest("GET", "/v1/peer/blobs/\(digest.hex)", headers: headers), idempotent: true,
+                kind: .bulk, timeouts: ClientTimeouts(idle: .seconds(20), total: TransferTime.limit(bytes: size)))
+            return (response.status, response.body)
+        }
     }
 
     /// Makes the blob durable here and keeps it so for as long as the lease lives.
     ///
     /// - Parameter holders: tried in order, each from the byte that the one before reached.
-    /// - Throws: the last holder's failure, or a `StorageError`.
+    /// - Throws: the last holder's failure, a `StorageError`, `PullError.stopping`, or `CancellationError` as soon as
+    ///   the caller's task is cancelled; the fetch goes on while somebody else waits for it.
     func obtain(_ digest: ContentDigest, size: UInt64, from holders: [NodeName]) async throws -> BlobLease {
         if let lease = try await store.lease(digest, size: size) { return lease }
-        if let task = underWay[digest] { return try await task.value }
-        let task = Task { try await self.fetch(digest, size: size, from: holders) }
-        underWay[digest] = task
-        defer { underWay[digest] = nil }
-        return try await task.value
+        while let ending = underWay[digest], ending.isAbandoned { await ending.task.value }
+        try Task.checkCancellation()
+        guard !isStopped else { throw PullError.stopping }
+        let asker = nextAsker
+        nextAsker += 1
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                join(digest, size: size, holders: holders, asker: asker, continuation)
+            }
+        } onCancel: {
+            Task { await self.leave(digest, asker) }
+        }
     }
 
-    private nonisolated func fetch(
-        _ digest: ContentDigest, size: UInt64, from holders: [NodeName]
-    ) async throws -> BlobLease {
+    /// Ends every fetch, keeping what came, and refuses later ones; returns when none is left.
+    func stop() async {
+        isStopped = true
+        for digest in Array(underWay.keys) { abandon(digest, because: PullError.stopping) }
+        for fetch in Array(underWay.values) { await fetch.task.value }
+    }
+
+    /// How many wait for the blob.
+    func askers(of digest: ContentDigest) -> Int { underWay[digest]?.askers.count ?? 0 }
+
+    // MARK: Askers
+
+    private func join(
+        _ digest: ContentDigest, size: UInt64, holders: [NodeName], asker: UInt64,
+        _ continuation: CheckedContinuation<BlobLease, any Error>
+    ) {
+        // Cancelled before it came here: `leave` found nobody.
+        if Task.isCancelled { return continuation.resume(throwing: CancellationError()) }
+        var fetch =
+            underWay[digest]
+            ?? Fetch(task: Task { await self.fetch(digest, size: size) }, holders: [])
+        for holder in holders where !fetch.tried.contains(holder) && !fetch.holders.contains(holder) {
+            fetch.holders.append(holder)
+        }
+        fetch.askers[asker] = continuation
+        underWay[digest] = fetch
+    }
+
+    private func leave(_ digest: ContentDigest, _ asker: UInt64) {
+        guard let continuation = underWay[digest]?.askers.removeValue(forKey: asker) else { return }
+        continuation.resume(throwing: CancellationError())
+        if underWay[digest]?.askers.isEmpty == true { abandon(digest, because: CancellationError()) }
+    }
+
+    private func abandon(_ digest: ContentDigest, because error: any Error) {
+        guard let askers = underWay[digest]?.askers else { return }
+        underWay[digest]?.askers = [:]
+        underWay[digest]?.isAbandoned = true
+        underWay[digest]?.task.cancel()
+        for asker in askers.values { asker.resume(throwing: error) }
+    }
+
+    // MARK: One fetch
+
+    private func fetch(_ digest: ContentDigest, size: UInt64) async {
         var failure: any Error = PullError.noHolder(digest)
-        for holder in holders {
+        while let holder = nextHolder(of: digest) {
             do {
-                return try await fetch(digest, size: size, from: holder)
+                let lease = try await fetch(digest, size: size, from: holder)
+                return end(digest, .success(lease))
             } catch let error as StorageError {
-                // Our own disk: another holder does not help, unless its bytes were wrong.
-                guard case .digestMismatch = error else { throw error }
                 failure = error
+                // Our own disk: another holder does not help, unless its bytes were wrong.
+                guard case .digestMismatch = error else { break }
             } catch {
                 failure = error
             }
-            try Task.checkCancellation()
+            if Task.isCancelled { break }
         }
-        throw failure
+        end(digest, .failure(failure))
+    }
+
+    private func nextHolder(of digest: ContentDigest) -> NodeName? {
+        guard let holder = underWay[digest]?.holders.first else { return nil }
+        underWay[digest]?.holders.removeFirst()
+        underWay[digest]?.tried.insert(holder)
+        return holder
+    }
+
+    private func end(_ digest: ContentDigest, _ result: Result<BlobLease, any Error>) {
+        guard let fetch = underWay.removeValue(forKey: digest) else { return }
+        for asker in fetch.askers.values { asker.resume(with: result) }
     }
 
     private nonisolated func fetch(
@@ -56,16 +151,11 @@ actor Puller {
         let incoming = try await store.resume(digest, size: size)
         do {
             if incoming.offset < size {
-                var headers: HeaderFields = [:]
-                if incoming.offset > 0 { headers["Range"] = "bytes=\(incoming.offset)-" }
-                let response = try await calls.peers.request(
-                    to: holder, at: try calls.endpoint(of: holder),
-                    ClientRequest("GET", "/v1/peer/blobs/\(digest.hex)", headers: headers), idempotent: true,
-                    timeouts: ClientTimeouts(idle: .seconds(20), total: TransferTime.limit(bytes: size)))
-                guard response.status == (incoming.offset > 0 ? 206 : 200) else {
-                    throw PullError.refused(holder, digest, status: response.status)
+                let answer = try await source(holder, digest, incoming.offset, size)
+                guard answer.status == (incoming.offset > 0 ? 206 : 200) else {
+                    throw PullError.refused(holder, digest, status: answer.status)
                 }
-                for try await part in response.body {
+                for try await part in answer.body {
                     traffic.received(part.readableBytes)
                     try await incoming.write(part)
                 }
@@ -83,14 +173,16 @@ actor Puller {
 }
 
 /// Why no holder gave a blob.
-enum PullError: Error, CustomStringConvertible {
+enum PullError: Error, Hashable, CustomStringConvertible {
     case noHolder(ContentDigest)
     case refused(NodeName, ContentDigest, status: Int)
+    case stopping
 
     var description: String {
         switch self {
         case .noHolder(let digest): "no node is known that holds the bytes \(digest)"
         case .refused(let node, let digest, let status): "\(node) answered \(status) for the bytes \(digest)"
+        case .stopping: "the agent is stopping and fetches nothing any more"
         }
     }
 }

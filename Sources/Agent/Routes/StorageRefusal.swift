@@ -12,6 +12,12 @@ enum StorageRefusal {
             throw apiError(error)
         } catch let error as WriteFailure {
             throw apiError(error)
+        } catch let error as PullError {
+            throw APIError.unavailable("\(error)", code: "no_bytes", retryAfterSeconds: 1)
+        } catch let error as PeersError {
+            throw APIError.unavailable("\(error)", code: "no_bytes", retryAfterSeconds: 1)
+        } catch let error as ClientError {
+            throw APIError.unavailable("\(error)", code: "no_bytes", retryAfterSeconds: 1)
         }
     }
 
@@ -34,10 +40,10 @@ enum StorageRefusal {
                 "the bytes have the SHA-256 \(actual), not \(expected): nothing was kept", hint: "send them again")
         case .sizeMismatch:
             return APIError(.unprocessableContent, code: "size_differs", "\(error)", hint: "send them again")
-        case .tooManyStreams, .closed, .alreadyReceiving:
+        case .tooManyStreams, .closed, .alreadyReceiving, .cancelled:
             return APIError.unavailable("\(error)", code: "busy", retryAfterSeconds: 1)
         case .inUse, .notOurs, .belongsTo, .newerSchema, .damaged, .io, .database, .missingBlob, .valueTooLarge,
-            .streamClosed, .cancelled:
+            .streamClosed:
             return error
         }
     }
