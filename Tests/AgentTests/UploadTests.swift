@@ -26,20 +26,26 @@ struct UploadTests {
         let enough = UploadPace.bytesPerSecondMin * 30
         var pace = UploadPace()
         func takes(_ count: Int, after waiting: Duration) -> Bool { pace.take(count, after: waiting) }
-        // The client's wait for our disk is no time of its own, however much comes.
+        // The client's wait for our disk is no time of its own, however little comes.
         for _ in 0..<1_000 { #expect(takes(1, after: .zero)) }
-        // A silence shorter than the window is forgiven, and so is a slow second.
-        #expect(takes(0, after: .seconds(29)))
-        #expect(takes(enough, after: .seconds(1)))
-        // What was fast before does not count later.
-        #expect(takes(enough * 1_000, after: .seconds(30)))
-        #expect(takes(1, after: .seconds(29)))
-        #expect(!takes(1, after: .seconds(29)))
-        // Each window stands for itself; no count overflows.
-        #expect(takes(enough, after: .seconds(30)))
-        #expect(takes(.max, after: .seconds(1)))
-        #expect(takes(.max, after: .seconds(29)))
-        #expect(!takes(enough - 1, after: .seconds(30)))
+        // A silence is forgiven when a burst follows it, in however many parts.
+        #expect(takes(1, after: .seconds(50)))
+        for _ in 0..<100 { #expect(takes(enough / 100, after: .milliseconds(10))) }
+        // The next window begins: what was fast before does not count in it.
+        #expect(takes(1, after: .seconds(50)))
+        #expect(!takes(1, after: .seconds(50)))
+        // One that waits in small pieces is judged, too.
+        pace = UploadPace()
+        var parts = 0
+        while takes(1, after: .milliseconds(900)), parts < 1_000 { parts += 1 }
+        #expect(parts < 70)
+        // Just enough is enough, and no count overflows.
+        pace = UploadPace()
+        for _ in 0..<100 { #expect(takes(enough, after: .seconds(30))) }
+        for _ in 0..<3 { #expect(takes(.max, after: .seconds(10))) }
+        pace = UploadPace()
+        #expect(takes(enough - 1, after: .seconds(30)))
+        #expect(!takes(enough, after: .seconds(1)))
     }
 
     @Test("a client that breaks off its upload is no error in the log, and its handler learns that the body has no end")

@@ -3,8 +3,9 @@ import Hummingbird
 /// Whether a request's body comes fast enough to keep its place. A byte now and then would hold a stream of the store
 /// for days: the idle timer never sees it, and a few hundred of them keep everybody else's writes out.
 ///
-/// Only the time that the agent waits for the client counts, never the client's wait for the agent's disk; and each
-/// window stands for itself, so that a fast beginning earns no slow end.
+/// Only the time that the agent waits for the client counts, never the client's wait for the agent's disk. Each window
+/// stands for itself, so that a fast beginning earns no slow end; and what bursts in after a silence (a pipe whose
+/// program was thinking) counts for that silence.
 struct UploadPace {
     /// 4 KiB/s: a tenth of what a poor mobile link gives. At double, such a link fails in a bad minute; at half, the
     /// places of the store (`Store.Settings.uploadsMax`) are held twice as long by whoever means ill.
@@ -15,13 +16,17 @@ struct UploadPace {
     private var waited: Duration = .zero
     private var bytes = 0
 
-    /// Notes the next part, and how long it was waited for. False when the upload has become too slow.
+    /// A wait that ends a burst.
+    static let pause: Duration = .seconds(1)
+
+    /// Notes the next part, and how long it was waited for. False when what came before it was too little.
     mutating func take(_ count: Int, after waiting: Duration) -> Bool {
+        let isOver = waited >= Self.window * 2 || (waited >= Self.window && waiting >= Self.pause)
+        let isEnough = !isOver || bytes >= Self.bytesPerSecondMin * Int(clamping: Self.window.components.seconds)
+        if isOver { (waited, bytes) = (.zero, 0) }
         waited += waiting
         bytes = bytes.addingReportingOverflow(count).overflow ? .max : bytes + count
-        guard waited >= Self.window else { return true }
-        defer { (waited, bytes) = (.zero, 0) }
-        return bytes >= Self.bytesPerSecondMin * Int(clamping: Self.window.components.seconds)
+        return isEnough
     }
 }
 
