@@ -43,8 +43,9 @@ public final class Store: Sendable {
         public var readerCount = 4
         /// Uploads that bring bytes at once; each holds a file and up to 256 KiB.
         public var uploadsMax = 256
-        /// Of those, what one caller may have: four greedy ones are needed to keep a fifth waiting.
-        public var uploadsPerOwnerMax = 64
+        /// Of those, what one caller may have. One script with a hundred parallel puts is everyday life; with a quarter
+        /// left over, it keeps nobody else out.
+        public var uploadsPerOwnerMax = 192
         /// Pulls from other nodes at once, never taken from by uploads: each upload elsewhere may end as one here.
         public var pullsMax = 128
         public var partials = PartialLimits()

@@ -2,6 +2,7 @@ import Authority
 import Client
 import FoundationEssentials
 import Glibc
+import NIOConcurrencyHelpers
 import NIOCore
 import Testing
 import Vocabulary
@@ -124,6 +125,16 @@ extension ProcessTests {
                         #expect(status == 507, "\(problem)")
                     }
                 }
+                // What announces its size is refused before its first byte is asked for.
+                let asked = NIOLockedValueBox(false)
+                let body = AsyncThrowingStream<ByteBuffer, any Error> {
+                    asked.withLockedValue { $0 = true }
+                    return nil
+                }
+                let early = try await client.send(
+                    ClientRequest("PUT", "/v1/resources/early", body: .stream(length: 20 << 20, body)))
+                #expect(early.status == 507)
+                #expect(!asked.withLockedValue { $0 })
                 #expect(try await client.getBytes("fits").bytes == fits)
                 #expect(try await client.list().resources.map(\.name) == ["fits"])
                 // The failed ones left nothing behind: this fits again.
