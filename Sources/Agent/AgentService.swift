@@ -137,6 +137,8 @@ public struct AgentService: Sendable {
                 return true
             case .event(let event):
                 EventRecorder.record(event, in: events, log: log)
+                // A host that vanished closes nothing: what waits for its answer would wait for the whole of its time.
+                if event.kind == .crashed { Task { await peers.disconnect(event.name) } }
                 return true
             case .acknowledge: return true
             case .exchangeMembers, .convergence, .offer: return false
@@ -192,6 +194,7 @@ public struct AgentService: Sendable {
             core.driver.stop()
             // What is under way ends now: neither a body in the middle nor a follower of the events delays the stop.
             await core.peers.closeAll()
+            await core.puller.stop()
             core.events.finish()
             server.stop()
             tasks.cancelAll()

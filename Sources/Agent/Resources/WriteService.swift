@@ -164,7 +164,11 @@ extension Error {
     /// Whether the other side can not have seen the request.
     fileprivate var isBeforeSending: Bool {
         switch self {
-        case is PeersError: return true
+        case let error as PeersError:
+            switch error {
+            case .allBusy, .peerBusy, .closed, .revoked: return true
+            case .disconnected: return false
+            }
         case let error as ClientError:
             switch error {
             case .cannotConnect, .refused, .credentials, .badAddress, .badRequest: return true

@@ -34,7 +34,7 @@ struct Forwarding: Sendable {
         if !unsure.isEmpty { headers.add(Visited.unsureHeader.rawName, Visited.text(unsure)) }
         let outgoing = ClientRequest(request.method.rawValue, request.uri.description, headers: headers)
         var nobody = NobodyAnswered()
-        for node in nodes {
+        for node in await core.peers.withoutWaitFirst(nodes) {
             do {
                 let response = try await core.peers.request(
                     to: node, at: try core.calls.endpoint(of: node), outgoing, idempotent: true,
