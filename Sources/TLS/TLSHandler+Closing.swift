@@ -1,5 +1,5 @@
 // How a connection ends: by us (close_notify, flushed, then the socket), by the peer, or by a refusal whose alert must
-// still reach the other side. Each wait has its deadline.
+// still reach the other side. Each wait has its bound.
 import NIOCore
 
 extension TLSHandler {

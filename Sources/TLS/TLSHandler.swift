@@ -3,7 +3,8 @@
 //   idle ──active──► handshaking ──verified──► active ──► closing ──► closed
 //                         └────── refused, timeout ─────────▲
 //
-// `TLSHandler.swift` holds what it knows and what arrives, `+Writing` what leaves, `+Closing` how it ends.
+// `TLSHandler.swift` holds what it knows and what arrives, `+Writing` what leaves, `+Closing` how it ends,
+// `+Expiry` when it must.
 import NIOCore
 import Vocabulary
 
@@ -11,6 +12,8 @@ import Vocabulary
 ///
 /// - Fires `TLSHandshakeCompleted` once, before any plaintext; plaintext never passes before the peer is verified.
 /// - Fires a `TLSError` at most once, and closes the channel by itself after it.
+/// - Ends when the peer's certificate, or one above it, ends.
+/// - A close delivers all that was flushed before, at the pace at which the peer takes it.
 /// - Peer's close_notify: `ChannelEvent.inputClosed` where the channel allows remote half-closure, else a close.
 /// - Is not removable: there is no way back to plaintext on a connection that was secured.
 /// - Does not resume reading by itself once the handshake is done: `read()` is the application's.
