@@ -58,7 +58,7 @@ struct GossipClusterTests {
 
         // While b is away somebody else sits at its address: each knock there is a round.
         let knocks = NIOLockedValueBox(0)
-        let silent = try await Silence.listen(at: placeOfB) {
+        let silent = try await Silence.listen(at: placeOfB, hangsUp: true) {
             knocks.withLockedValue { $0 += 1 }
         } closed: {
         }
@@ -147,9 +147,15 @@ enum Silence {
             .childChannelInitializer { channel in
                 opened()
                 channel.closeFuture.whenComplete { _ in closed() }
-                if hangsUp { channel.eventLoop.execute { channel.close(promise: nil) } }
-                return channel.eventLoop.makeSucceededVoidFuture()
+                return channel.eventLoop.makeCompletedFuture {
+                    if hangsUp { try channel.pipeline.syncOperations.addHandler(HangUp()) }
+                }
             }
             .bind(host: endpoint.host, port: Int(endpoint.port)).get()
     }
+}
+
+private final class HangUp: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    func channelActive(context: ChannelHandlerContext) { context.close(promise: nil) }
 }
