@@ -123,6 +123,17 @@ struct GossipClusterTests {
         #expect(Set(rounds.flatMap { $0 }) == Set(all))
     }
 
+    @Test("all are back when those are whom any of the joiners remembers, and a first cluster waits for nobody")
+    func missed() throws {
+        let (a, b, c) = (try NodeName("a"), try NodeName("b"), try NodeName("c"))
+        #expect(JoinLoop.missed(remembered: [], joiners: [:], me: a).isEmpty)
+        #expect(JoinLoop.missed(remembered: [], joiners: [b: [], c: []], me: a).isEmpty)
+        #expect(JoinLoop.missed(remembered: [b], joiners: [:], me: a) == [b])
+        #expect(JoinLoop.missed(remembered: [b], joiners: [b: [a]], me: a).isEmpty)
+        #expect(JoinLoop.missed(remembered: [b], joiners: [b: [a, c]], me: a) == [c], "b and c went on without a")
+        #expect(JoinLoop.missed(remembered: [b], joiners: [b: [a, c], c: [b]], me: a).isEmpty)
+    }
+
     @Test("followers of the events do not hold up a stop")
     func stopsWithFollowers() async throws {
         let a = try await TestAgent.start(bed, "a")

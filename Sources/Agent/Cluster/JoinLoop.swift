@@ -57,14 +57,14 @@ struct JoinLoop: Sendable {
         var pause = pace.first
         var rounds = 0
         var position = 0
-        var joiners: Set<NodeName> = []
+        var joiners: [NodeName: [NodeName]] = [:]
         while !Task.isCancelled {
             // systemd's TimeoutStartSec is for a start that hangs; this one waits for others, and says so.
             notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60))
             let all = addresses(besidesPresent: false)
             let outcome = await round(Self.next(&position, of: all), endsAtFirst: true)
             if outcome.hasJoined { return pace.lookFirst }
-            joiners.formUnion(outcome.joiners)
+            joiners.merge(outcome.joiners) { $1 }
             rounds += 1
             let roundsOfAll = (all.count + Self.roundAddressesMax - 1) / Self.roundAddressesMax
             let isTime = rounds >= max(Self.roundsBeforeAlone, roundsOfAll)
@@ -81,9 +81,17 @@ struct JoinLoop: Sendable {
     /// Members of an earlier life are still owners for `relocation.delay`, and may hold what this node does not: before
     /// that nothing is answered or acknowledged without them. When all of them are back and on their way in like this
     /// node, nobody went on without it, and somebody has to be the first.
-    private func mayGoAlone(after elapsed: Duration, joiners: Set<NodeName>) -> Bool {
-        let remembered = members.saved.atStart.filter { !core.revoked.contains(node: $0) }
-        return elapsed >= core.settings.relocation.delay || remembered.allSatisfy { joiners.contains($0) }
+    private func mayGoAlone(after elapsed: Duration, joiners: [NodeName: [NodeName]]) -> Bool {
+        if elapsed >= core.settings.relocation.delay { return true }
+        let missed = Self.missed(remembered: members.saved.atStart, joiners: joiners, me: core.name)
+        return missed.allSatisfy { core.revoked.contains(node: $0) }
+    }
+
+    /// Those remembered here or by one of the joiners who did not answer that they are joining, too.
+    ///
+    /// - Parameter joiners: each with those that it remembers.
+    static func missed(remembered: [NodeName], joiners: [NodeName: [NodeName]], me: NodeName) -> Set<NodeName> {
+        Set(remembered).union(joiners.values.joined()).subtracting(joiners.keys).subtracting([me])
     }
 
     private func goAlone(addresses: [Endpoint]) async {
@@ -145,11 +153,11 @@ struct JoinLoop: Sendable {
 
     private struct Outcome {
         var hasJoined = false
-        /// Nodes that answered and are on their way in themselves.
-        var joiners: [NodeName] = []
+        /// Nodes that answered and are on their way in themselves, each with those that it remembers.
+        var joiners: [NodeName: [NodeName]] = [:]
     }
 
-    private enum Attempt: Sendable { case joined, joining(NodeName), failed, timeIsUp }
+    private enum Attempt: Sendable { case joined, joining(NodeName, remembering: [NodeName]), failed, timeIsUp }
 
     private func round(_ addresses: [Endpoint], endsAtFirst: Bool) async -> Outcome {
         await withTaskGroup(of: Attempt.self) { group in
@@ -170,7 +178,7 @@ struct JoinLoop: Sendable {
                 switch attempt {
                 case .timeIsUp: break rounds
                 case .joined: outcome.hasJoined = true
-                case .joining(let node): outcome.joiners.append(node)
+                case .joining(let node, let remembered): outcome.joiners[node] = remembered
                 case .failed: break
                 }
                 underWay -= 1
@@ -187,9 +195,9 @@ struct JoinLoop: Sendable {
             let node = try await members.join(through: address)
             core.log.info("joined the cluster", metadata: ["through": "\(node)", "at": "\(address)"])
             return .joined
-        } catch JoinError.joiningItself(let node) {
+        } catch JoinError.joiningItself(let node, let remembered) {
             core.log.debug("\(node) is on its way in itself", metadata: ["at": "\(address)"])
-            return .joining(node)
+            return .joining(node, remembering: remembered)
         } catch JoinError.oneself {
             // The usual case where all hosts have one list.
             return .failed

@@ -35,7 +35,7 @@ struct MembersService: Sendable {
         }
         return MembersExchange(
             node: core.name, claims: claims, keyring: keyring, revoked: core.revoked.all, holds: held, seenAs: seenAs,
-            joining: phase == .joining)
+            joining: phase == .joining, remembered: phase == .joining ? saved.atStart : nil)
     }
 
     /// Exchanges with a member whose turn it is. A failure needs no more than a word in the log: the next turn comes.
@@ -169,7 +169,7 @@ struct MembersService: Sendable {
         guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
         // Two that come back at once must not take each other for the cluster, and vouch for what they held; but each
         // must know the key that the other may have made by now.
-        if theirs.joining == true { throw JoinError.joiningItself(node) }
+        if theirs.joining == true { throw JoinError.joiningItself(node, remembering: theirs.remembered ?? []) }
         let claims = core.revoked.admitted(theirs.claims)
         let isMet = core.driver.read { machine in
             machine.phase != .joining && machine.membership.member(node)?.status.isDeparted == false
@@ -237,7 +237,7 @@ struct MembersService: Sendable {
 /// Why an address was no way into the cluster.
 enum JoinError: Error, CustomStringConvertible {
     case oneself
-    case joiningItself(NodeName)
+    case joiningItself(NodeName, remembering: [NodeName])
     case revoked(NodeName)
     case answerTooLarge
     case refused(NodeName, String)
@@ -245,7 +245,7 @@ enum JoinError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .oneself: "this node itself answers there"
-        case .joiningItself(let node): "\(node) is on its way into the cluster itself"
+        case .joiningItself(let node, _): "\(node) is on its way into the cluster itself"
         case .revoked(let node): "the certificate of \(node) was revoked"
         case .answerTooLarge: "the answer was larger than any member list"
         case .refused(let node, let reason): "\(node) refused: \(reason)"

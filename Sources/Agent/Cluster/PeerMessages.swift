@@ -18,9 +18,11 @@ struct MembersExchange: Codable, Sendable {
     var seenAs: String?
     /// The speaker is on its way in itself: it is nobody's way in yet.
     var joining: Bool? = nil
+    /// With `joining`: whom the speaker remembers of its earlier lives, and so may have gone on without it.
+    var remembered: [NodeName]? = nil
 
     enum CodingKeys: String, CodingKey {
-        case node, claims, keyring, revoked, holds, joining
+        case node, claims, keyring, revoked, holds, joining, remembered
         case seenAs = "seen_as"
     }
 }
