@@ -141,6 +141,23 @@ extension NetworkTests {
             }
         }
 
+        @Test("the answer to a larger body is waited for longer than silence is otherwise")
+        func largeBody() async throws {
+            let workshop = try Workshop()
+            try await TestServer.run(unix: workshop.path("s")) { conversation in
+                while try await conversation.nextPart() != nil {}
+                // As while an owner makes its copies.
+                try await Task.sleep(for: .milliseconds(600))
+                try await conversation.answer(201)
+            } _: { address in
+                let connection = try await Self.connect(address)
+                let response = try await connection.send(
+                    ClientRequest("PUT", "/a", body: .bytes(ByteBuffer(repeating: 1, count: 1 << 20))),
+                    timeouts: ClientTimeouts(idle: .milliseconds(100), idlePerMebibyte: .seconds(60)))
+                #expect(response.status == 201)
+            }
+        }
+
         @Test("a slow taker is not taken for a silent sender")
         func slowTaker() async throws {
             let workshop = try Workshop()

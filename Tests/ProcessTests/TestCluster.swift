@@ -138,7 +138,7 @@ actor TestCluster {
     func client(_ names: String..., role: Role = .client) throws -> AgentClient {
         try AgentClient(
             agents: try names.map { .https(try endpoint($0)) }, certificates: certificates(role.rawValue),
-            connectTimeout: .seconds(20))
+            connectTimeout: .seconds(20), timeouts: ClientTimeouts(idle: .seconds(60)))
     }
 
     /// A client that looks again and again: one look that hangs must not use up the patience for all of them.

@@ -37,6 +37,7 @@ extension ProcessTests {
                     #expect(try await client.ask("PUT", path, none, body: [1]).status == 412)
                     let first = try await client.ask("PUT", path, ["If-None-Match": "*"], body: [1])
                     #expect(first.status == 201, "through \(node)")
+                    #expect(first.route.first == node && first.route.last == first.headers["roost-node"])
                     let again = try await client.ask("PUT", path, ["If-None-Match": "*"], body: [2])
                     #expect(again.status == 412 && again.errorCode == "precondition_failed", "through \(node)")
                     #expect(try await client.ask("GET", path).body == [1])
