@@ -94,6 +94,14 @@ public enum PeersError: Error, Hashable, Sendable, CustomStringConvertible {
     case closed
     case revoked(NodeName)
 
+    /// Whether only a place was missing.
+    var isBusy: Bool {
+        switch self {
+        case .allBusy, .peerBusy: true
+        case .disconnected, .closed, .revoked: false
+        }
+    }
+
     public var description: String {
         switch self {
         case .allBusy(let peer, let max):

@@ -275,29 +275,10 @@ public actor PeersTable {
         for waiter in all { waiter.continuation.resume(returning: true) }
     }
 
-    // MARK: Choosing whom to ask
-
     /// Who is connected now, either way.
-    public var connectedPeers: Set<NodeName> {
+    var connectedPeers: Set<NodeName> {
         dropClosed()
         return Set(peers.keys)
-    }
-
-    /// Whether the member is connected now, either way.
-    public func isConnected(_ name: NodeName) -> Bool { connectedPeers.contains(name) }
-
-    /// The same nodes in the same order, but those that a request would have to wait for come last (DESIGN §7: when all
-    /// places are busy, a request goes through a connected peer).
-    public func withoutWaitFirst(_ nodes: [NodeName], kind: Kind = .bulk) -> [NodeName] {
-        let connected = connectedPeers
-        let hasPlace = connected.count < settings.peersMax || peers.contains { !$0.value.isBusy }
-        func waits(_ node: NodeName) -> Bool { connected.contains(node) ? !isFree(node, kind) : !hasPlace }
-        return nodes.filter { !waits($0) } + nodes.filter { waits($0) }
-    }
-
-    private func isFree(_ name: NodeName, _ kind: Kind) -> Bool {
-        guard let peer = peers[name] else { return true }
-        return peer.active(kind) < settings.perKindMax && peer.active < settings.connectionsPerPeerMax
     }
 
     // MARK: The end, and looking in

@@ -34,26 +34,45 @@ struct Forwarding: Sendable {
         if !unsure.isEmpty { headers.add(Visited.unsureHeader.rawName, Visited.text(unsure)) }
         let outgoing = ClientRequest(request.method.rawValue, request.uri.description, headers: headers)
         var nobody = NobodyAnswered()
-        for node in await core.peers.withoutWaitFirst(nodes) {
+        // First those that can be asked without waiting for a place in the peers table; the others when none of them had
+        // an answer.
+        var postponed: [NodeName] = []
+        for node in nodes {
+            let patience: PeersTable.Patience = nodes.count > 1 ? .hasOthers : .waits
             do {
-                let response = try await core.peers.request(
-                    to: node, at: try core.calls.endpoint(of: node), outgoing, idempotent: true,
-                    kind: .bulk, timeouts: Self.timeouts)
-                guard response.status >= 500 else { return await pass(response, isHead: request.method == .head) }
-                nobody.failures.append("\(node) answered \(response.status)")
-                switch try await errorCode(of: response) {
-                case NobodyAnswered.noHolder: break
-                case NobodyAnswered.somebodyBehind: nobody.isSomebodyBehind = true
-                default: nobody.silent.append(node)
-                }
-            } catch {
-                try Task.checkCancellation()
-                core.log.debug("a query could not be forwarded", metadata: ["to": "\(node)", "error": "\(error)"])
-                nobody.failures.append("\(node): \(error)")
-                nobody.silent.append(node)
-            }
+                if let answer = try await ask(node, outgoing, patience, &nobody) { return answer }
+            } catch let error as PeersError where error.isBusy { postponed.append(node) }
         }
+        for node in postponed { if let answer = try await ask(node, outgoing, .waits, &nobody) { return answer } }
         throw nobody
+    }
+
+    /// The node's answer; nil, and noted why, when it has none.
+    ///
+    /// - Throws: `CancellationError`; a `PeersError` when there is no place and others can be asked instead.
+    private func ask(
+        _ node: NodeName, _ outgoing: ClientRequest, _ patience: PeersTable.Patience, _ nobody: inout NobodyAnswered
+    ) async throws -> Response? {
+        do {
+            let response = try await core.peers.request(
+                to: node, at: try core.calls.endpoint(of: node), outgoing, idempotent: true, kind: .bulk,
+                patience: patience, timeouts: Self.timeouts)
+            guard response.status >= 500 else { return await pass(response, isHead: outgoing.method == "HEAD") }
+            nobody.failures.append("\(node) answered \(response.status)")
+            switch try await errorCode(of: response) {
+            case NobodyAnswered.noHolder: break
+            case NobodyAnswered.somebodyBehind: nobody.isSomebodyBehind = true
+            default: nobody.silent.append(node)
+            }
+        } catch let error as PeersError where error.isBusy && patience == .hasOthers {
+            throw error
+        } catch {
+            try Task.checkCancellation()
+            core.log.debug("a query could not be forwarded", metadata: ["to": "\(node)", "error": "\(error)"])
+            nobody.failures.append("\(node): \(error)")
+            nobody.silent.append(node)
+        }
+        return nil
     }
 
     /// The word for programs in a refusal's body, which is read to its end.
