@@ -51,7 +51,8 @@ struct ResourceRoutes: Sendable {
             let endpoint = try core.calls.endpoint(of: node)
             let versionQuery = wanted.map { "?version=\($0)" } ?? ""
             let location = "https://\(endpoint)\(Self.prefix)\(ResourcePath.encode(name.text))\(versionQuery)"
-            return Response(status: .temporaryRedirect, headers: [.location: location])
+            return Response(
+                status: .temporaryRedirect, headers: [.location: location, .roostRoute: core.name.text])
         }
     }
 
@@ -179,7 +180,9 @@ struct ResourceRoutes: Sendable {
             return .stream(
                 status: .partialContent, headers: headers, count: count, pacedBy: context.loop,
                 BlobBytes(reader: reader, offset: UInt64(offset), count: UInt64(count)))
-        case .unsatisfiable: throw APIError.unsatisfiable(size: total)
+        case .unsatisfiable:
+            headers[.contentType] = nil
+            throw APIError.unsatisfiable(size: total, headers: headers)
         }
     }
 

@@ -87,10 +87,14 @@ extension APIError {
             headers: [.retryAfter: String(retryAfterSeconds)])
     }
 
-    public static func unsatisfiable(size: Int) -> APIError {
-        APIError(
+    /// - Parameter headers: what else is to be said of the resource.
+    public static func unsatisfiable(size: Int, headers: HTTPFields = [:]) -> APIError {
+        var fields = headers
+        fields[.contentRange] = "bytes */\(size)"
+        fields[.acceptRanges] = "bytes"
+        return APIError(
             .rangeNotSatisfiable, code: "range_not_satisfiable", "no byte of the range is in the \(size) bytes",
-            headers: [.contentRange: "bytes */\(size)", .acceptRanges: "bytes"])
+            headers: fields)
     }
 
     /// The details stand in the agent's log: a client learns nothing of our inside.

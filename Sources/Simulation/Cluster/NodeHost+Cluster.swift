@@ -10,36 +10,47 @@ extension NodeHost {
     private static var joinLimit: Duration { .seconds(5) }
     private static var roundsBeforeAlone: Int { 3 }
 
+    /// The way in, as far as it has come.
+    private struct Search: Sendable {
+        let seeds: [Endpoint]
+        /// Members of an earlier life: they are owners still, until the relocation delay is over.
+        let remembersOthers: Bool
+        let began: Instant
+        var round = 1
+        var pause = Duration.milliseconds(500)
+    }
+
     mutating func beginJoining(_ context: inout Context) {
+        let others = context.disk.durable.claims.filter { $0.name != name && $0.status != .left }
         var seeds = configuration.join
-        for claim in context.disk.durable.claims where claim.name != name && claim.status != .left {
-            if !seeds.contains(claim.endpoint) { seeds.append(claim.endpoint) }
-        }
+        for claim in others where !seeds.contains(claim.endpoint) { seeds.append(claim.endpoint) }
         seeds.removeAll { $0 == machine.identity.endpoint }
         guard !seeds.isEmpty else { return }
         if !has(.newcomerVouches) { feed(.lifecycle(.joining), &context) }
-        join(seeds, next: 0, round: 1, pause: .milliseconds(500), &context)
+        join(Search(seeds: seeds, remembersOthers: !others.isEmpty, began: context.now), next: 0, &context)
     }
 
-    private mutating func join(
-        _ seeds: [Endpoint], next: Int, round: Int, pause: Duration, _ context: inout Context
-    ) {
-        guard next < seeds.count else {
-            if round == Self.roundsBeforeAlone { feed(.lifecycle(.alone), &context) }
-            after(pause, &context) { host, context in
-                // Somebody may have joined us meanwhile.
-                guard host.machine.membership.presentCount == 1 else { return host.feed(.lifecycle(.alone), &context) }
-                host.join(seeds, next: 0, round: round + 1, pause: min(pause * 2, .seconds(30)), &context)
+    /// The shell asks eight at a time; here one after the other comes to the same, later.
+    private mutating func join(_ search: Search, next: Int, _ context: inout Context) {
+        guard next < search.seeds.count else {
+            let isTime = !search.remembersOthers || context.now - search.began >= machine.settings.relocationDelay
+            if search.round >= Self.roundsBeforeAlone, isTime, machine.phase == .joining {
+                feed(.lifecycle(.alone), &context)
             }
-            return
+            return after(search.pause, &context) { host, context in
+                var search = search
+                search.round += 1
+                search.pause = min(search.pause * 2, .seconds(5))
+                host.join(search, next: 0, &context)
+            }
         }
         let claims = machine.membership.claims
         call(
-            seeds[next], expecting: nil, .members(claims), bytes: SwimTraffic.exchangeBytes(claims),
+            search.seeds[next], expecting: nil, .members(claims), bytes: SwimTraffic.exchangeBytes(claims),
             within: Self.joinLimit, &context
         ) { host, response, context in
             guard case .members(let teller, let claims, false) = response, teller != host.name else {
-                return host.join(seeds, next: next + 1, round: round, pause: pause, &context)
+                return host.join(search, next: next + 1, &context)
             }
             if host.has(.newcomerVouches) {
                 host.feed(.membership(.merge(claims, from: teller)), &context)
