@@ -170,6 +170,9 @@ public struct NodeMachine: Sendable {
         }
     }
 
+    /// Whether this node is on its way in and so nobody's way in yet, also when it has been told to leave meanwhile.
+    public var isJoining: Bool { convergence.isJoining }
+
     public var phase: Phase {
         if hasLeft { return .left }
         if isDraining { return .draining }

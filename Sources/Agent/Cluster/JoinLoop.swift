@@ -40,7 +40,7 @@ struct JoinLoop: Sendable {
     ///
     /// - Parameter settled: called once, when this node is a member or goes on alone.
     func run(settled: @Sendable () -> Void) async {
-        guard hasAddresses || core.driver.read({ $0.phase == .joining }) else {
+        guard hasAddresses || core.driver.read({ $0.isJoining }) else {
             await createKey()
             return settled()
         }

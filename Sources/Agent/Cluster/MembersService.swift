@@ -30,12 +30,12 @@ struct MembersService: Sendable {
     }
 
     private func state(keyring: Keyring, seenAs: String? = nil) -> MembersExchange {
-        let (claims, held, phase) = core.driver.read {
-            ($0.membership.claims, $0.convergence.totals.held, $0.phase)
+        let (claims, held, isJoining) = core.driver.read {
+            ($0.membership.claims, $0.convergence.totals.held, $0.isJoining)
         }
         return MembersExchange(
             node: core.name, claims: claims, keyring: keyring, revoked: core.revoked.all, holds: held, seenAs: seenAs,
-            joining: phase == .joining, remembered: phase == .joining ? saved.atStart : nil)
+            joining: isJoining, remembered: isJoining ? saved.atStart : nil)
     }
 
     /// Exchanges with a member whose turn it is. A failure needs no more than a word in the log: the next turn comes.

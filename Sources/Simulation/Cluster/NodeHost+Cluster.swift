@@ -34,7 +34,7 @@ extension NodeHost {
     private mutating func join(_ search: Search, next: Int, _ context: inout Context) {
         guard next < search.seeds.count else {
             let isTime = !search.remembersOthers || context.now - search.began >= machine.settings.relocationDelay
-            if search.round >= Self.roundsBeforeAlone, isTime, machine.phase == .joining {
+            if search.round >= Self.roundsBeforeAlone, isTime, machine.isJoining {
                 feed(.lifecycle(.alone), &context)
             }
             return after(search.pause, &context) { host, context in
