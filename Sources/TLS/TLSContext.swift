@@ -4,7 +4,7 @@ import Vocabulary
 /// The settings that all connections of one set of credentials share: one `SSL_CTX` for both directions.
 ///
 /// New credentials mean a new context; connections made from the old one go on with what they verified.
-/// - TLS 1.3 only, `http/1.1` by ALPN on both sides.
+/// - TLS 1.3 only, and no other protocol than `http/1.1` by ALPN.
 /// - Both sides present a certificate and verify the other's.
 /// - No tickets and no resumption: each connection proves its identity afresh, so that an expired certificate makes
 ///   no new connection; `TLSHandler+Expiry` ends those that it has. A full handshake costs about 1 ms, and agents keep their connections.
@@ -59,12 +59,12 @@ public final class TLSContext: @unchecked Sendable {
         // Zero is success for this one function.
         guard SSL_CTX_set_alpn_protos(pointer, ALPN.wire, UInt32(ALPN.wire.count)) == 0 else { return false }
         SSL_CTX_set_alpn_select_cb(pointer, ALPN.select, nil)
-        SSL_CTX_set_client_hello_cb(pointer, ALPN.require, nil)
         return true
     }
 }
 
-/// ALPN (RFC 7301): the one protocol, demanded by both sides.
+/// ALPN (RFC 7301): the one protocol. We demand it of those we call. A client that offers others only is refused; one
+/// that offers nothing at all, as many scripts' HTTP libraries do, speaks HTTP/1.1 and has shown its certificate.
 enum ALPN {
     static let name = Array("http/1.1".utf8)
     static let wire = [UInt8(name.count)] + name
@@ -91,23 +91,5 @@ enum ALPN {
                 index = end
             }
             return SSL_TLSEXT_ERR_ALERT_FATAL
-        }
-
-    /// Server: a client that offers TLS 1.3 and no ALPN at all would not reach `select`; it is refused here. One that
-    /// does not offer 1.3 is let through, to be refused for that.
-    static let require:
-        @convention(c) (OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutableRawPointer?) -> Int32 = {
-            ssl, alert, _ in
-            let supportedVersions: UInt32 = 43
-            let applicationProtocols: UInt32 = 16
-            var bytes: UnsafePointer<UInt8>?
-            var count = 0
-            if SSL_client_hello_get0_ext(ssl, supportedVersions, &bytes, &count) == 1,
-                SSL_client_hello_get0_ext(ssl, applicationProtocols, &bytes, &count) != 1
-            {
-                alert?.pointee = Int32(Alert.noApplicationProtocol.code)
-                return SSL_CLIENT_HELLO_ERROR
-            }
-            return SSL_CLIENT_HELLO_SUCCESS
         }
 }

@@ -81,7 +81,8 @@ final class TLSSession {
         var chosen: UnsafePointer<UInt8>?
         var count: UInt32 = 0
         SSL_get0_alpn_selected(ssl, &chosen, &count)
-        guard UnsafeBufferPointer(start: chosen, count: Int(count)).elementsEqual(ALPN.name) else {
+        let isSilentClient = count == 0 && SSL_is_server(ssl) == 1
+        guard isSilentClient || UnsafeBufferPointer(start: chosen, count: Int(count)).elementsEqual(ALPN.name) else {
             return .failed(.noCommonProtocol)
         }
         guard let identity = verifier.identity, SSL_get_verify_result(ssl) == X509_V_OK else {
