@@ -201,6 +201,10 @@ extension Convergence {
         confirm(told.key, by: name)
     }
 
+    /// With the pauses in between, a minute: at half, a full peers table may pass for it; at double, a node whose API hangs
+    /// keeps its fellows from answering for longer.
+    private static var failuresBeforeUnheard: Int { 6 }
+
     mutating func fail(_ id: CallID, at now: Instant) {
         guard let name = peer(calling: id), var peer = peers[name], let call = peer.call else { return }
         peer.call = nil
@@ -210,6 +214,14 @@ extension Convergence {
         }
         peer.failures = min(peer.failures + 1, 16)
         peer.retryAt = now + backoff(peer.failures - 1)
+        if peer.failures >= Self.failuresBeforeUnheard {
+            // It is there by its datagrams and not to be talked to: what it may know is not waited for any longer.
+            unsettled.formUnion(peer.mustHear)
+            settledAt = now + settings.settling
+            peer.mustHear = SlotSet()
+            peer.unheard = [:]
+            newerElsewhere.forget(tellers: [name])
+        }
         peers[name] = peer
     }
 

@@ -38,6 +38,8 @@ extension Convergence {
 
     /// A newer version than this node's own is known: the name is not this node's to answer for until it has it.
     private mutating func noteNewer(_ version: Version, saidBy teller: NodeName) {
+        // What somebody has who is gone can not be waited for: it would never be taken back.
+        guard view.canCall(teller) else { return }
         guard !newerElsewhere.note(version, saidBy: teller) else { return }
         mustHear(teller, SlotSet([Slot(ofName: version.name.text, in: cluster)]))
     }
@@ -136,7 +138,7 @@ extension Convergence {
 
     /// Whether all that is held here is confirmed by every owner there is: a drain may end. With nobody to take
     /// over, there is nothing to wait for; while the others are still looked for, there is.
-    public var isDrained: Bool { !isJoining && groups.values.allSatisfy { isSettled($0) } }
+    public var isDrained: Bool { groups.isEmpty || !isJoining && groups.values.allSatisfy { isSettled($0) } }
 
     /// Resources that would be left here only: what a drain has still to hand over.
     public var resourcesUnsettled: Int {

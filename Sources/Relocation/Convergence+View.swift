@@ -21,7 +21,11 @@ extension Convergence {
             settledAt = now + settings.settling
         }
         for name in gone {
-            // What it had confirmed may be lost with it; what it might have told can not be waited for.
+            // What it had confirmed may be lost with it; what it might have told can not be waited for, and is not known.
+            if let unheard = peers[name]?.mustHear, !unheard.isEmpty {
+                unsettled.formUnion(unheard)
+                settledAt = now + settings.settling
+            }
             peers[name] = nil
         }
         newerElsewhere.forget(tellers: gone)
@@ -52,6 +56,8 @@ extension Convergence {
         switch hear {
         case .everyone: hearStandIns(fresh)
         case .these(let names):
+            // Of all slots: of the two that stood in for this node one may be restarting, and what it is to be heard of
+            // the home of a name knows, too.
             for name in names where view.canCall(name) { mustHear(name, SlotSet.all) }
             if ringChanged { hearFormerOwners(before) }
         case .asOwnersChange: if ringChanged { hearFormerOwners(before) }

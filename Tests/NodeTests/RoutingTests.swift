@@ -151,6 +151,57 @@ import Vocabulary
         #expect(now >= Instant.zero + machine.settings.relocationDelay)
     }
 
+    @Test("a name is denied only when fewer nodes kept silent than there are copies")
+    func silenceIsNoAnswer() throws {
+        var machine = try machine("ada")
+        let name = try name(ownedBy: ["ada", "bob"], in: machine)
+        let slot = Slot(ofName: name.text, in: machine.identity.cluster)
+        // Once what moved has settled.
+        drain(&machine, .tick, at: .zero + .seconds(61))
+        #expect(!machine.convergence.isUnsettled(slot))
+        #expect(machine.hasHeardEnough(of: slot, besides: []))
+        #expect(
+            machine.hasHeardEnough(of: slot, besides: [try node("cid"), try node("dan")]), "they own nothing of it")
+        #expect(machine.hasHeardEnough(of: slot, besides: [try node("bob")]), "what bob holds another one holds, too")
+        #expect(!machine.hasHeardEnough(of: slot, besides: [try node("bob"), try node("cid")]))
+        #expect(!machine.knowsAll(of: slot, by: [try node("cid")]))
+        #expect(machine.knowsAll(of: slot, by: [try node("bob")]))
+    }
+
+    @Test("right after the owners changed every silent node counts")
+    func unsettledSilence() throws {
+        let machine = try machine("ada")
+        let name = try name(ownedBy: ["ada", "bob"], in: machine)
+        let slot = Slot(ofName: name.text, in: machine.identity.cluster)
+        #expect(machine.convergence.isUnsettled(slot))
+        #expect(!machine.hasHeardEnough(of: slot, besides: [try node("cid")]))
+        #expect(machine.hasHeardEnough(of: slot, besides: []))
+    }
+
+    @Test("an owner that knows of a newer version elsewhere answers neither with its own nor with \"there is none\"")
+    func newerElsewhere() throws {
+        var machine = try machine("ada")
+        let name = try name(ownedBy: ["ada", "bob"], in: machine)
+        func version(_ counter: UInt64, _ time: UInt64, by writer: String) throws -> Version {
+            Version(
+                name: name, dot: Dot(node: try node(writer), epoch: 1, counter: counter), context: CausalContext(),
+                time: HybridTime(raw: time), content: .tombstone, home: nil)
+        }
+        let set = VersionSet(try version(1, 1, by: "ada"))
+        var summary = GroupSummary(key: set.group(in: machine.identity.cluster))
+        summary.add(set)
+        drain(&machine, .convergence(.loaded([summary])))
+        #expect(machine.route(reading: name, held: set, visited: [], at: .zero) == .here)
+        drain(&machine, .convergence(.declined(try version(1, 2, by: "bob"), from: try node("bob"))))
+        guard case .forward(let nodes) = machine.route(reading: name, held: set, visited: [], at: .zero) else {
+            Issue.record("it answered")
+            return
+        }
+        #expect(nodes.first?.text == "bob" && !nodes.contains(machine.identity.name))
+        #expect(machine.isBehind(on: name, held: set, at: .zero))
+        #expect(machine.witnesses(writing: name, held: set).contains(try node("bob")))
+    }
+
     @Test("a draining node owns nothing any more")
     func drainingOwnsNothing() throws {
         var machine = try machine("ada")

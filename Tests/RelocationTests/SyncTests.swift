@@ -100,6 +100,73 @@ import Vocabulary
         #expect(subject.core.slotsUnsynced == 0)
     }
 
+    private func pulls(_ subject: Subject) -> [Version] {
+        subject.effects.compactMap { if case .pull(let version, _) = $0 { version } else { nil } }
+    }
+
+    @Test("of one name the head is pulled first, and its history one by one after it")
+    func headBeforeHistory() {
+        var subject = Subject("cid", among: ["ada", "cid"])
+        let old = VersionSet(World.version("a", by: "ada"))
+        let middle = old.merged(with: [World.version("a", by: "ada", counter: 2, time: 2000, seen: old)])
+        let new = middle.merged(with: [World.version("a", by: "ada", counter: 3, time: 3000, seen: middle)])
+        let group = ExchangeGroup(key: new.group(in: World.cluster), sets: [new], copies: 1)
+        subject.feed(.offered(by: World.node("ada"), [group], mine: []))
+        var order: [UInt64] = []
+        while let next = pulls(subject).first {
+            #expect(pulls(subject).count == 1)
+            subject.effects = []
+            order.append(next.dot.counter)
+            subject.feed(.pulled(next, durable: true))
+        }
+        #expect(order == [3, 2, 1])
+        #expect(subject.core.totals.pullsQueued == 0 && subject.core.totals.pullsActive == 0)
+    }
+
+    @Test("who knows of a newer version than its own does not count as knowing the name, until it has it")
+    func knowsNewer() {
+        var subject = Subject("cid", among: ["ada", "cid"])
+        let old = VersionSet(World.version("a", by: "cid"))
+        let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
+        subject.feed(.loaded(World.summary([old])))
+        #expect(!subject.core.knowsNewer(than: old, of: old.name))
+        subject.feed(.declined(newer, from: World.node("ada")))
+        #expect(subject.core.knowsNewer(than: old, of: old.name))
+        #expect(subject.core.knowsNewer(than: nil, of: old.name))
+        let both = old.merged(with: [newer])
+        #expect(!subject.core.knowsNewer(than: both, of: old.name))
+        subject.feed(.wrote(World.summary([both]), newer))
+        #expect(!subject.core.knowsNewer(than: old, of: old.name))
+    }
+
+    @Test("what only somebody has who is gone is not waited for, whether it went before or after")
+    func newerOnGoneNode() {
+        let old = VersionSet(World.version("a", by: "cid"))
+        let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
+        let without = World.view(["bob", "cid"], for: "cid")
+        var before = Subject("cid", among: names)
+        before.feed(.declined(newer, from: World.node("ada")))
+        before.feed(.view(without, hear: .asOwnersChange, restarted: []))
+        #expect(!before.core.knowsNewer(than: old, of: old.name))
+        var after = Subject("cid", among: names)
+        after.feed(.view(without, hear: .asOwnersChange, restarted: []))
+        after.feed(.declined(newer, from: World.node("ada")))
+        #expect(!after.core.knowsNewer(than: old, of: old.name))
+    }
+
+    @Test("a member that is there and can not be talked to does not keep a slot out of step for ever")
+    func deafMember() throws {
+        var subject = Subject("cid", among: ["cid"])
+        subject.feed(.view(World.view(["ada", "cid"], for: "cid"), hear: .everyone, restarted: []))
+        #expect(subject.core.slotsUnsynced > 0)
+        for _ in 0..<40 where subject.core.slotsUnsynced > 0 {
+            if let id = subject.takeCompare(with: "ada") { subject.feed(.failed(id)) }
+            subject.feed(.tick, after: .seconds(31))
+        }
+        #expect(subject.core.slotsUnsynced == 0)
+        #expect(subject.core.isUnsettled(Slot(ofName: "a", in: World.cluster)))
+    }
+
     @Test("a peer that does not answer is asked again, ever more slowly")
     func backsOff() throws {
         var subject = Subject("cid", among: ["ada", "cid"])

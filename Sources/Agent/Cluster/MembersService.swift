@@ -169,10 +169,14 @@ struct MembersService: Sendable {
         guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
         // Two that come back at once must not take each other for the cluster, and vouch for what they held; but each
         // must know the key that the other may have made by now.
-        if theirs.joining == true { throw JoinError.joiningItself(node, remembering: theirs.remembered ?? []) }
         let claims = core.revoked.admitted(theirs.claims)
+        if theirs.joining == true {
+            // Whoever of the two goes on first must know of the other, which may hold what is newer.
+            core.driver.feed(.membership(.merge(claims, from: node)))
+            throw JoinError.joiningItself(node, remembering: theirs.remembered ?? [])
+        }
         let isMet = core.driver.read { machine in
-            machine.phase != .joining && machine.membership.member(node)?.status.isDeparted == false
+            !machine.isJoining && machine.membership.member(node)?.status.isDeparted == false
         }
         core.driver.feed(isMet ? .membership(.merge(claims, from: node)) : .lifecycle(.joined(claims, from: node)))
         if news { tellEveryoneSoon() }

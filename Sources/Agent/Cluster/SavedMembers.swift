@@ -16,8 +16,9 @@ final class SavedMembers: Sendable {
 
     private let me: NodeName
     private let unmetBox: NIOLockedValueBox<[Claim]>
-    /// Those remembered at the start, by name.
-    let atStart: [NodeName]
+    /// Those remembered at the start that were members then, by name: owners still, as far as is known.
+    var atStart: [NodeName] { atStartBox.withLockedValue { $0 } }
+    private let atStartBox: NIOLockedValueBox<[NodeName]>
     private let write: LatestSaver.Write
 
     convenience init(store: Store, me: NodeName, log: Logger) async throws {
@@ -37,13 +38,18 @@ final class SavedMembers: Sendable {
         // The crashed last: should there be too many, they are the likeliest to be gone.
         let kept = (others.filter { !$0.status.isDeparted } + others.filter(\.status.isDeparted)).prefix(Self.unmetMax)
         unmetBox = NIOLockedValueBox(Array(kept))
-        atStart = kept.map(\.name).sorted()
+        atStartBox = NIOLockedValueBox(kept.filter { !$0.status.isDeparted }.map(\.name).sorted())
     }
 
     /// Remembered, and not met in this life.
     var unmet: [Claim] { unmetBox.withLockedValue { $0 } }
 
-    func forget(_ name: NodeName) { unmetBox.withLockedValue { $0.removeAll { $0.name == name } } }
+    func remembers(_ name: NodeName) -> Bool { unmet.contains { $0.name == name } }
+
+    func forget(_ name: NodeName) {
+        unmetBox.withLockedValue { $0.removeAll { $0.name == name } }
+        atStartBox.withLockedValue { $0.removeAll { $0 == name } }
+    }
 
     /// Writes down the members known now, and those remembered that were not met.
     func save(_ current: [Claim]) async throws {

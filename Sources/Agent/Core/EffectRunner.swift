@@ -118,9 +118,9 @@ struct EffectRunner: Sendable {
         }
     }
 
-    /// Whether asking once more would end the same way: the node has no room for it, or calls it wrong.
+    /// Whether the node has heard of the version and asking once more would end the same way: it has no room.
     private static func isLasting(_ error: any Error) -> Bool {
         guard case PeerCallError.refused(_, _, let status, _) = error else { return false }
-        return status == 507 || (400..<500).contains(status)
+        return status == 507
     }
 }

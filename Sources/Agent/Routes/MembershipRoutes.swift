@@ -96,10 +96,11 @@ struct MembershipRoutes: Sendable {
         _ ask: API.ForgetRequest, _ parts: CoreBox.Parts, fromNode: Bool
     ) async throws -> [API.Member] {
         let core = parts.core
-        guard let node = try? NodeName(ask.node), let member = core.driver.read({ $0.membership.member(node) }) else {
+        let member = (try? NodeName(ask.node)).flatMap { name in core.driver.read { $0.membership.member(name) } }
+        guard let node = try? NodeName(ask.node), member != nil || parts.members.saved.remembers(node) else {
             throw APIError.notFound("there is no member \"\(ask.node.prefix(80))\"", code: "no_such_node")
         }
-        guard member.status.isDeparted else {
+        if let member, !member.status.isDeparted {
             throw APIError(
                 .conflict, code: "not_departed",
                 "\(node) is \(member.status.rawValue): only who left or crashed is forgotten",

@@ -152,9 +152,13 @@ struct ResourceRoutes: Sendable {
                 held.map { machine.convergence.holders(of: $0.group(in: core.cluster)) } ?? []
             }
             .filter { !route.contains($0) }
-            return try await forwarded {
-                try await Forwarding(core: core, loop: context.loop).answer(
+            do {
+                return try await Forwarding(core: core, loop: context.loop).answer(
                     request, by: others, visited: visited, unsure: [core.name])
+            } catch var nobody as NobodyAnswered {
+                // It exists, and whoever asked must not take this for "there is none".
+                nobody.isSomebodyBehind = true
+                throw nobody.apiError
             }
         }
         let etag = "\"\(digest.hex)\""

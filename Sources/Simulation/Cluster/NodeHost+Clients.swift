@@ -198,7 +198,7 @@ extension NodeHost {
         }
         let route = visited + [self.name]
         let others = machine.convergence.holders(of: held.group(in: cluster)).filter { !route.contains($0) }
-        let search = Search(name: name, held: nil, visited: route, unsure: [self.name])
+        let search = Search(name: name, held: nil, visited: route, unsure: [self.name], isSomebodyBehind: true)
         forward(search, to: others[...], &context, then: then)
     }
 

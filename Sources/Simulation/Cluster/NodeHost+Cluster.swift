@@ -49,7 +49,11 @@ extension NodeHost {
             search.seeds[next], expecting: nil, .members(claims), bytes: SwimTraffic.exchangeBytes(claims),
             within: Self.joinLimit, &context
         ) { host, response, context in
-            guard case .members(let teller, let claims, false) = response, teller != host.name else {
+            guard case .members(let teller, let claims, let isJoining) = response, teller != host.name else {
+                return host.join(search, next: next + 1, &context)
+            }
+            if isJoining {
+                host.feed(.membership(.merge(claims, from: teller)), &context)
                 return host.join(search, next: next + 1, &context)
             }
             if host.has(.newcomerVouches) {
