@@ -79,8 +79,7 @@ extension NodeMachine {
             ring.candidates.map(\.name).filter { $0 != identity.name && !convergence.view.canCall($0) })
         if unheard.isEmpty { return true }
         if knowsAll(of: slot, by: owners.filter { !unheard.contains($0) }) { return true }
-        // Right after the owners changed a name may be on fewer of them than there are to be copies.
-        return !convergence.isUnsettled(slot) && unheard.count < min(settings.replicas, ring.candidates.count)
+        return !convergence.isHalfHeard(slot) && unheard.count < min(settings.replicas, ring.candidates.count)
     }
 
     /// Whether this node, as far as it owns the name's slot, is in step with those who know it.

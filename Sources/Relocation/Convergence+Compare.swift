@@ -216,10 +216,7 @@ extension Convergence {
         peer.retryAt = now + backoff(peer.failures - 1)
         if peer.failures >= Self.failuresBeforeUnheard {
             // It is there by its datagrams and not to be talked to: what it may know is not waited for any longer.
-            unsettled.formUnion(peer.mustHear)
-            settledAt = now + settings.settling
-            peer.mustHear = SlotSet()
-            peer.unheard = [:]
+            giveUpHearing(&peer, at: now)
             newerElsewhere.forget(tellers: [name])
         }
         peers[name] = peer

@@ -22,11 +22,7 @@ extension Convergence {
         }
         for name in gone {
             // What it had confirmed may be lost with it; what it might have told can not be waited for, and is not known.
-            if let unheard = peers[name]?.mustHear, !unheard.isEmpty {
-                unsettled.formUnion(unheard)
-                settledAt = now + settings.settling
-            }
-            peers[name] = nil
+            if var peer = peers.removeValue(forKey: name) { giveUpHearing(&peer, at: now) }
         }
         newerElsewhere.forget(tellers: gone)
         var inherited: [NodeName: SlotSet] = [:]

@@ -158,6 +158,9 @@ public struct Convergence: Sendable {
     /// Slots whose owners changed lately, until `settledAt`.
     var unsettled = SlotSet()
     var settledAt = Instant.zero
+    /// Slots in which this node had still to hear somebody who is gone now, until `halfHeardUntil`.
+    var halfHeard = SlotSet()
+    var halfHeardUntil = Instant.zero
     var antiEntropyAt: Instant
     private var callNumber: UInt64 = 0
 
@@ -190,6 +193,7 @@ public struct Convergence: Sendable {
         case .tick: break
         }
         if settledAt <= now, !unsettled.isEmpty { unsettled = SlotSet() }
+        if halfHeardUntil <= now, !halfHeard.isEmpty { halfHeard = SlotSet() }
         advance(at: now, into: &effects)
     }
 
@@ -309,6 +313,19 @@ public struct Convergence: Sendable {
 
     /// Whether the slot's owners changed so lately that one of them can not know all of it yet.
     public func isUnsettled(_ slot: Slot) -> Bool { unsettled.contains(slot) }
+
+    /// Whether somebody who knew the slot went before this node had heard it: a name of it may be on fewer of those who
+    /// are there than there are to be copies.
+    public func isHalfHeard(_ slot: Slot) -> Bool { halfHeard.contains(slot) }
+
+    /// Stops waiting for what a member may know.
+    mutating func giveUpHearing(_ peer: inout PeerState, at now: Instant) {
+        guard !peer.mustHear.isEmpty else { return }
+        halfHeard.formUnion(peer.mustHear)
+        halfHeardUntil = now + settings.settling
+        peer.mustHear = SlotSet()
+        peer.unheard = [:]
+    }
 
     /// Slots that still wait to be heard of.
     public var slotsUnsynced: Int {

@@ -168,14 +168,26 @@ import Vocabulary
         #expect(machine.knowsAll(of: slot, by: [try node("bob")]))
     }
 
-    @Test("right after the owners changed every silent node counts")
-    func unsettledSilence() throws {
-        let machine = try machine("ada")
-        let name = try name(ownedBy: ["ada", "bob"], in: machine)
+    @Test("where somebody went who was still to be heard, every silent node counts")
+    func halfHeard() throws {
+        var machine = NodeMachine(
+            NodeMachine.Identity(
+                name: try node("ada"), cluster: try ClusterName("crane"), epoch: 1,
+                endpoint: try Endpoint(host: "10.0.0.97", port: 7667), metadata: .standard),
+            settings: NodeMachine.Settings(), at: .zero)
+        var rng = SeededGenerator(seed: 1)
+        var effects: [NodeMachine.Effect] = []
+        let others = try names.filter { $0 != "ada" }.map { try claim($0) }
+        machine.handle(.lifecycle(.joined(others, from: try node("bob"))), at: .zero, using: &rng, into: &effects)
+        // Before it has told what it holds.
+        drain(&machine, .membership(.merge([try claim("bob", status: .left)], from: try node("bob"))))
+        let name = try name(ownedBy: ["ada", "cid"], in: machine)
         let slot = Slot(ofName: name.text, in: machine.identity.cluster)
-        #expect(machine.convergence.isUnsettled(slot))
+        #expect(machine.convergence.isHalfHeard(slot))
         #expect(!machine.hasHeardEnough(of: slot, besides: [try node("cid")]))
         #expect(machine.hasHeardEnough(of: slot, besides: []))
+        drain(&machine, .tick, at: .zero + .seconds(61))
+        #expect(!machine.convergence.isHalfHeard(slot))
     }
 
     @Test("an owner that knows of a newer version elsewhere answers neither with its own nor with \"there is none\"")

@@ -164,7 +164,7 @@ import Vocabulary
             subject.feed(.tick, after: .seconds(31))
         }
         #expect(subject.core.slotsUnsynced == 0)
-        #expect(subject.core.isUnsettled(Slot(ofName: "a", in: World.cluster)))
+        #expect(subject.core.isHalfHeard(Slot(ofName: "a", in: World.cluster)))
     }
 
     @Test("a peer that does not answer is asked again, ever more slowly")
