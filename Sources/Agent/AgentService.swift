@@ -216,7 +216,7 @@ public struct AgentService: Sendable {
 
     @Sendable private func ready() {
         let members = core.driver.read { $0.membership.presentCount }
-        notifier.ready("serving, \(members) members")
+        notifier.ready("serving, \(members) member\(members == 1 ? "" : "s")")
         core.log.notice("ready", metadata: ["members": "\(members)"])
     }
 

@@ -107,6 +107,16 @@ public struct NodeMachine: Sendable {
     private var lastInput: Instant
     /// The crashed members that were here before they crashed.
     private var witnessed: Set<NodeName> = []
+    /// Crashed members of a time when as many were down at once as there are to be copies: what only they hold was never
+    /// made anew elsewhere.
+    private var downTogether: Set<NodeName> = []
+
+    /// Those of them that count as silent until they return or are forgotten, however long that takes: when no more are
+    /// left than went, this node is the one that was cut off, perhaps.
+    var lostTogether: Set<NodeName> {
+        let lost = downTogether.filter { membership.member($0)?.status == .crashed }
+        return lost.count >= membership.presentCount ? lost : []
+    }
     /// The epochs of the members last seen, to tell a restart from a healed cut.
     private var epochs: [NodeName: UInt64] = [:]
 
@@ -259,10 +269,13 @@ public struct NodeMachine: Sendable {
         restarted: [NodeName], cutOff: [NodeName], at now: Instant, into effects: inout [Effect]
     ) {
         witnessed = witnessed.filter { membership.member($0)?.status == .crashed }
+        downTogether = downTogether.filter { membership.member($0)?.status == .crashed }
         let standing = Standing(
             members: membership.members, me: identity, isDraining: isDraining,
             witnessed: witnessed, relocationDelay: settings.relocationDelay, now: now)
         eligibilityEnds = standing.eligibilityEnds
+        let down = witnessed.filter { standing.view.ring.contains($0) }
+        if down.count >= settings.replicas { downTogether.formUnion(down) }
         let hear: Convergence.Hear = isNewcomer ? .everyone : cutOff.isEmpty ? .asOwnersChange : .these(cutOff)
         feed(.view(standing.view, hear: hear, restarted: restarted), at: now, into: &effects)
         for id in writes.keys.sorted() { adoptView(for: id, at: now, into: &effects) }

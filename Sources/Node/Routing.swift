@@ -39,7 +39,7 @@ extension NodeMachine {
         // changed, for a home has yet to hand its share of the slot to the new one. And a fellow that is not in step
         // may hold what it could not answer with: then nobody can say that there is none.
         let isSettled = knowsSlot && !owners.contains { unsure.contains($0) }
-        if isSettled, fellows.isEmpty, settings.replicas > 1, !convergence.isUnsettled(slot) {
+        if isSettled, fellows.isEmpty, settings.replicas > 1, !convergence.isUnsettled(slot), lostTogether.isEmpty {
             return .here
         }
         var order = nearestFirst(fellows)
@@ -76,10 +76,11 @@ extension NodeMachine {
         let ring = convergence.view.ring
         let owners = convergence.owners(of: slot)
         let unheard = Set(silent).union(
-            ring.candidates.map(\.name).filter { $0 != identity.name && !convergence.view.canCall($0) })
+            ring.candidates.map(\.name).filter { $0 != identity.name && !convergence.view.canCall($0) }
+        ).union(lostTogether)
         if unheard.isEmpty { return true }
-        if knowsAll(of: slot, by: owners.filter { !unheard.contains($0) }) { return true }
-        return !convergence.isHalfHeard(slot) && unheard.count < min(settings.replicas, ring.candidates.count)
+        if lostTogether.isEmpty, knowsAll(of: slot, by: owners.filter { !unheard.contains($0) }) { return true }
+        return !convergence.isHalfHeard(slot) && unheard.count < min(settings.replicas, max(1, ring.candidates.count))
     }
 
     /// Whether this node, as far as it owns the name's slot, is in step with those who know it.
@@ -121,13 +122,21 @@ extension NodeMachine {
         !isDraining && !stoodStill(at: now) && convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))
     }
 
+    /// Whether this node's own copies are all that a write of the name is judged by.
+    public func judgesAlone(_ name: ResourceName, held: VersionSet?) -> Bool {
+        guard let held else { return false }
+        let slot = Slot(ofName: name.text, in: identity.cluster)
+        return convergence.isSynced(slot) && !convergence.knowsNewer(than: held, of: name)
+            && convergence.isOwner(held.group(in: identity.cluster))
+    }
+
     /// Whom to ask what they hold of a name before a write of it is judged and made here: its precondition and what it
     /// has seen must not depend on which node stands in. Nobody, for an owner of the name's group that is in step.
     public func witnesses(writing name: ResourceName, held: VersionSet?) -> [NodeName] {
         let slot = Slot(ofName: name.text, in: identity.cluster)
         let view = convergence.view
         let vouches = convergence.isSynced(slot) && !convergence.knowsNewer(than: held, of: name)
-        if let held, vouches, convergence.isOwner(held.group(in: identity.cluster)) { return [] }
+        if judgesAlone(name, held: held) { return [] }
         let owners = convergence.owners(of: slot)
         let fellows = owners.filter { $0 != identity.name }
         if vouches, knowsAll(of: slot, by: fellows.filter { view.canCall($0) && !view.doubts($0) }) { return fellows }

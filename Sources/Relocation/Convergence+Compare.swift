@@ -201,9 +201,9 @@ extension Convergence {
         confirm(told.key, by: name)
     }
 
-    /// With the pauses in between, a minute: at half, a full peers table may pass for it; at double, a node whose API hangs
-    /// keeps its fellows from answering for longer.
-    private static var failuresBeforeUnheard: Int { 6 }
+    /// With the pauses in between, half a minute: at half, a full peers table may pass for it; at double, a node whose API
+    /// hangs keeps its fellows from answering for four times as long.
+    private static var failuresBeforeUnheard: Int { 4 }
 
     mutating func fail(_ id: CallID, at now: Instant) {
         guard let name = peer(calling: id), var peer = peers[name], let call = peer.call else { return }

@@ -145,6 +145,11 @@ extension Convergence {
         groups.values.reduce(0) { $0 + (isSettled($1) && !isJoining ? 0 : max($1.summary.resources, 1)) }
     }
 
+    /// Resources of which no other node is known to hold a copy: what is lost with this node's disk.
+    public var resourcesOnlyHere: Int {
+        groups.values.reduce(0) { $0 + ($1.confirmed.isEmpty ? $1.summary.resources : 0) }
+    }
+
     /// The nodes known to hold all of a group: this one, and the owners that have confirmed.
     public func holders(of key: GroupKey) -> [NodeName] {
         guard let state = groups[key] else { return [] }

@@ -190,6 +190,42 @@ import Vocabulary
         #expect(!machine.convergence.isHalfHeard(slot))
     }
 
+    @Test("who is left alone denies nothing, however long the others are gone, until they are forgotten")
+    func leftAlone() throws {
+        var machine = try machine("ada")
+        let name = try name(ownedBy: ["ada", "bob"], in: machine)
+        let slot = Slot(ofName: name.text, in: machine.identity.cluster)
+        for other in names.dropFirst() {
+            let member = try #require(machine.membership.member(try node(other)))
+            drain(
+                &machine,
+                .membership(
+                    .merge(
+                        [
+                            Claim(
+                                name: member.name, endpoint: member.endpoint, epoch: member.epoch,
+                                incarnation: member.incarnation, status: .suspect, metadata: .standard,
+                                accuser: try node("ada"))
+                        ], from: try node("ada"))))
+        }
+        var now = Instant.zero
+        for _ in 0..<10_000 where machine.convergence.owners(of: slot).count > 1 {
+            now = max(now, machine.deadline)
+            drain(&machine, .tick, at: now)
+        }
+        drain(&machine, .tick, at: now + .seconds(120))
+        #expect(machine.convergence.owners(of: slot).map(\.text) == ["ada"])
+        let isEnough = machine.hasHeardEnough(of: slot, besides: [])
+        #expect(!isEnough)
+        #expect(machine.route(reading: name, held: nil, visited: [], at: now + .seconds(120)) == .nobody)
+        for other in names.dropFirst() {
+            drain(&machine, .membership(.forget(try node(other))), at: now + .seconds(121))
+        }
+        drain(&machine, .tick, at: now + .seconds(121))
+        let isEnoughNow = machine.hasHeardEnough(of: slot, besides: [])
+        #expect(isEnoughNow)
+    }
+
     @Test("an owner that knows of a newer version elsewhere answers neither with its own nor with \"there is none\"")
     func newerElsewhere() throws {
         var machine = try machine("ada")

@@ -30,7 +30,7 @@ actor LeaveService {
         let began = ContinuousClock.now
         let sentBefore = core.traffic.sentBytes
         if !now { await drain(within: timeout) }
-        let remaining = core.driver.read { $0.convergence.resourcesUnsettled }
+        let remaining = core.driver.read { max($0.convergence.resourcesUnsettled, $0.convergence.resourcesOnlyHere) }
         core.driver.feed(.lifecycle(.leave))
         await wait(atMost: Self.farewellMax) { $0.membership.farewellComplete }
         if remaining > 0 {

@@ -68,8 +68,10 @@ struct WriteService: Sendable {
     private func testimony(for request: WriteRequest) async throws -> VersionSet? {
         let name = request.name
         let held = try await core.store.versions(of: name)
-        let witnesses = core.driver.read { $0.witnesses(writing: name, held: held) }
-        guard !witnesses.isEmpty else { return nil }
+        let (witnesses, judgesAlone) = core.driver.read { machine in
+            (machine.witnesses(writing: name, held: held), machine.judgesAlone(name, held: held))
+        }
+        guard !judgesAlone else { return nil }
         var (all, silent) = await ask(witnesses, of: name)
         let slot = Slot(ofName: name.text, in: core.cluster)
         if request.dependsOnState,
@@ -82,7 +84,11 @@ struct WriteService: Sendable {
             all += more
             silent += mute
             guard core.driver.read({ [silent] in $0.hasHeardEnough(of: slot, besides: silent) }) else {
-                throw WriteFailure.unreachable(name, silent.map { "\($0) does not say what it holds" })
+                throw WriteFailure.unreachable(
+                    name,
+                    silent.isEmpty
+                        ? ["too few members can be reached to know what it is now"]
+                        : silent.map { "\($0) does not say what it holds" })
             }
         }
         return VersionSet(all)

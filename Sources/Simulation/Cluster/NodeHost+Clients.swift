@@ -46,7 +46,9 @@ extension NodeHost {
     private mutating func writeHere(_ request: WriteRequest, _ context: inout Context, then: @escaping Wrote) {
         let held = context.disk.durable.sets[request.name]
         let witnesses = machine.witnesses(writing: request.name, held: held)
-        guard !witnesses.isEmpty else { return commit(request, seen: nil, &context, then: then) }
+        guard !machine.judgesAlone(request.name, held: held) else {
+            return commit(request, seen: nil, &context, then: then)
+        }
         ask(Inquiry(request: request, asked: witnesses), witnesses[...], &context, then: then)
     }
 
