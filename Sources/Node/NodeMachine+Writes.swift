@@ -8,7 +8,7 @@ extension NodeMachine {
     mutating func beginWrite(
         _ id: WriteID, _ version: Version, leaving former: GroupKey?, at now: Instant, into effects: inout [Effect]
     ) {
-        let key = GroupKey(slot: Slot(ofName: version.name.text, in: identity.cluster), home: version.home)
+        let key = version.group(in: identity.cluster)
         let owners = convergence.owners(of: key)
         writes[id] = WriteTracker(
             me: identity.name, version: version,
@@ -18,7 +18,7 @@ extension NodeMachine {
 
     mutating func adoptView(for id: WriteID, at now: Instant, into effects: inout [Effect]) {
         guard let version = writes[id]?.version else { return }
-        let key = GroupKey(slot: Slot(ofName: version.name.text, in: identity.cluster), home: version.home)
+        let key = version.group(in: identity.cluster)
         writes[id]?.adopt(
             owners: convergence.owners(of: key), ranked: convergence.view.ring.ranked(key.slot),
             view: convergence.view)

@@ -56,7 +56,7 @@ extension Convergence {
 
     /// An offered version could not be taken; it is looked for again after a while.
     mutating func decline(_ version: Version, from peer: NodeName, at now: Instant) {
-        let key = GroupKey(slot: Slot(ofName: version.name.text, in: cluster), home: version.home)
+        let key = version.group(in: cluster)
         guard isOwner(key) else { return }
         noteNewer(version, saidBy: peer)
         lookAgain(with: [peer], in: key.slot, at: now)
@@ -77,7 +77,7 @@ extension Convergence {
         let holders = pulls.finish(version.dot, of: version.name, durable: durable)
         if durable {
             newerElsewhere.has(version)
-            hearSlotOwners(of: GroupKey(slot: Slot(ofName: version.name.text, in: cluster), home: version.home))
+            hearSlotOwners(of: version.group(in: cluster))
         } else {
             // Found again by comparing with those who told of it, after a while.
             lookAgain(with: holders, in: Slot(ofName: version.name.text, in: cluster), at: now)

@@ -62,6 +62,13 @@ public struct GroupSummary: Hashable, Sendable, Codable {
 extension VersionSet {
     /// The group that a name belongs to is decided by its head's home.
     public func group(in cluster: ClusterName) -> GroupKey {
-        GroupKey(slot: Slot(ofName: name.text, in: cluster), home: head.home)
+        head.group(in: cluster)
+    }
+}
+
+extension Version {
+    /// The group that its name is in while this is the head.
+    public func group(in cluster: ClusterName) -> GroupKey {
+        GroupKey(slot: Slot(ofName: name.text, in: cluster), home: home)
     }
 }

@@ -106,7 +106,7 @@ struct EffectRunner: Sendable {
     }
 
     private func offer(_ version: Version, to node: NodeName, for id: NodeMachine.WriteID) async {
-        let key = GroupKey(slot: Slot(ofName: version.name.text, in: core.cluster), home: version.home)
+        let key = version.group(in: core.cluster)
         let status = core.driver.read { $0.convergence.status(of: key) }
         do {
             let reply = try await core.calls.offer(OfferRequest(version: version, status: status), to: node)

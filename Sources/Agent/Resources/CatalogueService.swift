@@ -100,7 +100,7 @@ struct CatalogueService: Sendable {
         guard let head = heads.map(\.1).max(by: Version.precedes), !head.isTombstone else {
             throw CatalogueError.notFound(name)
         }
-        let key = GroupKey(slot: Slot(ofName: name.text, in: core.cluster), home: head.home)
+        let key = head.group(in: core.cluster)
         let owners = core.driver.read { $0.convergence.owners(of: key) }
         return API.Where(
             name: name.text, slot: Int(key.slot.number), owners: owners.map(\.text),

@@ -99,7 +99,7 @@ extension NodeHost {
             switch done {
             case .wrote(let version, let groups):
                 host.feed(.convergence(.wrote(groups, version)), &context)
-                let own = GroupKey(slot: Slot(ofName: version.name.text, in: host.cluster), home: version.home)
+                let own = version.group(in: host.cluster)
                 let former = groups.map(\.key).first { $0 != own } ?? seen?.group(in: host.cluster)
                 host.acknowledge(version, leaving: former == own ? nil : former, &context, then: then)
             case .refused(let refusal): then(&host, .refused(refusal), &context)
@@ -113,7 +113,7 @@ extension NodeHost {
     ) {
         writeNumber += 1
         let id = NodeMachine.WriteID(number: writeNumber)
-        let key = GroupKey(slot: Slot(ofName: version.name.text, in: cluster), home: version.home)
+        let key = version.group(in: cluster)
         if has(.acknowledgesAlone) {
             let owners = machine.convergence.owners(of: key)
             then(&self, .written(version, copies: owners, wanted: owners.count), &context)

@@ -101,7 +101,7 @@ extension NodeHost {
     private mutating func offer(
         _ version: Version, to node: NodeName, for id: NodeMachine.WriteID, _ context: inout Context
     ) {
-        let key = GroupKey(slot: Slot(ofName: version.name.text, in: cluster), home: version.home)
+        let key = version.group(in: cluster)
         let request = OfferRequest(version: version, status: machine.convergence.status(of: key))
         call(node, .offer(request), bytes: 800, within: Self.transferLimit(version.size), &context) {
             host, response, context in
