@@ -141,7 +141,7 @@ public struct AgentService: Sendable {
                 if event.kind == .crashed { Task { await peers.disconnect(event.name) } }
                 return true
             case .acknowledge: return true
-            case .exchangeMembers, .convergence, .offer: return false
+            case .exchangeMembers, .fallbackProbe, .convergence, .offer: return false
             }
         }
         let core = AgentCore(

@@ -5,7 +5,8 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
     case badRequest(reason: String)
     /// A connection carries one request at a time, and this one has one under way or is closed.
     case notIdle(AgentAddress)
-    case cannotConnect(to: AgentAddress, cause: String, remedy: String)
+    /// - nobodyListens: its host itself said so, so that it is there and the agent is not.
+    case cannotConnect(to: AgentAddress, cause: String, remedy: String, nobodyListens: Bool = false)
     /// TLS failed: one side does not accept the other's certificate, or it is no TLS at all.
     case refused(by: AgentAddress, cause: String, remedy: String)
     case timedOut(AgentAddress, waitingFor: String, after: Duration)
@@ -32,7 +33,7 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
             "\"\(text)\" is not the address of an agent: \(reason); use unix:/path or https://host:port"
         case .badRequest(let reason): "the request can not be sent: \(reason)"
         case .notIdle(let address): "the connection to \(address) is busy or closed: open another one"
-        case .cannotConnect(let address, let cause, let remedy):
+        case .cannotConnect(let address, let cause, let remedy, _):
             "cannot reach the agent at \(address): \(cause); \(remedy)"
         case .refused(let address, let cause, let remedy): "no secure connection to \(address): \(cause); \(remedy)"
         case .timedOut(let address, let what, let duration):

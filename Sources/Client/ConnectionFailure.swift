@@ -4,6 +4,12 @@ import NIOPosix
 import TLS
 import Vocabulary
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// From the errors of the layers below to `ClientError`: the one place that knows both.
 enum ConnectionFailure {
     /// The other side closed in order, at a moment when it should not have.
@@ -39,7 +45,18 @@ enum ConnectionFailure {
         case is ChannelError:
             return ClientError.cannotConnect(
                 to: address, cause: "no answer within \(timeout)", remedy: remedy(address))
-        default: return ClientError.cannotConnect(to: address, cause: text(error), remedy: remedy(address))
+        default:
+            return ClientError.cannotConnect(
+                to: address, cause: text(error), remedy: remedy(address), nobodyListens: isPortClosed(error))
+        }
+    }
+
+    private static func isPortClosed(_ error: any Error) -> Bool {
+        switch error {
+        case let error as IOError: error.errnoCode == ECONNREFUSED
+        case let error as NIOConnectionError:
+            !error.connectionErrors.isEmpty && error.connectionErrors.allSatisfy { isPortClosed($0.error) }
+        default: false
         }
     }
 

@@ -4,12 +4,14 @@ import Vocabulary
 /// A packet as bytes: what is inside the seal.
 ///
 ///     packet   = from:text message count:u8 claim*count
-///     message  = 1 sequence:u32 target:text                                         ping
+///     message  = 1 sequence:u32 coordinate target:text                              ping
 ///              | 2 sequence:u32 target:text endpoint within:u16 (milliseconds)      ping request
-///              | 3 sequence:u32                                                     ack
+///              | 3 sequence:u32 coordinate                                          ack
 ///              | 4 sequence:u32                                                     nack
 ///              | 5                                                                  gossip
-///     claim    = name:text epoch:u64 incarnation:u32 state:u8 accuser:text? endpoint zone:text? weight:u32 version:text
+///     claim    = name:text epoch:u64 incarnation:u32 state:u8 accusers endpoint zone:text? weight:u32 version:text
+///     accusers = count:u8 text*count, at most 4
+///     coordinate = x:i16 y:i16 height:u16 (each in 0.1 ms) error:u16 (in 0.0001): the sender's
 ///     state    = status in the low four bits, intent in the high four
 ///     endpoint = host:text port:u16
 ///     text     = length:u8 UTF-8;  text? of length 0 is none
@@ -24,6 +26,7 @@ public enum PacketCodec {
         case .ping(let sequence, let target):
             writer.write(Kind.ping.rawValue)
             writer.write(sequence.number)
+            write(packet.coordinate, to: &writer)
             writer.write(shortText: target.text)
         case .pingRequest(let sequence, let target, let endpoint, let within):
             writer.write(Kind.pingRequest.rawValue)
@@ -34,6 +37,7 @@ public enum PacketCodec {
         case .ack(let sequence):
             writer.write(Kind.ack.rawValue)
             writer.write(sequence.number)
+            write(packet.coordinate, to: &writer)
         case .nack(let sequence):
             writer.write(Kind.nack.rawValue)
             writer.write(sequence.number)
@@ -51,13 +55,14 @@ public enum PacketCodec {
         var reader = ByteReader(bytes)
         do {
             let from = try NodeName(reader.readShortText())
-            let message = try readMessage(&reader)
+            var coordinate = Coordinate.origin
+            let message = try readMessage(&reader, &coordinate)
             let count = try reader.read(UInt8.self)
             var claims: [Claim] = []
             // Each claim takes bytes from the reader, so a false count can not make this long.
             for _ in 0..<count { claims.append(try readClaim(&reader)) }
             guard reader.remaining == 0 else { throw Malformed.trailing }
-            return Packet(from: from, message: message, claims: claims)
+            return Packet(from: from, message: message, claims: claims, coordinate: coordinate)
         } catch {
             throw .malformed(reason: reason(error))
         }
@@ -86,27 +91,35 @@ public enum PacketCodec {
     private enum Malformed: Error, CustomStringConvertible {
         case kind(UInt8)
         case state(UInt8)
+        case accusers(UInt8)
         case trailing
 
         var description: String {
             switch self {
             case .kind(let byte): "no message has the kind \(byte)"
             case .state(let byte): "no claim has the state \(byte)"
+            case .accusers(let count): "no claim has \(count) accusers"
             case .trailing: "bytes after the last claim"
             }
         }
     }
 
-    private static func readMessage(_ reader: inout ByteReader) throws -> Message {
+    private static func readMessage(_ reader: inout ByteReader, _ coordinate: inout Coordinate) throws -> Message {
         let byte = try reader.read(UInt8.self)
         guard let kind = Kind(rawValue: byte) else { throw Malformed.kind(byte) }
         switch kind {
-        case .ping: return .ping(try readSequence(&reader), target: try NodeName(reader.readShortText()))
+        case .ping:
+            let sequence = try readSequence(&reader)
+            coordinate = try readCoordinate(&reader)
+            return .ping(sequence, target: try NodeName(reader.readShortText()))
         case .pingRequest:
             return .pingRequest(
                 try readSequence(&reader), target: try NodeName(reader.readShortText()),
                 at: try readEndpoint(&reader), within: .milliseconds(try reader.read(UInt16.self)))
-        case .ack: return .ack(try readSequence(&reader))
+        case .ack:
+            let sequence = try readSequence(&reader)
+            coordinate = try readCoordinate(&reader)
+            return .ack(sequence)
         case .nack: return .nack(try readSequence(&reader))
         case .gossip: return .gossip
         }
@@ -114,6 +127,19 @@ public enum PacketCodec {
 
     private static func readSequence(_ reader: inout ByteReader) throws -> SequenceNumber {
         SequenceNumber(try reader.read(UInt32.self))
+    }
+
+    private static func write(_ coordinate: Coordinate, to writer: inout ByteWriter) {
+        writer.write(UInt16(bitPattern: coordinate.x))
+        writer.write(UInt16(bitPattern: coordinate.y))
+        writer.write(coordinate.height)
+        writer.write(coordinate.error)
+    }
+
+    private static func readCoordinate(_ reader: inout ByteReader) throws -> Coordinate {
+        Coordinate(
+            x: Int16(bitPattern: try reader.read(UInt16.self)), y: Int16(bitPattern: try reader.read(UInt16.self)),
+            height: try reader.read(UInt16.self), error: try reader.read(UInt16.self))
     }
 
     private static func write(_ endpoint: Endpoint, to writer: inout ByteWriter) {
@@ -130,7 +156,8 @@ public enum PacketCodec {
         writer.write(claim.epoch)
         writer.write(claim.incarnation.number)
         writer.write(StateByte.encode(claim))
-        writer.write(shortText: claim.accuser?.text ?? "")
+        writer.write(UInt8(claim.accusers.count))
+        for accuser in claim.accusers { writer.write(shortText: accuser.text) }
         write(claim.endpoint, to: &writer)
         writer.write(shortText: claim.metadata.zone ?? "")
         writer.write(claim.metadata.weight)
@@ -143,14 +170,17 @@ public enum PacketCodec {
         let incarnation = Incarnation(try reader.read(UInt32.self))
         let byte = try reader.read(UInt8.self)
         guard let (status, intent) = StateByte.decode(byte) else { throw Malformed.state(byte) }
-        let accuser = try reader.readShortText()
+        let accuserCount = try reader.read(UInt8.self)
+        guard accuserCount <= Claim.accusersMax else { throw Malformed.accusers(accuserCount) }
+        var accusers: [NodeName] = []
+        for _ in 0..<accuserCount { accusers.append(try NodeName(reader.readShortText())) }
         let endpoint = try readEndpoint(&reader)
         let zone = try reader.readShortText()
         return Claim(
             name: name, endpoint: endpoint, epoch: epoch, incarnation: incarnation, status: status, intent: intent,
             metadata: try Metadata(
                 zone: zone, weight: reader.read(UInt32.self), version: reader.readShortText()),
-            accuser: accuser.isEmpty ? nil : try NodeName(accuser))
+            accusers: accusers)
     }
 }
 

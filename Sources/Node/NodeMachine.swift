@@ -84,6 +84,8 @@ public struct NodeMachine: Sendable {
         case send(Packet, to: Endpoint)
         /// Exchange the whole membership with this member over TLS.
         case exchangeMembers(with: NodeName, at: Endpoint)
+        /// Ask this member over TLS whether it is there (`Membership.Effect.fallback`).
+        case fallbackProbe(SequenceNumber, of: NodeName, at: Endpoint, [Claim])
         case event(MemberEvent)
         case convergence(Convergence.Effect)
         /// Ask the node to make this version durable now, and answer `.offerAnswered`.
@@ -169,7 +171,7 @@ public struct NodeMachine: Sendable {
     /// Whether this process was stopped for so long (SIGSTOP, a suspended machine, a stalled disk) that others may have
     /// suspected it: with anybody to probe it is never without an input for a whole probe interval.
     func stoodStill(at now: Instant) -> Bool {
-        !convergence.view.contactable.isEmpty && now - lastInput > settings.membership.probeInterval * 5 / 4
+        !convergence.view.contactable.isEmpty && now - lastInput > membership.standstill
     }
 
     /// When to send `.tick` next.
@@ -210,6 +212,8 @@ public struct NodeMachine: Sendable {
             switch effect {
             case .send(let packet, let to): effects.append(.send(packet, to: to))
             case .exchange(let name, let at): effects.append(.exchangeMembers(with: name, at: at))
+            case .fallback(let sequence, let name, let at, let claims):
+                effects.append(.fallbackProbe(sequence, of: name, at: at, claims))
             case .event(let event):
                 changed = true
                 effects.append(.event(event))

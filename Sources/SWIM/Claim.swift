@@ -10,26 +10,28 @@ public struct Claim: Sendable {
     public let status: Status
     /// What the member itself last announced, also while others suspect it.
     public let intent: Intent
-    /// Who raised the accusation; `nil` for what a member says of itself.
-    public let accuser: NodeName?
+    /// Who accuse the member of this incarnation, independently of each other; the one that told it first comes first.
+    /// Empty for what a member says of itself. At most `accusersMax`.
+    public let accusers: [NodeName]
     private let profile: Profile
 
+    public var accuser: NodeName? { accusers.first }
     public var endpoint: Endpoint { profile.endpoint }
     public var metadata: Metadata { profile.metadata }
 
     /// - Parameter intent: counts for `suspect`, `crashed` and `left`; the other states say it themselves.
     public init(
         name: NodeName, endpoint: Endpoint, epoch: UInt64, incarnation: Incarnation, status: Status,
-        intent: Intent = .serving, metadata: Metadata, accuser: NodeName? = nil
+        intent: Intent = .serving, metadata: Metadata, accusers: [NodeName] = []
     ) {
         self.init(
-            name: name, epoch: epoch, incarnation: incarnation, status: status, intent: intent, accuser: accuser,
+            name: name, epoch: epoch, incarnation: incarnation, status: status, intent: intent, accusers: accusers,
             profile: Profile(endpoint: endpoint, metadata: metadata))
     }
 
     private init(
-        name: NodeName, epoch: UInt64, incarnation: Incarnation, status: Status, intent: Intent, accuser: NodeName?,
-        profile: Profile
+        name: NodeName, epoch: UInt64, incarnation: Incarnation, status: Status, intent: Intent,
+        accusers: [NodeName], profile: Profile
     ) {
         self.name = name
         self.epoch = epoch
@@ -41,34 +43,34 @@ public struct Claim: Sendable {
         case .restarting: self.intent = .restarting
         case .suspect, .crashed, .left: self.intent = intent
         }
-        self.accuser = accuser
+        self.accusers = Array(accusers.prefix(Self.accusersMax))
         self.profile = profile
     }
 
     /// The same member and incarnation with a verdict of `accuser`.
-    func accused(_ status: Status, by accuser: NodeName) -> Claim {
+    func accused(_ status: Status, by accusers: [NodeName]) -> Claim {
         Claim(
-            name: name, epoch: epoch, incarnation: incarnation, status: status, intent: intent, accuser: accuser,
+            name: name, epoch: epoch, incarnation: incarnation, status: status, intent: intent, accusers: accusers,
             profile: profile)
     }
 
     /// What the member itself says next: same place and metadata, another incarnation and state.
     func renewed(_ incarnation: Incarnation, status: Status, intent: Intent) -> Claim {
         Claim(
-            name: name, epoch: epoch, incarnation: incarnation, status: status, intent: intent, accuser: nil,
+            name: name, epoch: epoch, incarnation: incarnation, status: status, intent: intent, accusers: [],
             profile: profile)
     }
 
     func moved(to endpoint: Endpoint) -> Claim {
         Claim(
             name: name, endpoint: endpoint, epoch: epoch, incarnation: incarnation, status: status, intent: intent,
-            metadata: metadata, accuser: accuser)
+            metadata: metadata, accusers: accusers)
     }
 
     func described(by metadata: Metadata) -> Claim {
         Claim(
             name: name, endpoint: endpoint, epoch: epoch, incarnation: incarnation, status: status, intent: intent,
-            metadata: metadata, accuser: accuser)
+            metadata: metadata, accusers: accusers)
     }
 
     /// Both tell the same place and metadata.
@@ -76,16 +78,19 @@ public struct Claim: Sendable {
 }
 
 extension Claim {
-    /// The bytes that the codec writes for this claim: name, epoch, incarnation, state and intent, accuser, endpoint,
+    /// The bytes that the codec writes for this claim: name, epoch, incarnation, state and intent, accusers, endpoint,
     /// zone, weight, version; each text with its length before it.
     public var wireSize: Int {
-        (1 + name.text.utf8.count) + 8 + 4 + 1 + (1 + (accuser?.text.utf8.count ?? 0)) + profile.wireSize
+        (1 + name.text.utf8.count) + 8 + 4 + 1 + accusers.reduce(1) { $0 + 1 + $1.text.utf8.count } + profile.wireSize
     }
+
+    /// The one that began and three that confirm: no more can shorten a suspicion (Lifeguard §3.2's K).
+    public static let accusersMax = 4
 
     /// No claim is smaller: one-letter name and host, nothing optional.
     static let wireSizeMin = 2 + 8 + 4 + 1 + 1 + 2 + 2 + 1 + 4 + 1
     /// No claim is larger: every text as long as it may be.
-    public static let wireSizeMax = 64 + 8 + 4 + 1 + 64 + 254 + 2 + 64 + 4 + 33
+    public static let wireSizeMax = 64 + 8 + 4 + 1 + (1 + accusersMax * 64) + 254 + 2 + 64 + 4 + 33
 }
 
 /// What changes seldom, shared by every copy of the claims that tell it: a simulator of 10,000 members holds 10^8 of
@@ -117,7 +122,7 @@ extension Claim: Hashable {}
 
 extension Claim: CustomStringConvertible {
     public var description: String {
-        let accusation = accuser.map { " by \($0)" } ?? ""
+        let accusation = accusers.isEmpty ? "" : " by " + accusers.map(\.text).joined(separator: "+")
         let aside = intent != .serving && intent.status != status ? " (\(intent.rawValue))" : ""
         return "\(name) \(status.rawValue)\(aside)@\(epoch).\(incarnation)\(accusation)"
     }
@@ -125,7 +130,7 @@ extension Claim: CustomStringConvertible {
 
 extension Claim: Codable {
     private enum CodingKeys: String, CodingKey {
-        case name, endpoint, epoch, incarnation, status, intent, metadata, accuser
+        case name, endpoint, epoch, incarnation, status, intent, metadata, accusers
     }
 
     public init(from decoder: any Decoder) throws {
@@ -138,7 +143,7 @@ extension Claim: Codable {
             status: try container.decode(Status.self, forKey: .status),
             intent: try container.decode(Intent.self, forKey: .intent),
             metadata: try container.decode(Metadata.self, forKey: .metadata),
-            accuser: try container.decodeIfPresent(NodeName.self, forKey: .accuser))
+            accusers: try container.decodeIfPresent([NodeName].self, forKey: .accusers) ?? [])
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -150,6 +155,6 @@ extension Claim: Codable {
         try container.encode(status, forKey: .status)
         try container.encode(intent, forKey: .intent)
         try container.encode(metadata, forKey: .metadata)
-        try container.encodeIfPresent(accuser, forKey: .accuser)
+        if !accusers.isEmpty { try container.encode(accusers, forKey: .accusers) }
     }
 }

@@ -9,8 +9,17 @@ public struct Member: Sendable, Hashable {
     public let rtt: Duration?
     /// When this node last had a datagram or an exchange from the member itself.
     public let lastHeard: Instant?
-    /// Those who accused it of its present incarnation, the first one first; empty unless it is suspect.
-    public let accusers: [NodeName]
+    /// By which way it answers this node.
+    public let reach: Reach
+
+    public enum Reach: String, Sendable, Hashable, Codable, CaseIterable {
+        /// Datagrams pass between the two.
+        case direct
+        /// Others reach it, and vouch for it; its datagrams do not come here.
+        case relayed
+        /// It answers over TLS only: UDP is blocked on the way, or at its own door.
+        case tls
+    }
 
     public var name: NodeName { claim.name }
     public var endpoint: Endpoint { claim.endpoint }
@@ -20,4 +29,6 @@ public struct Member: Sendable, Hashable {
     public var intent: Intent { claim.intent }
     public var metadata: Metadata { claim.metadata }
     public var accuser: NodeName? { claim.accuser }
+    /// Those who accuse it of its present incarnation, the first one first; empty when nobody does.
+    public var accusers: [NodeName] { claim.accusers }
 }

@@ -17,6 +17,15 @@ public struct MemberEvent: Sendable, Hashable {
         case returned
         /// It told of another address, other metadata, draining, restarting, or serving again.
         case updated
+        /// It lives, as others say or TLS shows, but its datagrams and this node's do not pass: seen from here alone.
+        case unreachable
+        /// Datagrams pass again.
+        case reachable
+        /// All members of a zone are gone at once: the one event of it, in place of a crash of each. `claim` is that of
+        /// the first who was judged.
+        case zoneUnreachable = "zone_unreachable"
+        /// One of that zone is back.
+        case zoneReachable = "zone_reachable"
         /// Another host claims this node's name. Told to both holders.
         case conflict
     }
@@ -31,6 +40,8 @@ public struct MemberEvent: Sendable, Hashable {
     /// From whom this node heard it (its own name when it is its own finding).
     public let heardFrom: NodeName
     public let at: Instant
+    /// A crash that is part of its zone's, and told by that event.
+    public var isPartOfZone = false
 
     public var name: NodeName { claim.name }
     public var endpoint: Endpoint { claim.endpoint }

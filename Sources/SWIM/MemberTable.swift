@@ -1,15 +1,12 @@
 import Vocabulary
 
-/// A suspicion that runs: until when the suspect may refute, and who accuses it.
+/// A suspicion that runs: since when the suspect may refute. Who accuses it, its claim tells.
 struct Suspicion: Sendable {
-    var deadline: Instant
+    var startedAt: Instant
+    /// When this node looked once more before its verdict.
+    var lookedAt: Instant?
     /// Finds the timer that is in force; older ones in the heap mean nothing.
     var stamp: UInt64
-    /// Independent accusers, the first one first.
-    var accusers: [NodeName]
-
-    /// As many as a person wants to read; Lifeguard's confirmations need fewer.
-    static let accusersMax = 8
 }
 
 /// All that this node keeps of one member.
@@ -17,7 +14,13 @@ struct MemberRecord: Sendable {
     var claim: Claim
     var since: Instant
     var lastHeard: Instant?
-    var rtt: Duration?
+    var roundTrip: RoundTrip?
+    var coordinate: Coordinate?
+    /// Probes in a row that had no direct answer, while others vouched for the member.
+    var detours = 0
+    var reach = Member.Reach.direct
+    /// How the present suspicion or verdict came about, the latest last.
+    var findings: [Finding] = []
     var suspicion: Suspicion?
     /// The member has shown that it knows this node; until then packets to it carry this node's own claim.
     var isIntroduced = false
@@ -32,9 +35,15 @@ struct MemberRecord: Sendable {
     }
 
     var isPresent: Bool { !isVacant && !claim.status.isDeparted }
+    var isSuspect: Bool { !isVacant && claim.status == .suspect }
+
+    mutating func note(_ what: Finding.What, at now: Instant) {
+        if findings.count >= Finding.countMax { findings.removeFirst(findings.count - Finding.countMax + 1) }
+        findings.append(Finding(what: what, at: now))
+    }
 
     var member: Member {
-        Member(claim: claim, since: since, rtt: rtt, lastHeard: lastHeard, accusers: suspicion?.accusers ?? [])
+        Member(claim: claim, since: since, rtt: roundTrip?.smoothed, lastHeard: lastHeard, reach: reach)
     }
 }
 
@@ -49,6 +58,8 @@ struct MemberTable: Sendable {
     private var vacant: [Place] = []
     /// Members that are not departed, this node included.
     private(set) var presentCount = 0
+    /// Of those, the suspects.
+    private(set) var suspectCount = 0
 
     var count: Int { places.count }
     var allPlaces: Range<Place> { 0..<Place(records.count) }
@@ -64,6 +75,7 @@ struct MemberTable: Sendable {
     mutating func insert(_ claim: Claim, at now: Instant) -> Place {
         let record = MemberRecord(claim: claim, since: now)
         if record.isPresent { presentCount += 1 }
+        if record.isSuspect { suspectCount += 1 }
         if let place = vacant.popLast() {
             records[Int(place)] = record
             places[claim.name] = place
@@ -78,14 +90,17 @@ struct MemberTable: Sendable {
     mutating func setClaim(_ claim: Claim, at place: Place, now: Instant) {
         let before = records[Int(place)]
         if before.isPresent { presentCount -= 1 }
+        if before.isSuspect { suspectCount -= 1 }
         records[Int(place)].claim = claim
         if before.claim.status != claim.status { records[Int(place)].since = now }
         if records[Int(place)].isPresent { presentCount += 1 }
+        if records[Int(place)].isSuspect { suspectCount += 1 }
     }
 
     mutating func remove(_ place: Place) {
         guard !records[Int(place)].isVacant else { return }
         if records[Int(place)].isPresent { presentCount -= 1 }
+        if records[Int(place)].isSuspect { suspectCount -= 1 }
         places[records[Int(place)].claim.name] = nil
         records[Int(place)].isVacant = true
         records[Int(place)].suspicion = nil

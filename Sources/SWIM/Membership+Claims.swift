@@ -23,19 +23,60 @@ extension Membership {
             return admit(claim, from: teller, isNews: isNews, &turn)
         }
         let known = table[place].claim
+        guard isPlausible(claim, after: known) else {
+            counters.jumpsRefused &+= 1
+            return
+        }
+        if claim.status.isAccusation, claim.epoch == known.epoch, isDeparted(teller) {
+            // One that the others have given up, and who may hear nobody, accuses all of them.
+            counters.accusationsIgnored &+= 1
+            return
+        }
         var claim = claim
         if claim.status == .crashed, !known.status.isDeparted, channel != .packet || !isTried(place, at: turn.now) {
             // A verdict without a trial here: the suspicion that must come before it reached this node just now or
             // never, or not in this side of a partition that has just healed. The member is asked to refute before this
             // node believes it gone, so that neither a returning side nor one cut-off member evicts those whom all
             // others hear.
-            claim = claim.accused(.suspect, by: claim.accuser ?? teller)
+            claim = claim.accused(.suspect, by: claim.accusers.isEmpty ? [teller] : claim.accusers)
         }
         guard claim.supersedes(known) else {
-            if claim.precedence == known.precedence { confirmSuspicion(at: place, by: claim.accuser) }
+            if claim.status.isAccusation, known.supersedes(claim) { correct(teller, about: place, by: channel, &turn) }
+            if claim.precedence == known.precedence { addAccusers(claim.accusers, at: place, &turn) }
             return
         }
         adopt(claim, at: place, from: teller, &turn)
+        if claim.status == .suspect {
+            counters.suspicionsHeard &+= 1
+            considerConfirming(place, &turn)
+        }
+    }
+
+    /// Who still tells what was refuted has missed the refutation, and would judge by it.
+    private mutating func correct(
+        _ teller: NodeName, about place: MemberTable.Place, by channel: Channel,
+        _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        guard channel == .packet, settings.isHealthAware, correctionsAllowedFrom <= turn.now,
+            let listener = table.place(of: teller), table[listener].isPresent
+        else { return }
+        correctionsAllowedFrom = turn.now + settings.gossipInterval / 10
+        let claims = [table[place].claim]
+        let packet = Packet(from: identity, message: .gossip, claims: claims)
+        turn.effects.append(.send(packet, to: table[listener].claim.endpoint))
+    }
+
+    /// No member can have raised its incarnation so far since this node heard of it last: one that jumps is made up, and
+    /// would leave the true one no way to answer.
+    static var incarnationJumpMax: UInt32 { 65_536 }
+
+    func isPlausible(_ claim: Claim, after known: Claim) -> Bool {
+        claim.epoch != known.epoch || claim.incarnation.number <= known.incarnation.number
+            || claim.incarnation.number - known.incarnation.number <= Self.incarnationJumpMax
+    }
+
+    private func isDeparted(_ teller: NodeName) -> Bool {
+        table.place(of: teller).map { table[$0].claim.status.isDeparted } ?? false
     }
 
     /// First sight of a name.
@@ -48,7 +89,7 @@ extension Membership {
             forgotten[claim.name] = nil
         }
         guard table.count < settings.membersMax else {
-            newcomersRefused &+= 1
+            counters.newcomersRefused &+= 1
             return
         }
         let place = table.insert(claim, at: turn.now)
@@ -77,19 +118,25 @@ extension Membership {
         _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         let known = table[place].claim
+        explain(claim, after: known, at: place, from: teller, &turn)
         table.setClaim(claim, at: place, now: turn.now)
         news.add(place)
         if claim.epoch != known.epoch {
             // A new life knows nothing of what the old one knew.
             table[place].isIntroduced = false
-            table[place].rtt = nil
+        }
+        if claim.epoch != known.epoch || claim.endpoint != known.endpoint {
+            table[place].roundTrip = nil
+            table[place].coordinate = nil
         }
         if claim.status == .suspect { beginSuspicion(at: place, &turn) } else { endSuspicion(at: place) }
         if claim.status == .crashed { lineUpForReconnection(place, &turn) }
         if known.status.isDeparted, !claim.status.isDeparted { welcome(place, &turn) }
         if !known.status.isDeparted, claim.status.isDeparted { sayGoodbye(to: claim.name) }
         if let kind = Self.event(from: known, to: claim) {
-            tell(kind, claim, previous: known.status, heardFrom: teller, &turn)
+            let isPartOfZone = kind == .crashed && noteCrash(in: claim, heardFrom: teller, &turn)
+            tell(kind, claim, previous: known.status, heardFrom: teller, isPartOfZone: isPartOfZone, &turn)
+            if kind == .returned { noteReturn(to: claim, heardFrom: teller, &turn) }
         }
         if known.status == .crashed, !claim.status.isDeparted {
             // It was away, perhaps with its whole side of a partition: compare everything, not only this.
@@ -116,13 +163,37 @@ extension Membership {
 
     func tell(
         _ kind: MemberEvent.Kind, _ claim: Claim, previous: Status?, heardFrom: NodeName,
-        by speaker: NodeName? = nil, _ turn: inout Turn<some RandomNumberGenerator>
+        by speaker: NodeName? = nil, isPartOfZone: Bool = false, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         turn.effects.append(
             .event(
                 MemberEvent(
                     kind: kind, claim: claim, previous: previous, by: speaker ?? claim.accuser ?? claim.name,
-                    heardFrom: heardFrom, at: turn.now)))
+                    heardFrom: heardFrom, at: turn.now, isPartOfZone: isPartOfZone)))
+    }
+
+    /// Keeps how a suspicion, a verdict or its end came about.
+    private mutating func explain(
+        _ claim: Claim, after known: Claim, at place: MemberTable.Place, from teller: NodeName,
+        _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        switch claim.status {
+        case .suspect where teller != identity:
+            for (index, accuser) in claim.accusers.enumerated() {
+                table[place].note(
+                    index == 0 ? .accused(by: accuser, heardFrom: teller) : .confirmed(by: accuser), at: turn.now)
+            }
+        case .crashed where teller != identity:
+            counters.verdictsHeard &+= 1
+            table[place].note(.condemned(by: claim.accuser ?? teller, heardFrom: teller), at: turn.now)
+        case .alive, .draining, .restarting:
+            if known.status == .suspect {
+                table[place].note(.refuted(claim.incarnation, heardFrom: teller), at: turn.now)
+            } else if known.status.isDeparted {
+                table[place].note(.returned(claim.incarnation, heardFrom: teller), at: turn.now)
+            }
+        case .suspect, .crashed, .left: break
+        }
     }
 
     /// Members that are present besides this one.

@@ -8,6 +8,7 @@ extension Membership {
         _ packet: Packet, from source: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         guard packet.from != identity else { return receiveUnderOwnName(packet, &turn) }
+        health.lastHeard = turn.now
         acknowledgeAcquaintance(packet)
         for claim in packet.claims { hear(claim, from: packet.from, by: .packet, &turn) }
         if let sender = table.place(of: packet.from) {
@@ -23,7 +24,7 @@ extension Membership {
         case .pingRequest(let sequence, let target, let endpoint, let within):
             receivePingRequest(
                 sequence, target: target, at: endpoint, within: within, from: packet.from, source: source, &turn)
-        case .ack(let sequence): receiveAck(sequence, from: packet.from, &turn)
+        case .ack(let sequence): receiveAck(sequence, from: packet.from, coordinate: packet.coordinate, &turn)
         case .nack(let sequence): receiveNack(sequence, from: packet.from)
         case .gossip: break
         }
@@ -54,6 +55,9 @@ extension Membership {
         var claims: [Claim] = []
         var room = settings.packetBytesMax - Packet.headerSize(from: identity, message: message)
         func include(_ claim: Claim) {
+            // With the longest of names and all accusers it may be too long; the first of them is enough.
+            let claim =
+                claim.wireSize <= room ? claim : claim.accused(claim.status, by: Array(claim.accusers.prefix(1)))
             guard claim.wireSize <= room else { return }
             claims.append(claim)
             room -= claim.wireSize
@@ -61,7 +65,9 @@ extension Membership {
         var includesOneself = false
         if let place {
             let record = table[place]
-            if record.claim.status.isAccusation { include(record.claim) }
+            if record.claim.status == .crashed || record.claim.status == .suspect && settings.tellsSuspectFirst {
+                include(record.claim)
+            }
             includesOneself = !record.isIntroduced
         }
         if includesOneself || isLeaving { include(table[ownPlace].claim) }
@@ -70,7 +76,10 @@ extension Membership {
             includesOneself || isLeaving ? ownPlace : nil)
         // A gossip packet without claims says nothing.
         if case .gossip = message, claims.isEmpty { return }
-        turn.effects.append(.send(Packet(from: identity, message: message, claims: claims), to: endpoint))
+        turn.effects.append(
+            .send(
+                Packet(from: identity, message: message, claims: claims, coordinate: position.coordinate), to: endpoint)
+        )
     }
 
     /// λ · ⌈log10(n + 1)⌉ (SWIM §4.1, memberlist's base).

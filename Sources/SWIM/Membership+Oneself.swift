@@ -81,13 +81,35 @@ extension Membership {
             if own.supersedes(claim), let place = table.place(of: teller) { table[place].isIntroduced = false }
             return
         }
+        guard isPlausible(claim, after: own) else {
+            counters.jumpsRefused &+= 1
+            return
+        }
+        guard mayContradict(claim, at: turn.now) else {
+            counters.refutationsWithheld &+= 1
+            return
+        }
         // Whoever says more than this node itself has said is answered by a greater incarnation of what is true.
         let incarnation = Incarnation(max(own.incarnation.number, claim.incarnation.number)).next
         restate(own.renewed(incarnation, status: own.status, intent: own.intent))
         if claim.status.isAccusation {
+            counters.refutations &+= 1
+            if settings.isHealthAware, claim.status == .suspect { health.refuted() }
+            if claim.status == .crashed { health.returned(at: turn.now) }
             tell(
                 .refuted, table[ownPlace].claim, previous: claim.status, heardFrom: teller,
                 by: claim.accuser ?? teller, &turn)
+        }
+    }
+
+    /// A node whose own probes nearly all fail is at fault itself, most likely, and is no use to the others: it lets their
+    /// verdict stand, and comes back when it has been well for a while. It would be in and out again and again, else.
+    private mutating func mayContradict(_ claim: Claim, at now: Instant) -> Bool {
+        guard settings.isHealthAware, !isLeaving, presentPeerCount > 1 || claim.status == .crashed else { return true }
+        switch claim.status {
+        case .suspect: return !health.isDoubtful(at: now)
+        case .crashed: return health.mayReturn(at: now)
+        case .alive, .draining, .restarting, .left: return true
         }
     }
 

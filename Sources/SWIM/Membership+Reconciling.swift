@@ -120,7 +120,7 @@ extension Membership {
     /// Left, not crashed: nobody waits for its return, and nobody pings it.
     mutating func expel(_ name: NodeName, _ turn: inout Turn<some RandomNumberGenerator>) {
         guard let place = table.place(of: name), place != ownPlace, table[place].claim.status != .left else { return }
-        adopt(table[place].claim.accused(.left, by: identity), at: place, from: identity, &turn)
+        adopt(table[place].claim.accused(.left, by: [identity]), at: place, from: identity, &turn)
     }
 
     private mutating func forget(_ place: MemberTable.Place, _ turn: inout Turn<some RandomNumberGenerator>) {

@@ -8,11 +8,14 @@ struct Relay: Sendable {
     let requester: NodeName
     let requesterEndpoint: Endpoint
     let requesterSequence: SequenceNumber
+    let endpoint: Endpoint
+    /// When to ping once more; `nil` once that was done.
+    var retryAt: Instant?
     /// When to say "no answer yet"; `nil` once it was said.
     var nackAt: Instant?
     let deadline: Instant
 
-    var nextStep: Instant { nackAt ?? deadline }
+    var nextStep: Instant { retryAt ?? nackAt ?? deadline }
 
     /// Bounds what others can make this node remember; past it a request goes unanswered, as if it were lost.
     static let countMax = 64
@@ -27,18 +30,15 @@ extension Membership {
         guard relays.count < Relay.countMax, !isLeaving else { return }
         let within = min(max(within, .milliseconds(10)), .seconds(60))
         lastSequence = lastSequence.next
+        counters.pingRequestsServed &+= 1
         relays.append(
             Relay(
                 sequence: lastSequence, target: target, requester: requester, requesterEndpoint: source,
-                requesterSequence: sequence,
+                requesterSequence: sequence, endpoint: endpoint,
+                retryAt: settings.probeTries > 1 ? turn.now + within / 3 : nil,
                 // memberlist's nack is due when the prober gives up, and so comes too late; at 80 % it can arrive.
                 nackAt: turn.now + within * 4 / 5, deadline: turn.now + within))
-        let ping = Message.ping(lastSequence, target: target)
-        if let place = table.place(of: target) {
-            send(ping, to: endpoint, of: place, &turn)
-        } else {
-            reply(ping, to: target, at: endpoint, &turn)
-        }
+        reply(.ping(lastSequence, target: target), to: target, at: endpoint, &turn)
     }
 
     /// An ack that belongs to a relay goes on to the one that asked.
@@ -61,8 +61,13 @@ extension Membership {
                 relays.remove(at: index)
                 continue
             }
+            if let retryAt = relay.retryAt, retryAt <= turn.now {
+                relays[index].retryAt = nil
+                reply(.ping(relay.sequence, target: relay.target), to: relay.target, at: relay.endpoint, &turn)
+            }
             if let nackAt = relay.nackAt, nackAt <= turn.now {
                 relays[index].nackAt = nil
+                counters.nacksSent &+= 1
                 reply(.nack(relay.requesterSequence), to: relay.requester, at: relay.requesterEndpoint, &turn)
             }
             index += 1

@@ -28,6 +28,16 @@ public struct Membership: Sendable {
         /// A member lost its right to be one: it counts as having left, from now on. The driver keeps what it goes on
         /// saying away from here.
         case expel(NodeName)
+        /// The outcome of a `fallback`.
+        case fallback(SequenceNumber, of: NodeName, FallbackResult)
+    }
+
+    public enum FallbackResult: Sendable {
+        /// Over TLS, by that very member: what it says of itself, and perhaps more.
+        case answered([Claim])
+        /// The host says that nobody listens there.
+        case refused
+        case silent
     }
 
     public enum Announcement: Hashable, Sendable {
@@ -38,6 +48,9 @@ public struct Membership: Sendable {
         case send(Packet, to: Endpoint)
         /// Please push and pull the whole state over TLS: send `claims`, and hand in theirs as `.merge`.
         case exchange(with: NodeName, at: Endpoint)
+        /// Please ask this member over TLS whether it is there, telling it these claims; hand the outcome in as
+        /// `.fallback` within some seconds. Its answer is what it says of itself after it has heard the claims.
+        case fallback(SequenceNumber, with: NodeName, at: Endpoint, [Claim])
         case event(MemberEvent)
     }
 
@@ -56,6 +69,8 @@ public struct Membership: Sendable {
     var crashedPlaces: Deque<MemberTable.Place> = []
 
     var probes: [Probe] = []
+    /// Members to be probed again in the next periods, since only others reached them.
+    var followUps: Deque<MemberTable.Place> = []
     var relays: [Relay] = []
     var suspicionTimers = Heap<SuspicionTimer>()
     var lastSuspicionStamp: UInt64 = 0
@@ -71,14 +86,20 @@ public struct Membership: Sendable {
     var crashedExchangeCount: UInt64 = 0
     /// An exchange out of turn (a stranger, a healed partition) waits for this, so that no flood of them arises.
     var exchangeAllowedFrom: Instant
+    /// The same for corrections of what was refuted.
+    var correctionsAllowedFrom: Instant
 
     var farewellWavesLeft = 0
     /// Names that were forgotten, with what was known: a late word about them brings nobody back.
     var forgotten: [NodeName: Forgotten] = [:]
     /// The last foreign claim to this node's name that was reported.
     var reportedConflict: Claim?
-    /// Newcomers that were refused because the table is full.
-    public internal(set) var newcomersRefused: UInt64 = 0
+    public internal(set) var counters = Counters()
+    var health: Health
+    var position = Position()
+    var slowPath = SlowPath()
+    /// Zones all of whose members went at once, in the order in which they did.
+    var zonesDown: [String] = []
     /// The latest time that an input came with; time never runs back in here.
     var clock: Instant
 
@@ -95,7 +116,9 @@ public struct Membership: Sendable {
         // Every boot counts from elsewhere, so that an answer to the last life's question answers none of this one's.
         lastSequence = SequenceNumber(UInt32(truncatingIfNeeded: epoch &* 0x9E37_79B9))
         nextGossip = now
+        health = Health(at: now)
         exchangeAllowedFrom = now
+        correctionsAllowedFrom = now
         clock = now
     }
 
@@ -103,6 +126,7 @@ public struct Membership: Sendable {
     public mutating func handle(
         _ input: Input, at now: Instant, using rng: inout some RandomNumberGenerator, into effects: inout [Effect]
     ) {
+        let pause = max(clock, now) - clock
         clock = max(clock, now)
         var turn = Turn(now: clock, random: rng)
         swap(&turn.effects, &effects)
@@ -110,6 +134,7 @@ public struct Membership: Sendable {
             swap(&turn.effects, &effects)
             rng = turn.random
         }
+        if settings.isHealthAware, pause > standstill, presentPeerCount > 0 { stoodStill(for: pause, &turn) }
         switch input {
         case .tick: tick(&turn)
         case .packet(let packet, let source): receive(packet, from: source, &turn)
@@ -119,6 +144,28 @@ public struct Membership: Sendable {
         case .endpoint(let endpoint): moveOneself(endpoint, &turn)
         case .forget(let name): forget(name, &turn)
         case .expel(let name): expel(name, &turn)
+        case .fallback(let sequence, let name, let result): fallbackEnded(sequence, of: name, result, &turn)
+        }
+    }
+
+    /// The present period of probes: longer while this node may be at fault itself (Lifeguard §3.1).
+    public var probePeriod: Duration { settings.probeInterval * (1 + health.score) }
+
+    /// Without an input for so long, while there is somebody to probe, the process cannot have run.
+    public var standstill: Duration { probePeriod * 5 / 4 }
+
+    /// 0 when this node finds itself a good judge, up to 8 when it does not (Lifeguard's local health multiplier).
+    public var healthScore: Int { health.score }
+
+    /// SIGSTOP, a suspended machine, a stalled disk: who did not answer meanwhile was not heard, and whoever refuted is
+    /// to be read first. Nothing that ran out in that time counts.
+    private mutating func stoodStill(for pause: Duration, _ turn: inout Turn<some RandomNumberGenerator>) {
+        probes = []
+        health.stoodStill(until: turn.now)
+        for place in table.allPlaces {
+            guard let startedAt = table[place].suspicion?.startedAt else { continue }
+            table[place].suspicion?.startedAt = startedAt + pause
+            setSuspicionTimer(at: place, &turn)
         }
     }
 
@@ -178,6 +225,18 @@ extension Membership {
 
     /// Members that are not departed, this one included: the n of the protocol's logarithms.
     public var presentCount: Int { table.presentCount }
+
+    /// How the present suspicion or verdict about a member came about, as seen from here; the latest last.
+    public func findings(about name: NodeName) -> [Finding] { table.place(of: name).map { table[$0].findings } ?? [] }
+
+    /// The round trip that is to be expected to a member: measured, or estimated from both places (Vivaldi).
+    public func roundTrip(to name: NodeName) -> Duration? {
+        guard let place = table.place(of: name) else { return nil }
+        return table[place].roundTrip?.smoothed ?? table[place].coordinate.flatMap { position.roundTrip(to: $0) }
+    }
+
+    /// This node's own place in the space of round trips.
+    public var coordinate: Coordinate { position.coordinate }
 
     /// Claims that still wait to be told.
     public var newsCount: Int { news.count }

@@ -23,10 +23,11 @@ public enum Message: Hashable, Sendable {
     /// The bytes that the codec writes for it.
     public var wireSize: Int {
         switch self {
-        case .ping(_, let target): 1 + 4 + (1 + target.text.utf8.count)
+        case .ping(_, let target): 1 + 4 + Coordinate.wireSize + (1 + target.text.utf8.count)
         case .pingRequest(_, let target, let endpoint, _):
             1 + 4 + (1 + target.text.utf8.count) + (1 + endpoint.host.utf8.count + 2) + 2
-        case .ack, .nack: 1 + 4
+        case .ack: 1 + 4 + Coordinate.wireSize
+        case .nack: 1 + 4
         case .gossip: 1
         }
     }
@@ -37,11 +38,14 @@ public struct Packet: Hashable, Sendable {
     public let from: NodeName
     public let message: Message
     public let claims: [Claim]
+    /// Where the sender is (Vivaldi); travels with pings and acks only.
+    public let coordinate: Coordinate
 
-    public init(from: NodeName, message: Message, claims: [Claim] = []) {
+    public init(from: NodeName, message: Message, claims: [Claim] = [], coordinate: Coordinate = .origin) {
         self.from = from
         self.message = message
         self.claims = claims
+        self.coordinate = coordinate
     }
 
     /// The bytes that the codec writes for everything but the claims.

@@ -4,15 +4,38 @@ extension Membership {
         /// A member is probed each period T (SWIM §3). At half: twice the traffic, detection in half the time; at
         /// double the reverse.
         public var probeInterval: Duration = .seconds(1)
-        /// How long a direct answer may take before helpers are asked; the rest of the period is theirs. Below the
-        /// slowest path's round trip every probe needs helpers.
+        /// How long a direct answer may take on a path that was not measured yet; measured ones have their own time
+        /// (`Membership.patience`), so that one cluster can span a room and a continent. After it the ping is repeated
+        /// and helpers are asked. Below the slowest path's round trip a first probe needs helpers.
         public var probeTimeout: Duration = .milliseconds(500)
+        /// No measured path is given less: a busy host's scheduler takes that long. At half: helpers are asked in vain.
+        public var probeTimeoutMin: Duration = .milliseconds(100)
+        /// A probe is not over before this, however fast the path: three pings and three helpers have their chance.
+        public var probeDurationMin: Duration = .milliseconds(500)
+        /// Pings to the member itself in one probe. 1: as in SWIM; with 3 and 30 % loss a probe fails in 3 % of cases
+        /// instead of 22 %.
+        public var probeTries: Int = 3
+        /// Ask over TLS who does not answer datagrams, before it is suspected: UDP may be blocked on the way.
+        public var usesFallback = true
         /// k of SWIM §3.1: with 3 helpers and 10 % loss a healthy member's probe fails in 0.01 % of those cases
         /// where the direct one failed. At double: more traffic on failure only.
         public var indirectProbes: Int = 3
-        /// A suspect has this · max(1, log10 n) · probeInterval to refute: news needs O(log n) periods to reach it
-        /// and as long to come back. At half: false verdicts under loss; at double: twice the time to a verdict.
-        public var suspicionMultiplier: Int = 4
+        /// Lifeguard's α: a suspect whom enough others accuse too has α · max(1.5, log10 n) · probeInterval to refute:
+        /// news needs O(log n) periods to reach it and as long to come back. At half: false verdicts under loss; at
+        /// double: twice the time to a verdict.
+        public var suspicionMultiplier: Int = 2
+        /// Lifeguard's β: a suspect whom nobody else accuses has β times as long. 1: suspicions do not shrink.
+        public var suspicionMaxMultiplier: Int = 4
+        /// Lifeguard's K: so many independent confirmations shrink a suspicion to its shortest; 0-3.
+        public var confirmationsWanted: Int = 3
+        /// So many members, on the average, probe a suspect at once when they hear of it, so that the confirmations (or
+        /// the refutation) need not wait for its turn. 0: as in Lifeguard, where they come one a period.
+        public var confirmersWanted: Int = 6
+        /// Lifeguard's local health, and what follows from it here: a node that may itself be at fault waits longer,
+        /// accuses nobody and does not defend itself.
+        public var isHealthAware = true
+        /// Lifeguard's buddy: whatever is sent to a suspect tells it so first.
+        public var tellsSuspectFirst = true
         /// λ: each member tells a piece of news λ · (number of decimal digits of n) times. SWIM §4.1: the chance that
         /// somebody misses it falls with n^-(2λ-2).
         public var retransmitMultiplier: Int = 4
@@ -37,13 +60,31 @@ extension Membership {
 
         public init() {}
 
+        /// SWIM without what Lifeguard adds, and without what this implementation adds to both: for comparison.
+        public var withoutLifeguard: Settings {
+            var it = self
+            it.isHealthAware = false
+            it.tellsSuspectFirst = false
+            it.suspicionMaxMultiplier = 1
+            it.confirmersWanted = 0
+            it.probeTries = 1
+            it.usesFallback = false
+            return it
+        }
+
         /// What the protocol can work with, whatever was configured.
         var bounded: Settings {
             var it = self
             it.probeInterval = min(max(probeInterval, .milliseconds(10)), .seconds(60))
-            it.probeTimeout = min(max(probeTimeout, .milliseconds(1)), it.probeInterval * 9 / 10)
+            it.probeTimeout = min(max(probeTimeout, .milliseconds(1)), .seconds(10))
+            it.probeTimeoutMin = min(max(probeTimeoutMin, .milliseconds(1)), .seconds(1))
+            it.probeDurationMin = min(max(probeDurationMin, .milliseconds(5)), it.probeInterval)
+            it.probeTries = min(max(probeTries, 1), 5)
             it.indirectProbes = min(max(indirectProbes, 0), 16)
             it.suspicionMultiplier = min(max(suspicionMultiplier, 1), 100)
+            it.suspicionMaxMultiplier = min(max(suspicionMaxMultiplier, 1), 20)
+            it.confirmationsWanted = min(max(confirmationsWanted, 0), Claim.accusersMax - 1)
+            it.confirmersWanted = min(max(confirmersWanted, 0), 20)
             it.retransmitMultiplier = min(max(retransmitMultiplier, 1), 100)
             it.gossipInterval = min(max(gossipInterval, .milliseconds(5)), .seconds(60))
             it.gossipFanout = min(max(gossipFanout, 1), 16)

@@ -23,11 +23,11 @@ import Vocabulary
         }
     }
 
-    @Test("the largest claim fits beside the largest header, twice")
+    @Test("the largest accusation fits beside the largest header and the largest own claim")
     func largest() throws {
         var random = RandomPackets(seed: 1)
         let packet = random.largest()
-        #expect(packet.claims.allSatisfy { $0.wireSize == Claim.wireSizeMax })
+        #expect(packet.claims.first?.wireSize == Claim.wireSizeMax)
         #expect(packet.wireSize <= Packet.wireSizeMax)
         #expect(try PacketCodec.decode(PacketCodec.encode(packet)[...]) == packet)
     }
@@ -37,14 +37,14 @@ import Vocabulary
         let claim = Claim(
             name: try NodeName("simba"), endpoint: try Endpoint(host: "10.0.0.2", port: 7667), epoch: 258,
             incarnation: Incarnation(3), status: .suspect, intent: .draining,
-            metadata: try Metadata(zone: "k", weight: 2, version: "1"), accuser: try NodeName("mkango"))
+            metadata: try Metadata(zone: "k", weight: 2, version: "1"), accusers: [try NodeName("mkango")])
         let packet = Packet(
             from: try NodeName("chui"), message: .ping(SequenceNumber(7), target: try NodeName("simba")),
-            claims: [claim])
+            claims: [claim], coordinate: Coordinate(x: 5, y: 4_094, height: 2, error: 10_000))
         let hex = PacketCodec.encode(packet).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
         #expect(
-            hex == "0463687569" + "01" + "00000007" + "0573696d6261" + "01"
-                + "0573696d6261" + "0000000000000102" + "00000003" + "12" + "066d6b616e676f"
+            hex == "0463687569" + "01" + "00000007" + "00050ffe00022710" + "0573696d6261" + "01"
+                + "0573696d6261" + "0000000000000102" + "00000003" + "12" + "01066d6b616e676f"
                 + "0831302e302e302e32" + "1df3" + "016b" + "00000002" + "0131")
     }
 
@@ -137,7 +137,7 @@ struct RandomPackets {
             name: name(), endpoint: endpoint(), epoch: .random(in: 0 ... .max, using: &generator),
             incarnation: Incarnation(.random(in: 0 ... .max, using: &generator)), status: status,
             intent: Intent.allCases[Int.random(in: 0..<3, using: &generator)], metadata: metadata ?? .standard,
-            accuser: Bool.random(using: &generator) ? name() : nil)
+            accusers: Bool.random(using: &generator) ? [name(), name()] : [])
     }
 
     mutating func packet(claimsMax: Int = 4) -> Packet {
@@ -162,9 +162,13 @@ struct RandomPackets {
         let metadata = try? Metadata(zone: text(63...63), weight: .max, version: text(32...32))
         let claim = Claim(
             name: long, endpoint: endpoint(253...253), epoch: .max, incarnation: Incarnation(.max), status: .crashed,
-            intent: .restarting, metadata: metadata ?? .standard, accuser: name(63...63))
+            intent: .restarting, metadata: metadata ?? .standard,
+            accusers: (0..<Claim.accusersMax).map { _ in name(63...63) })
+        let own = Claim(
+            name: long, endpoint: endpoint(253...253), epoch: .max, incarnation: Incarnation(.max), status: .restarting,
+            metadata: metadata ?? .standard)
         return Packet(
-            from: long, message: .ping(SequenceNumber(.max), target: long), claims: [claim, claim])
+            from: long, message: .ping(SequenceNumber(.max), target: long), claims: [claim, own])
     }
 
     /// As SWIM fills it: claims until no byte more would fit.

@@ -133,7 +133,7 @@ import Vocabulary
         let slot = Slot(ofName: name.text, in: machine.identity.cluster)
         let suspicion = Claim(
             name: try node("cid"), endpoint: try Endpoint(host: "10.0.0.99", port: 7667), epoch: 1, incarnation: .zero,
-            status: .suspect, metadata: .standard, accuser: try node("dan"))
+            status: .suspect, metadata: .standard, accusers: [try node("dan")])
         drain(&machine, .membership(.merge([suspicion], from: try node("dan"))))
         #expect(machine.convergence.owners(of: slot).map(\.text) == ["cid", "bob"])
         guard case .forward(let nodes) = machine.route(reading: name, held: nil, visited: [], at: .zero) else {
@@ -205,7 +205,7 @@ import Vocabulary
                             Claim(
                                 name: member.name, endpoint: member.endpoint, epoch: member.epoch,
                                 incarnation: member.incarnation, status: .suspect, metadata: .standard,
-                                accuser: try node("ada"))
+                                accusers: [try node("ada")])
                         ], from: try node("ada"))))
         }
         var now = Instant.zero

@@ -76,7 +76,11 @@ import Vocabulary
         }
         solo.input(heard(Self.claim(.alive, 10)))
         solo.input(heard(Self.claim(.suspect, 10)))
-        solo.now = solo.now + .seconds(3)
+        // Steps: a jump would be taken for a standstill, in which no suspicion grows old.
+        for _ in 0..<2 {
+            solo.now = solo.now + .seconds(1)
+            solo.input(heard(Self.claim(.suspect, 10)))
+        }
         solo.input(heard(Self.claim(.crashed, 10)))
         for incarnation in UInt32(0)...10 { solo.input(heard(Self.claim(.alive, incarnation))) }
         solo.input(heard(Self.claim(.alive, epoch: 0, 99)))

@@ -14,6 +14,7 @@ struct VirtualWire {
         enum Content {
             case packet(Packet, from: Endpoint)
             case exchange(from: NodeName)
+            case fallback(SequenceNumber, of: NodeName, [Claim], from: NodeName)
         }
         let at: Instant
         let order: Int
@@ -145,6 +146,12 @@ struct VirtualWire {
         case .exchange(let caller):
             guard !cuts.contains(Link(from: receiver, to: caller)) else { return }
             exchange(caller, with: receiver)
+        case .fallback(let sequence, let target, let claims, let caller):
+            guard target == receiver, !cuts.contains(Link(from: receiver, to: caller)) else { return }
+            if showsPackets { note("\(stamp)  \(caller) <> \(receiver)  probe over TLS") }
+            handle(.merge(claims, from: caller), at: receiver)
+            guard let own = hosts[receiver]?.membership.oneself.claim else { return }
+            handle(.fallback(sequence, of: target, .answered([own])), at: caller)
         }
     }
 
@@ -176,6 +183,8 @@ struct VirtualWire {
                 guard !isLost, let source = hosts[name]?.membership.oneself.endpoint else { continue }
                 enqueue(to: endpoint, from: name, .packet(packet, from: source))
             case .exchange(_, let endpoint): enqueue(to: endpoint, from: name, .exchange(from: name))
+            case .fallback(let sequence, let target, let endpoint, let claims):
+                enqueue(to: endpoint, from: name, .fallback(sequence, of: target, claims, from: name))
             case .event(let event):
                 events.append((name, event))
                 let from = event.heardFrom == name ? "own finding" : "heard from \(event.heardFrom)"

@@ -55,6 +55,27 @@ struct MembersService: Sendable {
         }
     }
 
+    /// The probe of a member that does not answer datagrams.
+    func probe(_ node: NodeName, at endpoint: Endpoint, _ claims: [Claim]) async -> Membership.FallbackResult {
+        guard !core.revoked.contains(node: node) else { return .silent }
+        do {
+            let answer = try await core.calls.probe(
+                MemberProbe(node: core.name, claims: claims), of: node, at: endpoint)
+            return .answered(core.revoked.admitted(answer.claims))
+        } catch ClientError.cannotConnect(_, _, _, nobodyListens: true) {
+            return .refused
+        } catch {
+            core.log.debug("no answer over TLS either", metadata: ["node": "\(node)", "error": "\(error)"])
+            return .silent
+        }
+    }
+
+    /// What this node says of itself when it has heard what is said of it.
+    func answer(_ probe: MemberProbe, from node: NodeName) -> MemberProbe {
+        core.driver.feed(.membership(.merge(core.revoked.admitted(probe.claims), from: node)))
+        return MemberProbe(node: core.name, claims: [core.driver.read { $0.membership.oneself.claim }])
+    }
+
     /// Answers another node's exchange.
     func answer(_ theirs: MembersExchange, from node: NodeName, at address: String) async throws -> MembersExchange {
         await learn(theirs, from: node)

@@ -53,6 +53,14 @@ struct PeerCalls: Sendable {
         return try await decode(response, "/v1/peer/members", from: node)
     }
 
+    /// Within the time that a suspect has, or it is of no use.
+    func probe(_ probe: MemberProbe, of node: NodeName, at endpoint: Endpoint) async throws -> MemberProbe {
+        let response = try await peers.request(
+            to: node, at: endpoint, jsonRequest("POST", "/v1/peer/probe", try API.JSON.encode(probe)), idempotent: true,
+            patience: .hasOthers, timeouts: Self.timeouts(.seconds(3)))
+        return try await decode(response, "/v1/peer/probe", from: node)
+    }
+
     func list(_ query: [(name: String, value: String?)], from node: NodeName) async throws -> PeerListing {
         let path = ResourcePath.with("/v1/peer/list", query: query)
         return try await get(node, path, within: .seconds(10))

@@ -27,6 +27,13 @@ struct MembersExchange: Codable, Sendable {
     }
 }
 
+/// `POST /v1/peer/probe`: are you there? By way of TLS, when datagrams do not pass. It tells the member what is said of
+/// it; the answer is what it says of itself.
+struct MemberProbe: Codable, Sendable {
+    var node: NodeName
+    var claims: [Claim]
+}
+
 /// `POST /v1/peer/write`: take this write; its bytes can be pulled from the asker.
 struct WriteOrder: Codable, Sendable {
     enum Condition: Codable, Sendable {

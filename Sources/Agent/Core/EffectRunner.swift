@@ -22,6 +22,9 @@ struct EffectRunner: Sendable {
     private func carryOut(_ effect: NodeMachine.Effect) async {
         switch effect {
         case .exchangeMembers(let node, let endpoint): await members.exchange(with: node, at: endpoint)
+        case .fallbackProbe(let sequence, let node, let endpoint, let claims):
+            let result = await members.probe(node, at: endpoint, claims)
+            core.driver.feed(.membership(.fallback(sequence, of: node, result)))
         case .convergence(let effect): await carryOut(effect)
         case .offer(let id, let node, let version): await offer(version, to: node, for: id)
         case .send, .event, .acknowledge: break  // carried out at once, by the driver and its `immediate`

@@ -12,6 +12,9 @@ import Vocabulary
 struct PeerRoutes: Sendable {
     let box: CoreBox
 
+    /// A few claims.
+    private static let probeBytesMax = 64 * 1024
+
     static let bodyBytesMax = PeerCalls.answerBytesMax
 
     func add(to router: Router<APIContext>) {
@@ -19,6 +22,11 @@ struct PeerRoutes: Sendable {
             let ask = try await request.json(MembersExchange.self, upTo: Self.bodyBytesMax, context: context)
             let asker = try Self.asker(context, saysItIs: ask.node)
             return Response.json(try await box.parts.members.answer(ask, from: asker, at: context.remoteAddress))
+        }
+        router.post("/v1/peer/probe") { request, context in
+            let ask = try await request.json(MemberProbe.self, upTo: Self.probeBytesMax, context: context)
+            let asker = try Self.asker(context, saysItIs: ask.node)
+            return Response.json(try box.parts.members.answer(ask, from: asker))
         }
         router.post("/v1/peer/compare") { request, context in
             let ask = try await request.json(CompareRequest.self, upTo: Self.bodyBytesMax, context: context)

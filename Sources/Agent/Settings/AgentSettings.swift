@@ -42,7 +42,7 @@ public struct AgentSettings: Sendable, Hashable {
     public struct SWIMSettings: Sendable, Hashable {
         public var probeInterval: Duration = .seconds(1)
         public var probeTimeout: Duration = .milliseconds(500)
-        public var suspicionMultiplier = 4
+        public var suspicionMultiplier = 2
         public var pushPullInterval: Duration = .seconds(30)
     }
 

@@ -63,10 +63,10 @@ public struct Setting: Sendable {
             "Between two probes of the failure detector."),
         Setting(
             "swim.probe_timeout", \.swim.probeTimeout, .duration(.milliseconds(10)...(.seconds(30))),
-            "How long a probe waits for its ack; less than swim.probe_interval."),
+            "How long the first probe of a member waits for its ack; later ones go by what was measured."),
         Setting(
             "swim.suspicion_multiplier", \.swim.suspicionMultiplier, .integer(1...64),
-            "How many probe intervals (times log n) a suspect has to refute."),
+            "How many probe intervals (times log n) a suspect whom several accuse has to refute."),
         Setting(
             "swim.push_pull_interval", \.swim.pushPullInterval, .duration(.seconds(1)...(.seconds(3600))),
             "Between two exchanges of the whole member list."),

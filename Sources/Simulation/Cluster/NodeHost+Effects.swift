@@ -20,6 +20,15 @@ extension NodeHost {
                 guard case .members(let teller, let claims, _) = response else { return }
                 host.feed(.membership(.merge(claims, from: teller)), &context)
             }
+        case .fallbackProbe(let sequence, let node, let endpoint, let claims):
+            call(
+                endpoint, expecting: node, .probe(claims), bytes: SwimTraffic.exchangeBytes(claims),
+                within: .seconds(3), &context
+            ) { host, response, context in
+                var result = Membership.FallbackResult.silent
+                if case .members(_, let claims, _) = response { result = .answered(claims) }
+                host.feed(.membership(.fallback(sequence, of: node, result)), &context)
+            }
         case .event(let event):
             hasNews = true
             context.observe(.event(event))

@@ -14,6 +14,11 @@ extension NodeHost {
             let own = machine.membership.claims
             context.answer(
                 id, .members(name, own, isJoining: machine.isJoining), bytes: SwimTraffic.exchangeBytes(own))
+        case .probe(let claims):
+            feed(.membership(.merge(claims, from: peer)), &context)
+            let own = [machine.membership.oneself.claim]
+            context.answer(
+                id, .members(name, own, isJoining: machine.isJoining), bytes: SwimTraffic.exchangeBytes(own))
         case .compare(let request):
             let reply = machine.answer(request, from: peer)
             context.answer(id, .compared(reply), bytes: 500 + 60 * reply.groups.count)

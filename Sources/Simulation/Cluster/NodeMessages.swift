@@ -34,6 +34,8 @@ public enum ReadResult: Hashable, Sendable {
 extension NodeHost {
     public enum Request: Sendable {
         case members([Claim])
+        /// A membership probe by way of TLS.
+        case probe([Claim])
         case compare(CompareRequest)
         case exchange(ExchangeRequest)
         case offer(OfferRequest)

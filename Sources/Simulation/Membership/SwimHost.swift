@@ -18,7 +18,12 @@ public struct SwimHost: SimulatedMachine {
     }
 
     public typealias Datagram = Packet
-    public typealias Request = [Claim]
+    public enum Request: Sendable {
+        /// Push and pull of the whole state.
+        case exchange([Claim])
+        /// A probe by another way than datagrams: what the asked should know.
+        case fallback([Claim])
+    }
     public typealias Response = [Claim]
     public typealias Disk = SwimDisk
     public typealias Observation = MemberEvent
@@ -36,6 +41,8 @@ public struct SwimHost: SimulatedMachine {
     private var nextJoin: Instant?
     private var joinAttempts = 0
     private var joinCall: CallID?
+    /// Probes by way of calls that have no answer yet, in the order of their making.
+    private var fallbacks: [(call: CallID, sequence: SequenceNumber, target: NodeName)] = []
 
     public init(_ boot: Boot<Configuration>, in context: inout HostContext<SwimHost>) {
         let epoch = max(context.disk.state.epoch + 1, context.wallMilliseconds)
@@ -62,11 +69,19 @@ public struct SwimHost: SimulatedMachine {
             if let due = nextJoin, due <= context.now { askNextSeed(&context) }
             apply(.tick, &context)
         case .datagram(let packet, let source): apply(.packet(packet, from: source), &context)
-        case .request(let claims, let id, let peer):
+        case .request(.fallback(let claims), let id, let peer):
+            apply(.merge(claims, from: peer), &context)
+            let claims = [membership.oneself.claim]
+            context.answer(id, claims, bytes: SwimTraffic.exchangeBytes(claims))
+        case .request(.exchange(let claims), let id, let peer):
             // The answer is the state before the merge, as two halves of one exchange see it.
             answer(id, &context)
             apply(.merge(claims, from: peer), &context)
         case .response(let result, let id):
+            if let index = fallbacks.firstIndex(where: { $0.call == id }) {
+                let (_, sequence, target) = fallbacks.remove(at: index)
+                return apply(.fallback(sequence, of: target, Self.outcome(result)), &context)
+            }
             let wasJoin = joinCall == id
             if wasJoin { joinCall = nil }
             guard case .success(let claims) = result, let teller = claims.first?.name else { return }
@@ -88,6 +103,11 @@ public struct SwimHost: SimulatedMachine {
             case .send(let packet, let target):
                 context.send(packet, to: target, bytes: packet.wireSize + SwimTraffic.datagramOverhead)
             case .exchange(let name, let target): _ = exchange(with: name, at: target, &context)
+            case .fallback(let sequence, let name, let target, let claims):
+                let call = context.call(
+                    target, expecting: name, .fallback(claims), bytes: SwimTraffic.exchangeBytes(claims),
+                    timeout: .seconds(3))
+                fallbacks.append((call, sequence, name))
             case .event(let event): context.observe(event)
             }
         }
@@ -98,12 +118,21 @@ public struct SwimHost: SimulatedMachine {
         }
     }
 
+    private static func outcome(_ result: Result<Response, CallFailure>) -> Membership.FallbackResult {
+        switch result {
+        case .success(let claims): .answered(claims)
+        case .failure(.refused): .refused
+        case .failure(.reset), .failure(.timedOut), .failure(.wrongPeer): .silent
+        }
+    }
+
     private func exchange(
         with name: NodeName?, at endpoint: Endpoint, _ context: inout HostContext<SwimHost>
     ) -> CallID {
         let claims = membership.claims
         return context.call(
-            endpoint, expecting: name, claims, bytes: SwimTraffic.exchangeBytes(claims), timeout: .seconds(10))
+            endpoint, expecting: name, .exchange(claims), bytes: SwimTraffic.exchangeBytes(claims),
+            timeout: .seconds(10))
     }
 
     private func answer(_ id: CallID, _ context: inout HostContext<SwimHost>) {

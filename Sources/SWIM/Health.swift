@@ -1,0 +1,92 @@
+import Vocabulary
+
+/// What this node thinks of itself as a judge (Lifeguard: Dadgar, Phillips, Currey, DSN 2018, §3.1): one that is slow,
+/// starved or cut off takes others for dead, so it waits longer, and in the worst case neither accuses nor defends
+/// itself.
+struct Health: Sendable {
+    /// 0 well … `scoreMax`. Periods and deadlines of probes are multiplied by 1 + this.
+    private(set) var score = 0
+    /// When anything came in last from any member.
+    var lastHeard: Instant
+    /// Probes in a row during which nothing at all came in.
+    private(set) var deafProbes = 0
+    /// Of the last probes that said something about this node: a set bit for each that failed.
+    private var failures: UInt8 = 0
+    private var samples = 0
+    /// When `isDoubtful` was last true, and since when.
+    private var doubtedAt: Instant?
+    private var doubtedSince: Instant?
+    /// Verdicts against this node in this life, of late.
+    private var condemnations = 0
+    private var condemnedAt: Instant?
+
+    /// Lifeguard's S.
+    static let scoreMax = 8
+    private static let samplesMax = 6
+    /// So many of the last six failed: on a path with 30 % loss one of 10^7 healthy nodes has that.
+    private static let failuresOfDoubt = 5
+    /// How long this node must have been well before it contradicts a verdict that fell while it was not.
+    private static let probation = Duration.seconds(30)
+    /// Who was away for so long does not flip and flop.
+    private static let longOutage = Duration.seconds(60)
+    private static let condemnationsKept = Duration.seconds(600)
+
+    init(at now: Instant) { lastHeard = now }
+
+    mutating func probeSucceeded() {
+        score = max(0, score - 1)
+        deafProbes = 0
+        note(failed: false)
+    }
+
+    /// - Parameters:
+    ///   - isOwnFault: helpers that were asked did not answer either, so it may be this node's own.
+    ///   - isDeaf: nothing whatever came in meanwhile.
+    mutating func probeFailed(isOwnFault: Bool, isDeaf: Bool, at now: Instant) {
+        deafProbes = isDeaf ? deafProbes + 1 : 0
+        guard isOwnFault else { return }
+        score = min(Self.scoreMax, score + 1)
+        note(failed: true)
+        _ = isDoubtful(at: now)
+    }
+
+    /// It had to defend itself: perhaps it was too slow to answer.
+    mutating func refuted() { score = min(Self.scoreMax, score + 1) }
+
+    private mutating func note(failed: Bool) {
+        failures = failures << 1 | (failed ? 1 : 0)
+        samples = min(samples + 1, Self.samplesMax)
+    }
+
+    /// Whether this node is more likely to be at fault than those who do not answer it.
+    mutating func isDoubtful(at now: Instant) -> Bool {
+        let failed = (failures & (1 << Self.samplesMax - 1)).nonzeroBitCount
+        guard samples >= Self.failuresOfDoubt, failed >= Self.failuresOfDoubt else { return false }
+        if doubtedSince == nil || doubtedAt.map({ now - $0 > Self.probation }) ?? true { doubtedSince = now }
+        doubtedAt = now
+        return true
+    }
+
+    /// Whether this node may contradict a verdict against it now. One that was cut off for a moment, or loses most of
+    /// what it sends, would be in and out of everybody's list, and each time data would move: it comes back when it has
+    /// been well for a while, and for longer each time that it happens.
+    mutating func mayReturn(at now: Instant) -> Bool {
+        if condemnedAt.map({ now - $0 > Self.condemnationsKept }) ?? false { condemnations = 0 }
+        if isDoubtful(at: now) { return false }
+        guard let last = doubtedAt, let since = doubtedSince else { return true }
+        let outage = last - since
+        guard outage < Self.longOutage || condemnations > 0 else { return true }
+        return now - last >= Self.probation * (1 << min(condemnations, 3))
+    }
+
+    mutating func returned(at now: Instant) {
+        condemnations = min(condemnations + 1, 8)
+        condemnedAt = now
+    }
+
+    /// The process stood still: what it has not heard says nothing about its network.
+    mutating func stoodStill(until now: Instant) {
+        lastHeard = now
+        deafProbes = 0
+    }
+}
