@@ -136,7 +136,7 @@ public struct AgentService: Sendable {
                 gossip.send(packet, to: to)
                 return true
             case .event(let event):
-                EventRecorder.record(event, in: events, log: log)
+                EventRecorder.record(event, by: name, in: events, log: log)
                 // A host that vanished closes nothing: what waits for its answer would wait for the whole of its time.
                 if event.kind == .crashed { Task { await peers.disconnect(event.name) } }
                 return true

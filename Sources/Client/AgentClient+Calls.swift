@@ -23,6 +23,10 @@ extension AgentClient {
 
     public func members() async throws -> [API.Member] { try await getJSON([API.Member].self, "/v1/members") }
 
+    public func why(_ member: String) async throws -> API.Explanation {
+        try await getJSON(API.Explanation.self, "/v1/members/\(ResourcePath.encode(member))/why")
+    }
+
     public func status() async throws -> API.Status { try await getJSON(API.Status.self, "/v1/status") }
 
     public func peers() async throws -> API.Peers { try await getJSON(API.Peers.self, "/v1/peers") }

@@ -12,10 +12,12 @@ struct Health: Sendable {
     private(set) var deafProbes = 0
     /// Of the last probes that said something about this node: a set bit for each that failed.
     private var failures: UInt8 = 0
-    private var samples = 0
-    /// When `isDoubtful` was last true, and since when.
+    /// When the present row of failures began, and when this node last doubted itself.
+    private var failingSince: Instant?
     private var doubtedAt: Instant?
     private var doubtedSince: Instant?
+    /// How long the row of failures was in which this node doubted itself last.
+    private var outage = Duration.zero
     /// Verdicts against this node in this life, of late.
     private var condemnations = 0
     private var condemnedAt: Instant?
@@ -25,6 +27,8 @@ struct Health: Sendable {
     private static let samplesMax = 6
     /// So many of the last six failed: on a path with 30 % loss one of 10^7 healthy nodes has that.
     private static let failuresOfDoubt = 5
+    /// So many in a row during which nobody at all was heard.
+    private static let deafProbesOfDoubt = 3
     /// How long this node must have been well before it contradicts a verdict that fell while it was not.
     private static let probation = Duration.seconds(30)
     /// Who was away for so long does not flip and flop.
@@ -36,7 +40,9 @@ struct Health: Sendable {
     mutating func probeSucceeded() {
         score = max(0, score - 1)
         deafProbes = 0
+        failingSince = nil
         note(failed: false)
+        if !showsDoubt { doubtedSince = nil }
     }
 
     /// - Parameters:
@@ -46,6 +52,7 @@ struct Health: Sendable {
         deafProbes = isDeaf ? deafProbes + 1 : 0
         guard isOwnFault else { return }
         score = min(Self.scoreMax, score + 1)
+        failingSince = failingSince ?? now
         note(failed: true)
         _ = isDoubtful(at: now)
     }
@@ -55,27 +62,37 @@ struct Health: Sendable {
 
     private mutating func note(failed: Bool) {
         failures = failures << 1 | (failed ? 1 : 0)
-        samples = min(samples + 1, Self.samplesMax)
+    }
+
+    private var showsDoubt: Bool {
+        let failed = (failures & (1 << Self.samplesMax - 1)).nonzeroBitCount
+        return deafProbes >= Self.deafProbesOfDoubt || failed >= Self.failuresOfDoubt
     }
 
     /// Whether this node is more likely to be at fault than those who do not answer it.
     mutating func isDoubtful(at now: Instant) -> Bool {
-        let failed = (failures & (1 << Self.samplesMax - 1)).nonzeroBitCount
-        guard samples >= Self.failuresOfDoubt, failed >= Self.failuresOfDoubt else { return false }
-        if doubtedSince == nil || doubtedAt.map({ now - $0 > Self.probation }) ?? true { doubtedSince = now }
+        guard showsDoubt else { return false }
+        doubtedSince = doubtedSince ?? now
         doubtedAt = now
+        outage = failingSince.map { now - $0 } ?? .zero
         return true
+    }
+
+    /// For how long it has doubted itself; nil when it does not. What does not pass is, in the end, the others' fault.
+    mutating func doubt(at now: Instant) -> Duration? {
+        isDoubtful(at: now) ? doubtedSince.map { now - $0 } : nil
     }
 
     /// Whether this node may contradict a verdict against it now. One that was cut off for a moment, or loses most of
     /// what it sends, would be in and out of everybody's list, and each time data would move: it comes back when it has
     /// been well for a while, and for longer each time that it happens.
-    mutating func mayReturn(at now: Instant) -> Bool {
+    ///
+    /// - Parameter isMutual: this node has given up most of the others too: a whole cut, which ended for both sides.
+    mutating func mayReturn(isMutual: Bool, at now: Instant) -> Bool {
         if condemnedAt.map({ now - $0 > Self.condemnationsKept }) ?? false { condemnations = 0 }
+        if condemnations == 0, isMutual || outage >= Self.longOutage { return true }
         if isDoubtful(at: now) { return false }
-        guard let last = doubtedAt, let since = doubtedSince else { return true }
-        let outage = last - since
-        guard outage < Self.longOutage || condemnations > 0 else { return true }
+        guard let last = doubtedAt else { return true }
         return now - last >= Self.probation * (1 << min(condemnations, 3))
     }
 

@@ -42,6 +42,8 @@ public struct MemberEvent: Sendable, Hashable {
     public let at: Instant
     /// A crash that is part of its zone's, and told by that event.
     public var isPartOfZone = false
+    /// How it came about, as far as this node saw; the latest last.
+    public var findings: [Finding] = []
 
     public var name: NodeName { claim.name }
     public var endpoint: Endpoint { claim.endpoint }

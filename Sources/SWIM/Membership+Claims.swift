@@ -169,7 +169,8 @@ extension Membership {
             .event(
                 MemberEvent(
                     kind: kind, claim: claim, previous: previous, by: speaker ?? claim.accuser ?? claim.name,
-                    heardFrom: heardFrom, at: turn.now, isPartOfZone: isPartOfZone)))
+                    heardFrom: heardFrom, at: turn.now, isPartOfZone: isPartOfZone,
+                    findings: findings(about: claim.name))))
     }
 
     /// Keeps how a suspicion, a verdict or its end came about.

@@ -108,9 +108,20 @@ extension Membership {
         guard settings.isHealthAware, !isLeaving, presentPeerCount > 1 || claim.status == .crashed else { return true }
         switch claim.status {
         case .suspect: return !health.isDoubtful(at: now)
-        case .crashed: return health.mayReturn(at: now)
+        case .crashed: return health.mayReturn(isMutual: hasGivenUpMost, at: now)
         case .alive, .draining, .restarting, .left: return true
         }
+    }
+
+    /// Of those known, half or more are suspects here or worse.
+    private var hasGivenUpMost: Bool {
+        var known = 0
+        var lost = 0
+        for record in table.all where record.claim.status != .left && record.claim.name != identity {
+            known += 1
+            if record.claim.status == .suspect || record.claim.status == .crashed { lost += 1 }
+        }
+        return lost * 2 >= known
     }
 
     /// Another life under this name. This node goes on, says so once for each such life, and lets the other know.

@@ -8,6 +8,8 @@ import Vocabulary
 struct Forgotten: Sendable {
     let claim: Claim
     let until: Instant
+    /// An operator said that it is not coming back: it is not called either.
+    let isForGood: Bool
 
     /// Past it the oldest knowledge is worth less than the memory.
     static let countMax = 20_000
@@ -98,10 +100,17 @@ extension Membership {
         return nil
     }
 
-    /// Pings one crashed member. The ping carries the accusation and who asks; if it lives, its answer refutes.
+    /// Pings one crashed member. The ping carries the accusation and who asks; if it lives, its answer refutes. Each fourth
+    /// time one that was forgotten after `departedKeep` has its turn: the other side of a long cut is called for as long
+    /// as its addresses are remembered.
     mutating func reconnectNext(_ turn: inout Turn<some RandomNumberGenerator>) {
+        reconnectCount &+= 1
+        if reconnectCount % 4 == 0 || crashedPlaces.isEmpty, callForgotten(&turn) {
+            nextReconnect = turn.now + settings.reconnectInterval
+            return
+        }
         guard let place = nextCrashed() else {
-            nextReconnect = nil
+            nextReconnect = forgottenToCall.isEmpty ? nil : turn.now + settings.reconnectInterval
             return
         }
         nextReconnect = turn.now + settings.reconnectInterval
@@ -110,11 +119,29 @@ extension Membership {
         send(.ping(lastSequence, target: table[place].claim.name), to: table[place].claim.endpoint, of: place, &turn)
     }
 
+    /// One that was forgotten hears what it is accused of, and who asks.
+    private mutating func callForgotten(_ turn: inout Turn<some RandomNumberGenerator>) -> Bool {
+        while let name = forgottenToCall.popFirst() {
+            guard let mark = forgotten[name], !mark.isForGood, mark.claim.status == .crashed, turn.now < mark.until
+            else {
+                continue
+            }
+            forgottenToCall.append(name)
+            let claims = [mark.claim, table[ownPlace].claim]
+            turn.effects.append(
+                .send(Packet(from: identity, message: .gossip, claims: claims), to: mark.claim.endpoint))
+            // Datagrams may be sealed with keys that the two no longer share; TLS needs none.
+            turn.effects.append(.exchange(with: name, at: mark.claim.endpoint))
+            return true
+        }
+        return false
+    }
+
     // MARK: Forgetting
 
     mutating func forget(_ name: NodeName, _ turn: inout Turn<some RandomNumberGenerator>) {
         guard let place = table.place(of: name), place != ownPlace, table[place].claim.status.isDeparted else { return }
-        forget(place, &turn)
+        forget(place, isForGood: true, &turn)
     }
 
     /// Left, not crashed: nobody waits for its return, and nobody pings it.
@@ -123,12 +150,18 @@ extension Membership {
         adopt(table[place].claim.accused(.left, by: [identity]), at: place, from: identity, &turn)
     }
 
-    private mutating func forget(_ place: MemberTable.Place, _ turn: inout Turn<some RandomNumberGenerator>) {
+    private mutating func forget(
+        _ place: MemberTable.Place, isForGood: Bool = false, _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
         let claim = table[place].claim
         news.remove(place)
         table.remove(place)
         guard forgotten.count < Forgotten.countMax else { return }
-        forgotten[claim.name] = Forgotten(claim: claim, until: turn.now + settings.departedKeep)
+        forgotten[claim.name] = Forgotten(
+            claim: claim, until: turn.now + settings.forgottenKeep, isForGood: isForGood)
+        guard !isForGood, claim.status == .crashed else { return }
+        forgottenToCall.append(claim.name)
+        if nextReconnect == nil, !isLeaving { nextReconnect = turn.now + settings.reconnectInterval }
     }
 
     /// Once a round: those departed for longer than `departedKeep`; and the longest departed if the table is nearly full.

@@ -45,7 +45,9 @@ extension Membership {
         _ place: MemberTable.Place, afterRefusal isGone: Bool, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         let known = table[place].claim
-        if settings.isHealthAware, health.isDoubtful(at: turn.now) { return }
+        if settings.isHealthAware, presentPeerCount > 1, let doubt = health.doubt(at: turn.now) {
+            guard doubt >= suspicionTimeoutMax else { return }
+        }
         if known.status == .suspect {
             addAccusers([identity], at: place, &turn)
         } else {

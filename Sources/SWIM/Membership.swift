@@ -92,6 +92,9 @@ public struct Membership: Sendable {
     var farewellWavesLeft = 0
     /// Names that were forgotten, with what was known: a late word about them brings nobody back.
     var forgotten: [NodeName: Forgotten] = [:]
+    /// Those of them that crashed, each with its turn at being called; names that returned leave it when theirs comes.
+    var forgottenToCall: Deque<NodeName> = []
+    var reconnectCount: UInt64 = 0
     /// The last foreign claim to this node's name that was reported.
     var reportedConflict: Claim?
     public internal(set) var counters = Counters()

@@ -49,8 +49,11 @@ extension Membership {
         public var reconnectInterval: Duration = .seconds(5)
         /// How long the silence of a member that announced `restarting` is no ground for suspicion.
         public var restartTolerance: Duration = .seconds(60)
-        /// How long crashed and left members are kept (and after that: remembered as forgotten).
+        /// How long crashed and left members are kept.
         public var departedKeep: Duration = .seconds(7 * 24 * 3600)
+        /// How long they are remembered as forgotten after that, so that no late word brings them back; those who crashed
+        /// are called now and then all the while, for they may be the other side of a long cut.
+        public var forgottenKeep: Duration = .seconds(30 * 24 * 3600)
         /// A leaver tells its farewell in this many waves, a `gossipInterval` apart, each to `gossipFanout` members.
         public var farewellWaves: Int = 5
         /// Bound of the table; newcomers past it are refused, the longest departed make room.
@@ -92,6 +95,7 @@ extension Membership {
             it.reconnectInterval = min(max(reconnectInterval, .milliseconds(100)), .seconds(24 * 3600))
             it.restartTolerance = min(max(restartTolerance, .zero), .seconds(24 * 3600))
             it.departedKeep = min(max(departedKeep, .seconds(1)), .seconds(366 * 24 * 3600))
+            it.forgottenKeep = min(max(forgottenKeep, it.departedKeep), .seconds(366 * 24 * 3600))
             it.farewellWaves = min(max(farewellWaves, 1), 50)
             it.membersMax = min(max(membersMax, 2), 100_000)
             it.packetBytesMax = min(max(packetBytesMax, 1_000), Packet.wireSizeMax)

@@ -6,11 +6,15 @@ struct MembersCommand: AsyncParsableCommand {
         commandName: "members", abstract: "List the members of the cluster as the agent asked knows them.")
 
     @OptionGroup var connection: ConnectionOptions
+    @Option(
+        help: "Tell how this member came to be held for what it is: who suspected it, by which signs, who confirmed.")
+    var why: String?
     @Flag(help: "Print one JSON value.")
     var json = false
 
     func run() async throws {
         try await connection.run { client in
+            if let why { return try explain(try await client.why(why)) }
             let members = try await client.members()
             if json { return try Terminal.print(json: members) }
             var table = Table([
@@ -19,7 +23,7 @@ struct MembersCommand: AsyncParsableCommand {
             ])
             for member in members {
                 table.add([
-                    member.name, member.address, member.state.rawValue,
+                    member.name, member.address, Self.state(member),
                     HumanUnits.roundTrip(milliseconds: member.rttMilliseconds), member.zone ?? "-", "\(member.weight)",
                     member.holds.map { "\($0)" } ?? "-", HumanUnits.time(member.since), member.version,
                 ])
@@ -30,6 +34,31 @@ struct MembersCommand: AsyncParsableCommand {
                         ? Terminal.paint(text, Self.colour(members[row].state)) : text
                 })
         }
+    }
+
+    private static func state(_ member: API.Member) -> String {
+        switch member.reach {
+        case "relayed" where member.state != .crashed && member.state != .left: "\(member.state.rawValue) (by others)"
+        case "tls" where member.state != .crashed && member.state != .left: "\(member.state.rawValue) (TLS only)"
+        default: member.state.rawValue
+        }
+    }
+
+    private func explain(_ why: API.Explanation) throws {
+        if json { return try Terminal.print(json: why) }
+        var lines = ["\(why.name) is \(why.state.rawValue) since \(HumanUnits.time(why.since))"]
+        switch why.reach {
+        case "relayed": lines.append("it lives as others say; its datagrams and those of the node asked do not pass")
+        case "tls": lines.append("it answers over TLS only: UDP is blocked on the way")
+        default: break
+        }
+        if why.steps.isEmpty { lines.append("nobody has suspected it since the node asked started") }
+        for step in why.steps { lines.append("  \(HumanUnits.time(step.time))  \(step.type): \(step.text)") }
+        if let refutation = why.refutation { lines.append("what would clear it: \(refutation)") }
+        if why.healthScore > 0 {
+            lines.append("the node asked doubts itself as a judge (health score \(why.healthScore) of 8)")
+        }
+        Terminal.print(lines.joined(separator: "\n"))
     }
 
     private static func colour(_ state: API.MemberState) -> Terminal.Colour {

@@ -40,6 +40,8 @@ struct VirtualWire {
     private var inFlight: [Delivery] = []
     private var order = 0
     private(set) var cuts: Set<Link> = []
+    /// Ways that only TLS passes.
+    private(set) var datagramCuts: Set<Link> = []
     /// Their datagrams are sealed with a key that the others lack, and the other way about, until an exchange.
     private(set) var strangers: Set<NodeName> = []
     private(set) var transcript: [String] = []
@@ -63,12 +65,13 @@ struct VirtualWire {
 
     // MARK: What a story may do
 
-    mutating func start(_ name: NodeName, epoch: UInt64 = 1, at endpoint: Endpoint? = nil) {
+    mutating func start(_ name: NodeName, epoch: UInt64 = 1, at endpoint: Endpoint? = nil, zone: String? = nil) {
         let isNew = hosts[name] == nil
         let place = endpoint ?? hosts[name]?.membership.oneself.endpoint ?? Self.endpoint(names.count)
         if isNew { names.append(name) }
         let membership = Membership(
-            identity: name, epoch: epoch, endpoint: place, metadata: .standard, settings: settings, at: now)
+            identity: name, epoch: epoch, endpoint: place,
+            metadata: (try? Metadata(zone: zone)) ?? .standard, settings: settings, at: now)
         let ownSeed = name.text.utf8.reduce(seed &+ epoch) { $0 &* 31 &+ UInt64($1) }
         hosts[name] = Host(membership: membership, generator: SeededGenerator(seed: ownSeed))
     }
@@ -84,7 +87,18 @@ struct VirtualWire {
     mutating func cut(_ a: NodeName, _ b: NodeName) { cuts.formUnion([Link(from: a, to: b), Link(from: b, to: a)]) }
     mutating func cutOneWay(from a: NodeName, to b: NodeName) { cuts.insert(Link(from: a, to: b)) }
     mutating func heal(_ a: NodeName, _ b: NodeName) { cuts.subtract([Link(from: a, to: b), Link(from: b, to: a)]) }
-    mutating func healAll() { cuts = [] }
+    mutating func healAll() {
+        cuts = []
+        datagramCuts = []
+    }
+
+    /// A firewall that lets only TLS through, in both directions.
+    mutating func blockDatagrams(of name: NodeName) {
+        for other in names where other != name {
+            datagramCuts.formUnion([Link(from: name, to: other), Link(from: other, to: name)])
+        }
+    }
+    mutating func blockDatagrams(from a: NodeName, to b: NodeName) { datagramCuts.insert(Link(from: a, to: b)) }
 
     mutating func estrange(_ name: NodeName) { strangers.insert(name) }
 
@@ -141,7 +155,9 @@ struct VirtualWire {
         else { return }
         switch delivery.content {
         case .packet(let packet, let source):
-            guard strangers.isDisjoint(with: [delivery.sender, receiver]) else { return }
+            guard strangers.isDisjoint(with: [delivery.sender, receiver]),
+                !datagramCuts.contains(Link(from: delivery.sender, to: receiver))
+            else { return }
             handle(.packet(packet, from: source), at: receiver)
         case .exchange(let caller):
             guard !cuts.contains(Link(from: receiver, to: caller)) else { return }

@@ -5,14 +5,13 @@ import Vocabulary
 
 /// What membership decided, for those who follow the events and for the log.
 enum EventRecorder {
-    static func record(_ event: MemberEvent, in events: EventLog, log: Logger) {
+    static func record(_ event: MemberEvent, by me: NodeName, in events: EventLog, log: Logger) {
         // The zone's event stands for those of its members.
         guard !event.isPartOfZone else { return }
         let type = event.kind.rawValue
         events.append(
             type: type, node: event.name.text, address: event.endpoint.description, by: event.by.text,
-            detail: event.heardFrom == event.by
-                ? event.status.rawValue : "\(event.status.rawValue), heard from \(event.heardFrom)",
+            detail: detail(of: event, by: me),
             time: API.Timestamp.text(unixMilliseconds: WallClock.milliseconds))
         let level: Logger.Level =
             switch event.kind {
@@ -23,5 +22,25 @@ enum EventRecorder {
         log.log(
             level: level, "\(event.name) \(type)",
             metadata: ["address": "\(event.endpoint)", "by": "\(event.by)", "state": "\(event.status.rawValue)"])
+    }
+
+    /// Who said so, and for what this node found itself by which signs.
+    private static func detail(of event: MemberEvent, by me: NodeName) -> String {
+        func words(_ finding: Finding) -> String {
+            FindingText.text(finding.what, of: event.name, at: event.endpoint, by: me)
+        }
+        let plain =
+            event.heardFrom == event.by
+            ? event.status.rawValue : "\(event.status.rawValue), heard from \(event.heardFrom)"
+        switch event.kind {
+        case .suspected, .crashed:
+            guard event.heardFrom == me else { return plain }
+            return event.findings.suffix(2).map(words).joined(separator: "; ")
+        case .unreachable: return "alive, but its datagrams and this node's do not pass; others or TLS reach it"
+        case .reachable: return "datagrams pass again"
+        case .zoneUnreachable: return "no member of the zone \(event.claim.metadata.zone ?? "-") answers any more"
+        case .zoneReachable: return "the zone \(event.claim.metadata.zone ?? "-") is back"
+        case .joined, .refuted, .left, .returned, .updated, .conflict: return plain
+        }
     }
 }

@@ -16,6 +16,9 @@ struct MembershipRoutes: Sendable {
 
     func add(to router: Router<APIContext>) {
         router.get("/v1/members") { _, _ in Response.json(try members(box.parts.core)) }
+        router.get("/v1/members/{name}/why") { _, context in
+            Response.json(try why(context.parameters.get("name") ?? "", box.parts.core))
+        }
         router.post("/v1/join") { request, context in
             let ask = try await request.json(API.JoinRequest.self, context: context)
             return Response.json(try await join(ask, box.parts))
@@ -57,8 +60,35 @@ struct MembershipRoutes: Sendable {
                 since: API.Timestamp.text(
                     unixMilliseconds: wall &- UInt64(clamping: Int64((now - member.since).milliseconds))),
                 version: member.metadata.version,
-                holds: member.name == core.name ? ownHolds : holds[member.name])
+                holds: member.name == core.name ? ownHolds : holds[member.name],
+                reach: member.name == core.name ? nil : member.reach.rawValue)
         }
+    }
+
+    private func why(_ text: String, _ core: AgentCore) throws -> API.Explanation {
+        guard let name = try? NodeName(text) else {
+            throw APIError.badRequest("\(text) is no name of a node: use a DNS label")
+        }
+        let (found, findings, score) = core.driver.read { machine in
+            (machine.membership.member(name), machine.membership.findings(about: name), machine.membership.healthScore)
+        }
+        guard let member = found else {
+            throw APIError.notFound("no member has the name \(name)", code: "no_such_node")
+        }
+        let now = NodeDriver.now
+        let wall = WallClock.milliseconds
+        func time(_ instant: Instant) -> String {
+            API.Timestamp.text(unixMilliseconds: wall &- UInt64(clamping: Int64((now - instant).milliseconds)))
+        }
+        return API.Explanation(
+            name: name.text, state: API.MemberState(rawValue: member.status.rawValue) ?? .alive,
+            since: time(member.since), reach: member.reach.rawValue, accusers: member.accusers.map(\.text),
+            steps: findings.map { finding in
+                API.Explanation.Step(
+                    time: time(finding.at), type: FindingText.kind(finding.what),
+                    text: FindingText.text(finding.what, of: name, at: member.endpoint, by: core.name))
+            },
+            refutation: FindingText.refutation(of: member), healthScore: score)
     }
 
     private func join(_ ask: API.JoinRequest, _ parts: CoreBox.Parts) async throws -> API.JoinResult {

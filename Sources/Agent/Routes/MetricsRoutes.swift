@@ -16,6 +16,7 @@ struct MetricsRoutes: Sendable {
             let core = try box.parts.core
             let metrics = Metrics()
             gauge(metrics, core)
+            MembershipMetrics.add(core.driver.read { $0.membership }, to: metrics)
             traffic(metrics, core)
             let peers = await core.peers.snapshot
             metrics.set("roost_peers_connected", to: Double(peers.count), help: "Distinct peers connected now.")

@@ -21,10 +21,12 @@ extension API {
         public var version: String
         /// How many resources it holds, where known.
         public var holds: Int?
+        /// By which way the node asked reaches it: `direct` (datagrams pass), `relayed` (others vouch for it) or `tls`.
+        public var reach: String?
 
         public init(
             name: String, address: String, state: MemberState, incarnation: UInt64, zone: String?, weight: UInt32,
-            rttMilliseconds: Double?, since: String, version: String, holds: Int?
+            rttMilliseconds: Double?, since: String, version: String, holds: Int?, reach: String? = nil
         ) {
             self.name = name
             self.address = address
@@ -36,12 +38,65 @@ extension API {
             self.since = since
             self.version = version
             self.holds = holds
+            self.reach = reach
         }
 
         enum CodingKeys: String, CodingKey {
             case name, address, state, incarnation, zone, weight
             case rttMilliseconds = "rtt_ms"
-            case since, version, holds
+            case since, version, holds, reach
+        }
+    }
+
+    /// `GET /v1/members/NAME/why`: how a member came to be held for what it is.
+    public struct Explanation: Codable, Hashable, Sendable {
+        public struct Step: Codable, Hashable, Sendable {
+            /// RFC 3339.
+            public var time: String
+            /// `unanswered`, `suspected`, `confirmed`, `crashed`, `refuted`, `returned`.
+            public var type: String
+            public var text: String
+
+            public init(time: String, type: String, text: String) {
+                self.time = time
+                self.type = type
+                self.text = text
+            }
+
+            enum CodingKeys: String, CodingKey { case time, type, text }
+        }
+
+        public var name: String
+        public var state: MemberState
+        /// RFC 3339.
+        public var since: String
+        public var reach: String
+        /// Who accuse it of its present incarnation.
+        public var accusers: [String]
+        /// What the node asked found and heard, the latest last; empty when nobody ever suspected it.
+        public var steps: [Step]
+        /// What would clear it; absent when nobody accuses it.
+        public var refutation: String?
+        /// How far the node asked doubts itself as a judge: 0 not at all, up to 8.
+        public var healthScore: Int
+
+        public init(
+            name: String, state: MemberState, since: String, reach: String, accusers: [String], steps: [Step],
+            refutation: String?, healthScore: Int
+        ) {
+            self.name = name
+            self.state = state
+            self.since = since
+            self.reach = reach
+            self.accusers = accusers
+            self.steps = steps
+            self.refutation = refutation
+            self.healthScore = healthScore
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case name, state, since, reach, accusers, steps, refutation
+            case healthScore = "health_score"
         }
     }
 

@@ -1,0 +1,237 @@
+import SWIM
+import Testing
+import Vocabulary
+
+/// Local health, suspicions that shrink, buddy (Lifeguard, DSN 2018), and what goes beyond them.
+@Suite struct LifeguardTests {
+    @Test(
+        "one true crash leaves every healthy node's health at 0, since nacks arrive in time", arguments: UInt64(1)...8)
+    func healthAfterCrash(seed: UInt64) {
+        var wire = VirtualWire.settled(8, seed: seed)
+        wire.run(for: .seconds(20))
+        wire.stop(name("n7"))
+        var worst = 0
+        for _ in 0..<300 {
+            wire.run(for: .milliseconds(100))
+            for host in wire.names.dropLast() { worst = max(worst, wire.hosts[host]?.membership.healthScore ?? 0) }
+        }
+        #expect(worst == 0)
+        #expect(wire.events(.crashed, about: name("n7")).count == 7)
+    }
+
+    @Test("a lonely accusation has four times as long as one that three others confirm")
+    func shrinking() {
+        func verdict(after confirmations: Int) -> Duration? {
+            var solo = Solo()
+            // Enough others that confirmations are to be expected.
+            solo.hear(Self.claim(.alive, of: "simba"))
+            for other in ["chui", "fisi", "kifaru", "twiga", "nyani"] { solo.hear(Self.claim(.alive, of: other)) }
+            let accusers = Array(["chui", "fisi", "kifaru", "twiga"].prefix(1 + confirmations)).map { name($0) }
+            solo.hear(Self.claim(.suspect, of: "simba", accusers: accusers))
+            let start = solo.now
+            while solo.now - start < .seconds(40) {
+                // Others are heard all the time, so that this node is no bad judge.
+                for other in ["chui", "fisi", "kifaru", "twiga", "nyani"] {
+                    solo.answerPings(of: other)
+                    solo.hear(from: other)
+                }
+                solo.run(for: .milliseconds(50))
+                if solo.membership.member(name("simba"))?.status == .crashed { return solo.now - start }
+            }
+            return nil
+        }
+        let shortest = Duration.seconds(3)
+        #expect(verdict(after: 3).map { $0 >= shortest && $0 <= shortest + .milliseconds(200) } == true)
+        // Its own probe confirms too, so a lonely one has at most one confirmation here: between the two bounds.
+        let lonely = verdict(after: 0)
+        #expect(lonely.map { $0 > .seconds(5) && $0 <= .seconds(12) + .milliseconds(200) } == true)
+    }
+
+    @Test("a member whose UDP is blocked is said to be unreachable, and is not evicted; it evicts nobody")
+    func udpBlocked() {
+        var wire = VirtualWire.settled(5, seed: 4)
+        let blocked = name("n2")
+        wire.blockDatagrams(of: blocked)
+        wire.run(for: .seconds(120))
+        #expect(wire.events(.crashed).isEmpty)
+        for observer in wire.names where observer != blocked {
+            #expect(wire.events(.unreachable, about: blocked).count { $0.observer == observer } == 1)
+            #expect(wire.member(blocked, seenBy: observer)?.reach == .tls)
+        }
+        wire.healAll()
+        wire.run(for: .seconds(30))
+        for observer in wire.names where observer != blocked {
+            #expect(wire.events(.reachable, about: blocked).count { $0.observer == observer } == 1)
+            #expect(wire.member(blocked, seenBy: observer)?.reach == .direct)
+            #expect(wire.member(blocked, seenBy: observer)?.status == .alive)
+        }
+    }
+
+    @Test("a way cut in one direction between two is theirs alone: the others vouch, and nobody is suspected")
+    func oneWay() {
+        var wire = VirtualWire.settled(5, seed: 6)
+        wire.cutOneWay(from: name("n1"), to: name("n3"))
+        wire.run(for: .seconds(90))
+        #expect(wire.events(.suspected).isEmpty && wire.events(.crashed).isEmpty)
+        #expect(wire.events(.unreachable, about: name("n3")).map(\.observer) == [name("n1")])
+        #expect(wire.events(.unreachable, about: name("n1")).map(\.observer) == [name("n3")])
+        #expect(wire.member(name("n3"), seenBy: name("n1"))?.reach == .relayed)
+    }
+
+    @Test("a zone that goes at once is one event on each survivor, and one when it is back", arguments: UInt64(1)...6)
+    func zone(seed: UInt64) {
+        var wire = VirtualWire(seed: seed)
+        let zones = ["kampala", "dar", "lusaka"]
+        let names = (0..<9).map { name("n\($0)") }
+        for (index, host) in names.enumerated() { wire.start(host, zone: zones[index % 3]) }
+        for host in names.dropFirst() {
+            wire.join(host, through: names[0])
+            wire.run(for: .milliseconds(20))
+        }
+        wire.run(for: .seconds(30))
+        let gone = names.indices.filter { $0 % 3 == 2 }.map { names[$0] }
+        let rest = names.filter { !gone.contains($0) }
+        for a in gone { for b in rest { wire.cut(a, b) } }
+        let start = wire.now
+        wire.run(for: .seconds(60))
+        for observer in rest {
+            #expect(wire.events(.zoneUnreachable).count { $0.observer == observer } == 1, "seed \(seed), \(observer)")
+            let crashes = wire.events(.crashed).filter { $0.observer == observer }
+            #expect(crashes.allSatisfy { $0.event.isPartOfZone })
+            #expect(gone.allSatisfy { wire.view(of: observer)[$0] == .crashed })
+        }
+        let slowest = wire.events(.zoneUnreachable).map { $0.event.at - start }.max()
+        #expect(slowest.map { $0 < .seconds(30) } == true, "\(slowest.map(String.init(describing:)) ?? "never")")
+        wire.healAll()
+        wire.run(for: .seconds(60))
+        for observer in rest { #expect(wire.events(.zoneReachable).count { $0.observer == observer } == 1) }
+        #expect(wire.agrees(Dictionary(uniqueKeysWithValues: names.map { ($0, .alive) }), among: names))
+    }
+
+    @Test("a process that stood still judges nobody by what it did not hear meanwhile")
+    func standstill() {
+        var solo = Solo()
+        for other in ["simba", "chui", "fisi"] { solo.hear(Self.claim(.alive, of: other)) }
+        solo.hear(Self.claim(.suspect, of: "simba", accusers: [name("chui"), name("fisi")]))
+        solo.now = solo.now + .seconds(60)
+        solo.input(.tick)
+        #expect(solo.membership.member(name("simba"))?.status == .suspect)
+        solo.hear(Self.claim(.alive, of: "simba", 1), from: "simba")
+        #expect(solo.membership.member(name("simba"))?.status == .alive)
+        #expect(solo.events.allSatisfy { $0.kind != .crashed })
+    }
+
+    @Test("who is cut off is judged once, and does not come back in each gap of the cut", arguments: UInt64(1)...4)
+    func flipFlop(seed: UInt64) {
+        var wire = VirtualWire.settled(16, seed: seed)
+        wire.run(for: .seconds(30))
+        let faulty = name("n9")
+        let others = wire.names.filter { $0 != faulty }
+        for _ in 0..<6 {
+            for other in others { wire.cutOneWay(from: other, to: faulty) }
+            wire.run(for: .seconds(20))
+            wire.healAll()
+            wire.run(for: .seconds(20))
+        }
+        for observer in others {
+            #expect(wire.events(.crashed, about: faulty).count { $0.observer == observer } == 1, "\(observer)")
+        }
+        #expect(wire.events(.crashed).allSatisfy { $0.observer == faulty || $0.event.name == faulty })
+        // When the cut is over for good, it is back after its probation.
+        #expect(wire.run(for: .seconds(300)) { wire in others.allSatisfy { wire.view(of: $0)[faulty] == .alive } })
+    }
+
+    @Test("accusations by one that was given up are not believed")
+    func departedAccuser() {
+        var solo = Solo()
+        solo.hear(Self.claim(.alive, of: "simba"))
+        solo.hear(Self.claim(.alive, of: "mkango"))
+        solo.hear(Self.claim(.left, of: "mkango", 1))
+        solo.hear(Self.claim(.suspect, of: "simba", accusers: [name("mkango")]), from: "mkango")
+        #expect(solo.membership.member(name("simba"))?.status == .alive)
+        #expect(solo.membership.counters.accusationsIgnored == 1)
+    }
+
+    @Test("a verdict can be explained: who was asked, who had no answer, who confirmed, how long it took")
+    func findings() throws {
+        var wire = VirtualWire.settled(5, seed: 2)
+        wire.run(for: .seconds(20))
+        wire.stop(name("n4"))
+        wire.run(for: .seconds(30)) { $0.events(.crashed, about: name("n4")).count == 4 }
+        let first = try #require(wire.events(.suspected, about: name("n4")).first).observer
+        let found = try #require(wire.hosts[first]?.membership.findings(about: name("n4"))).map(\.what)
+        guard case .unanswered(let tries, let helpers, let nacks, let fallback) = try #require(found.first) else {
+            Issue.record("the story begins with \(found)")
+            return
+        }
+        #expect(tries == 3 && helpers.count == 3 && nacks == 3 && fallback == .pending)
+        #expect(found.dropFirst().first == .suspectedHere)
+        #expect(found.contains { if case .confirmed = $0 { true } else { false } })
+        let isJudged = found.contains {
+            switch $0 {
+            case .expired(let time, let accusers): time >= .seconds(3) && accusers > 1
+            case .condemned: true
+            default: false
+            }
+        }
+        #expect(isJudged)
+    }
+
+    @Test("sides that have forgotten each other merge when the cut is over", arguments: UInt64(1)...4)
+    func forgottenSides(seed: UInt64) {
+        var settings = Membership.Settings()
+        settings.departedKeep = .seconds(60)
+        var wire = VirtualWire.settled(6, seed: seed, settings: settings)
+        let left = Array(wire.names.prefix(3))
+        let right = Array(wire.names.dropFirst(3))
+        for a in left { for b in right { wire.cut(a, b) } }
+        wire.run(for: .seconds(400))
+        #expect(left.allSatisfy { wire.view(of: $0).count == 3 }, "forgotten, not only held for crashed")
+        wire.healAll()
+        let whole = wire.run(for: .seconds(60)) { wire in
+            wire.names.allSatisfy { wire.hosts[$0]?.membership.presentCount == 6 }
+        }
+        #expect(whole, "seed \(seed)")
+    }
+
+    @Test("a slow path gets the time that it needs, a fast one no more than that")
+    func measuredDeadlines() {
+        var wire = VirtualWire(seed: 1)
+        wire.delay = .milliseconds(400)
+        for host in ["a", "b", "c"] { wire.start(name(host)) }
+        for host in ["b", "c"] { wire.join(name(host), through: name("a")) }
+        wire.run(for: .seconds(60))
+        let asked = wire.hosts[name("a")]?.membership.counters.pingRequestsSent ?? 0
+        wire.run(for: .seconds(60))
+        #expect(wire.hosts[name("a")]?.membership.counters.pingRequestsSent == asked, "a round trip of 0.8 s is known")
+        #expect(wire.events(.suspected).isEmpty)
+        #expect(wire.hosts[name("a")]?.membership.roundTrip(to: name("b")) == .milliseconds(800))
+    }
+
+    static func claim(
+        _ status: Status, of subject: String, _ incarnation: UInt32 = 0, accusers: [NodeName] = []
+    ) -> Claim {
+        let host = "10.3.0.\(subject.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) % 250 } + 1)"
+        guard let endpoint = try? Endpoint(host: host, port: 7667) else { preconditionFailure("a literal address") }
+        return Claim(
+            name: name(subject), endpoint: endpoint, epoch: 1, incarnation: Incarnation(incarnation), status: status,
+            metadata: .standard, accusers: accusers)
+    }
+}
+
+extension Solo {
+    /// Acknowledges every ping that was sent to the member so far.
+    fileprivate mutating func answerPings(of member: String) {
+        let pings = sent.compactMap { sent -> SequenceNumber? in
+            if case .ping(let sequence, target: name(member)) = sent.packet.message { sequence } else { nil }
+        }
+        effects.removeAll { effect in
+            if case .send(let packet, _) = effect, case .ping(_, target: name(member)) = packet.message {
+                true
+            } else {
+                false
+            }
+        }
+        for sequence in pings { hear(message: .ack(sequence), from: member) }
+    }
+}
