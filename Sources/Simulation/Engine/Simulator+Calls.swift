@@ -16,7 +16,7 @@ extension Simulator {
             endpoint: endpoint, expecting: expecting, phase: .request(request, bytes: bytes))
         trace.note(.call, at: now, id.caller, listeners[endpoint], number: Int64(truncatingIfNeeded: id.number))
         queue.schedule(.callTimesOut(id), at: now + max(timeout, .zero))
-        transmit(id)
+        if hosts[caller].blockage == nil { transmit(id) } else { hold(.call(id), from: id.caller) }
     }
 
     /// Sets the present leg on its way, or tries again later while it is cut.

@@ -53,6 +53,7 @@ extension Simulator {
         guard hosts[id.number].isPaused else { return }
         trace.note(.resume, at: now, id)
         hosts[id.number].isPaused = false
+        flowOn(id)
         scheduleDrain(id)
         // Wake-ups that came during the pause were ignored.
         hosts[id.number].armedAt = nil

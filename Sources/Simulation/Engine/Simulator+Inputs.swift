@@ -9,6 +9,7 @@ extension Simulator {
     mutating func deliver(_ input: HostInput<Machine>, to id: HostID) {
         let index = id.number
         guard hosts[index].machine != nil else { return }
+        if hosts[index].blockage != nil, input.isMessage { return hold(input, for: id) }
         guard hosts[index].isPaused || hosts[index].busyUntil > now || !hosts[index].inbox.isEmpty else {
             return perform(input, on: id)
         }
@@ -54,7 +55,7 @@ extension Simulator {
     /// and find nothing to do.
     mutating func setAlarm(_ id: HostID, notBefore soonest: Instant = .zero) {
         let index = id.number
-        guard !hosts[index].isPaused, !hosts[index].isTickWaiting, let deadline = hosts[index].machine?.deadline
+        guard !hosts[index].isPaused, !hosts[index].isTickWaiting, let deadline = hosts[index].deadline
         else { return }
         // A machine that wants to be woken at once again and again would stop the time; it gets a millisecond.
         let earliest = hosts[index].spins > Self.spinsMax ? now + .milliseconds(1) : now
@@ -68,7 +69,7 @@ extension Simulator {
 
     private mutating func countSpin(_ id: HostID) {
         let index = id.number
-        let isSpinning = hosts[index].machine?.deadline.map { $0 <= hosts[index].context.now } ?? false
+        let isSpinning = hosts[index].deadline.map { $0 <= hosts[index].context.now } ?? false
         hosts[index].spins = isSpinning ? hosts[index].spins + 1 : 0
         guard hosts[index].spins > Self.spinsMax else { return }
         spinCount += 1
@@ -79,7 +80,7 @@ extension Simulator {
         let index = id.number
         guard hosts[index].life == life, hosts[index].armedAt == now else { return }
         hosts[index].armedAt = nil
-        guard !hosts[index].isPaused, let deadline = hosts[index].machine?.deadline else { return }
+        guard !hosts[index].isPaused, let deadline = hosts[index].deadline else { return }
         guard hosts[index].clock.local(now) >= deadline else { return setAlarm(id, notBefore: now + .microseconds(1)) }
         deliver(.tick, to: id)
     }
@@ -93,10 +94,20 @@ extension Simulator {
         swap(&wishes, &hosts[index].context.wishes)
         for wish in wishes {
             switch wish {
-            case .send(let datagram, let target, let bytes): send(datagram, to: target, bytes: bytes, from: id)
+            case .send(let datagram, let target, let bytes):
+                if hosts[index].blockage == nil {
+                    send(datagram, to: target, bytes: bytes, from: id)
+                } else {
+                    hold(.datagram(datagram, to: target, bytes: bytes), from: id)
+                }
             case .call(let call, let request, let target, let expecting, let bytes, let timeout):
                 begin(call, request, to: target, expecting: expecting, bytes: bytes, timeout: timeout)
-            case .answer(let call, let response, let bytes): answer(call, response, bytes: bytes, from: id)
+            case .answer(let call, let response, let bytes):
+                if hosts[index].blockage == nil {
+                    answer(call, response, bytes: bytes, from: id)
+                } else {
+                    hold(.answer(call, response, bytes: bytes), from: id)
+                }
             case .sync(let ticket):
                 let done = now + hosts[index].context.disk.syncTime
                 queue.schedule(.synced(id, ticket, life: hosts[index].life), at: done)
@@ -121,7 +132,7 @@ extension Simulator {
 
     // MARK: Datagrams
 
-    private mutating func send(_ datagram: Machine.Datagram, to target: Endpoint, bytes: Int, from id: HostID) {
+    mutating func send(_ datagram: Machine.Datagram, to target: Endpoint, bytes: Int, from id: HostID) {
         let source = hosts[id.number].endpoint
         hosts[id.number].sent.datagrams += 1
         hosts[id.number].sent.datagramBytes += bytes

@@ -38,6 +38,7 @@ public struct Simulator<Machine: SimulatedMachine>: Sendable {
         /// The next in the inbox of a host that was busy.
         case drain(HostID, life: UInt32)
         case resume(HostID, life: UInt32)
+        case unblock(HostID, life: UInt32)
         case action(String, Action)
     }
 
@@ -142,6 +143,7 @@ public struct Simulator<Machine: SimulatedMachine>: Sendable {
         case .synced(let host, let ticket, let life): synced(host, ticket, life)
         case .drain(let host, let life): drain(host, life)
         case .resume(let host, let life): if hosts[host.number].life == life { resume(host) }
+        case .unblock(let host, let life): if hosts[host.number].life == life { unblock(host) }
         case .action(let label, let action):
             if !label.isEmpty { trace.tell(.action, at: now, nil, label) }
             action(&self)

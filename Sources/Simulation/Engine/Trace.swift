@@ -44,6 +44,7 @@ public struct Trace: Sendable {
         case sent, lost, twice, arrived, unheard, dropped
         case call, served, answered, failed
         case synced, told, action, spun
+        case blocked, unblocked
     }
 
     private mutating func fold(_ value: UInt64) {

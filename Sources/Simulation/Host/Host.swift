@@ -10,7 +10,10 @@ struct Host<Machine: SimulatedMachine>: Sendable {
     /// Disk, randomness and wishes; outlives the machine.
     var context: HostContext<Machine>
     /// `nil`: no process runs.
-    var machine: Machine?
+    private(set) var machine: Machine?
+    /// The machine's, asked once after each input: the engine looks at it several times for every event, and looking
+    /// into a machine of many parts copies it.
+    private(set) var deadline: Instant?
     /// False after a power cut: not even a refusal comes from here.
     var isPowered = true
     /// Counts starts and ends, so that what was meant for another life is told apart.
@@ -21,6 +24,8 @@ struct Host<Machine: SimulatedMachine>: Sendable {
     /// A tick waits in the inbox: no other is needed before it.
     var isTickWaiting = false
     var isPaused = false
+    /// What stands between the process and its messages; `nil` on a healthy host.
+    var blockage: Blockage<Machine>?
     /// How long each input takes; zero on a healthy host.
     var serviceTime = Duration.zero
     var busyUntil = Instant.zero
@@ -48,12 +53,16 @@ struct Host<Machine: SimulatedMachine>: Sendable {
         clock.zero = Instant(nanoseconds: Int64(context.random.next() >> 24))  // up to 18 minutes
         look(at: time)
         let boot = Boot(name: name, endpoint: endpoint, configuration: configuration, host: id)
-        machine = Machine(boot, in: &context)
+        let machine = Machine(boot, in: &context)
+        deadline = machine.deadline
+        self.machine = machine
     }
 
     mutating func end() {
         life &+= 1
         machine = nil
+        deadline = nil
+        blockage = nil
         inbox = []
         isTickWaiting = false
         isPaused = false
@@ -69,6 +78,7 @@ struct Host<Machine: SimulatedMachine>: Sendable {
     mutating func handle(_ input: HostInput<Machine>, at time: Instant) {
         look(at: time)
         machine?.handle(input, in: &context)
+        deadline = machine?.deadline
     }
 
     private mutating func look(at time: Instant) {
