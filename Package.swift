@@ -103,7 +103,8 @@ let package = Package(
             dependencies: ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node", collections],
             swiftSettings: pureSettings),
         .executableTarget(
-            name: "roost-sim", dependencies: ["Vocabulary", "Simulation", arguments], swiftSettings: swiftSettings),
+            name: "roost-sim", dependencies: ["Vocabulary", "SWIM", "Simulation", arguments],
+            swiftSettings: swiftSettings),
 
         // The command line.
         .executableTarget(

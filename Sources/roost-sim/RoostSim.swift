@@ -10,5 +10,8 @@ struct RoostSim: ParsableCommand {
             The same seed gives the same run, to the byte. Times are virtual: they say what the protocol does, not what \
             this machine can do.
             """,
-        subcommands: [Run.self, Detect.self, Partition.self, Leave.self, Idle.self])
+        subcommands: [
+            Run.self, Detect.self, Partition.self, Flap.self, Bootstrap.self, Restart.self, Leave.self, Idle.self,
+            LifeguardGrid.self,
+        ])
 }

@@ -35,8 +35,9 @@ struct DeterminismTests {
 
     @Test("keeping lines does not change the run")
     func tracing() throws {
-        let quiet = try SwimExperiment.detect.run(nodes: 5, seed: 9)
-        let loud = try SwimExperiment.detect.run(nodes: 5, seed: 9, trace: .lines(max: 10))
+        let detection = Detection(SwimGroup(nodes: 5))
+        let quiet = try detection.run(seed: 9)
+        let loud = try detection.run(seed: 9, trace: .lines(max: 10))
         #expect(quiet == loud)
     }
 
@@ -56,31 +57,31 @@ struct SwimSimulationTests {
     @Test("over 60 seeds a crash is known by all within 12 s, and nobody else is ever suspected at 0 loss")
     func detection() throws {
         for seed in UInt64(1)...60 {
-            let run = try SwimExperiment.detect.run(nodes: 12, seed: seed)
-            let last = try #require(run.last, "seed \(seed): not everybody learned of it")
-            #expect(last < .seconds(12), "seed \(seed)")
-            #expect(run.first.map { $0 < .seconds(4) } ?? false, "seed \(seed)")
-            #expect(run.falseCrashes == 0 && run.falseSuspicions == 0, "seed \(seed)")
+            let run = try Detection(SwimGroup(nodes: 12)).run(seed: seed)
+            let last = try #require(run[.knownByAll], "seed \(seed): not everybody learned of it")
+            #expect(last < 12, "seed \(seed)")
+            #expect(run[.firstSuspicion].map { $0 < 4 } ?? false, "seed \(seed)")
+            #expect(run[.falseCrashes] == 0 && run[.falseSuspicions] == 0, "seed \(seed)")
         }
     }
 
     @Test("a leave is known by all within 2 s and nobody calls it a crash, also at 10 % loss", arguments: [0, 10])
     func leave(loss: UInt32) throws {
         for seed in UInt64(1)...25 {
-            let run = try SwimExperiment.leave.run(nodes: 12, seed: seed, link: Link(loss: .percent(loss)))
-            let last = try #require(run.last, "seed \(seed)")
-            #expect(last < .seconds(2), "seed \(seed)")
-            #expect(run.falseCrashes == 0, "seed \(seed)")
+            let run = try Farewell(SwimGroup(nodes: 12, loss: loss)).run(seed: seed)
+            let last = try #require(run[.knownByAll], "seed \(seed)")
+            #expect(last < 2, "seed \(seed)")
+            #expect(run[.falseCrashes] == 0, "seed \(seed)")
         }
     }
 
     @Test("a partition in halves heals to one whole view within 60 s, and neither side condemned its own")
     func partition() throws {
         for seed in UInt64(1)...10 {
-            let run = try SwimExperiment.partition.run(nodes: 8, seed: seed)
-            let last = try #require(run.last, "seed \(seed)")
-            #expect(last < .seconds(60), "seed \(seed)")
-            #expect(run.falseCrashes == 0, "seed \(seed)")
+            let run = try Healing(SwimGroup(nodes: 8)).run(seed: seed)
+            let whole = try #require(run[.whole], "seed \(seed)")
+            #expect(whole < 60, "seed \(seed)")
+            #expect(run[.falseCrashes] == 0, "seed \(seed)")
         }
     }
 

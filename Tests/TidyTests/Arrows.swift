@@ -27,7 +27,7 @@ enum Arrows {
         "Node": ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation"],
         "Simulation": cores.union(collections),
         // Reads flags and prints: the C library for that, but no network and no OpenSSL.
-        "roost-sim": ["Vocabulary", "Simulation", "ArgumentParser", "Glibc", "Musl", "Darwin"],
+        "roost-sim": ["Vocabulary", "SWIM", "Simulation", "ArgumentParser", "Glibc", "Musl", "Darwin"],
 
         "COpenSSL": [],
         "TLS": nio.union(system).union(["Vocabulary", "COpenSSL"]),

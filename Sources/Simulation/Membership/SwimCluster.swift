@@ -5,8 +5,12 @@ import Vocabulary
 public struct SwimCluster: Sendable {
     public var simulator: Simulator<SwimHost>
     public let hosts: [HostID]
-    /// Every event so far, in order.
+    /// Every event so far, in order, unless that was too much to keep.
     public private(set) var events: [Simulator<SwimHost>.Observed] = []
+    /// The events of the last `run` or of its last step.
+    public private(set) var newEvents: [Simulator<SwimHost>.Observed] = []
+    /// Two thousand members that meet make four million events: who asks for that looks at the new ones only.
+    public var keepsEvents = true
 
     /// How the members find each other.
     public enum Formation: Sendable {
@@ -18,9 +22,11 @@ public struct SwimCluster: Sendable {
 
     public init(
         count: Int, seed: UInt64, settings: Membership.Settings = .init(), link: Link = .lan,
-        formation: Formation = .formed, trace: Trace.Keeping = .hashOnly, site: (Int) -> Int = { _ in 0 }
+        topology: Topology? = nil, formation: Formation = .formed, trace: Trace.Keeping = .hashOnly
     ) throws {
-        simulator = Simulator(seed: seed, link: link, trace: trace)
+        let topology = topology ?? Topology(inside: link)
+        simulator = Simulator(seed: seed, trace: trace)
+        topology.shape(&simulator.network, using: &simulator.random)
         var hosts: [HostID] = []
         var claims: [Claim] = []
         for number in 0..<max(count, 0) {
@@ -31,7 +37,7 @@ public struct SwimCluster: Sendable {
             if case .joining = formation, let first = hosts.first {
                 configuration.join = [simulator.endpoint(of: first)]
             }
-            hosts.append(simulator.addHost(name, at: endpoint, site: site(number), configuration))
+            hosts.append(simulator.addHost(name, at: endpoint, site: topology.site(of: number), configuration))
             claims.append(
                 Claim(
                     name: name, endpoint: endpoint, epoch: UInt64(HostClock.wallStartMilliseconds),
@@ -56,14 +62,17 @@ public struct SwimCluster: Sendable {
     public mutating func run(for time: Duration) {
         var new: [Simulator<SwimHost>.Observed] = []
         simulator.run(for: time) { _, observed in new.append(observed) }
-        events += new
+        if keepsEvents { events += new }
+        newEvents = new
     }
 
-    /// Runs until the condition holds, looked at every `step`; `nil` when it does not within `limit`.
+    /// Runs until the condition holds, looked at every `step`, with what was new in it; `nil` when it does not within
+    /// `limit`.
     public mutating func run(
         atMost limit: Duration, step: Duration = .milliseconds(50), until condition: (SwimCluster) -> Bool
     ) -> Duration? {
         let start = simulator.now
+        newEvents = []
         while simulator.now - start < limit {
             if condition(self) { return simulator.now - start }
             run(for: step)
@@ -91,6 +100,16 @@ public struct SwimCluster: Sendable {
     public var isWhole: Bool {
         let running = running
         return running.allSatisfy { membership($0)?.presentCount == running.count }
+    }
+
+    /// Everybody who runs also knows where everybody is. Looks at n² claims.
+    public var hasRightAddresses: Bool {
+        let running = running
+        let places = running.map { (name: simulator.name(of: $0), endpoint: simulator.endpoint(of: $0)) }
+        return running.allSatisfy { host in
+            guard let membership = membership(host) else { return false }
+            return places.allSatisfy { membership.member($0.name)?.endpoint == $0.endpoint }
+        }
     }
 
     /// Like `isWhole`, and nobody who runs is accused of anything. Looks at n² claims.

@@ -1,0 +1,75 @@
+import Simulation
+import Vocabulary
+
+/// The runs of one experiment as a table for people, or one JSON value a run.
+enum Report {
+    /// A figure a row; over the runs its median, its 99th percentile and its greatest.
+    static func table(_ runs: [SwimRun], _ title: String) -> String {
+        var rows = [[title, "median", "p99", "max"]]
+        for (index, figure) in (runs.first?.figures ?? []).enumerated() {
+            let values = runs.map { $0.figures[index].value }
+            let known = values.compactMap { $0 }.sorted()
+            let never = values.count - known.count
+            rows.append(
+                [figure.measure.title + (never > 0 ? " (\(never) of \(values.count) never)" : "")]
+                    + [0.5, 0.99, 1].map { part in
+                        percentile(known, part).map { fixed($0, figure.measure.digits) } ?? "-"
+                    })
+        }
+        return aligned(rows) + "\n" + traces(runs)
+    }
+
+    static func title(_ experiment: String, _ facts: [Fact], _ runs: [SwimRun]) -> String {
+        let seeds = runs.count > 1 ? "seeds \(runs[0].seed)-\(runs[runs.count - 1].seed)" : "seed \(runs[0].seed)"
+        return "\(experiment): \(facts.sentence), \(seeds)"
+    }
+
+    /// One word for all that happened: the same seeds give the same one.
+    static func traces(_ runs: [SwimRun]) -> String {
+        let hash = runs.reduce(UInt64(0)) { ($0 &* 31) ^ $1.traceHash }
+        return "traces \(hexadecimal(hash)), \(runs.reduce(0) { $0 + $1.steps }) steps"
+    }
+
+    static func json(_ run: SwimRun, _ experiment: String, _ facts: [Fact]) -> String {
+        let figures = run.figures.map { figure in
+            (figure.measure.rawValue, figure.value.map { fixed($0, 3) } ?? "null")
+        }
+        let fields =
+            [("experiment", "\"\(experiment)\"")] + facts.map { ($0.key, $0.json) } + [("seed", "\(run.seed)")]
+            + figures + [("steps", "\(run.steps)"), ("trace", "\"\(hexadecimal(run.traceHash))\"")]
+        return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
+    }
+
+    /// The nearest-rank percentile of sorted values.
+    static func percentile(_ sorted: [Double], _ part: Double) -> Double? {
+        guard !sorted.isEmpty else { return nil }
+        let rank = Int((part * Double(sorted.count)).rounded(.up))
+        return sorted[min(max(rank, 1), sorted.count) - 1]
+    }
+
+    static func fixed(_ value: Double, _ digits: Int) -> String {
+        var scale = 1.0
+        for _ in 0..<digits { scale *= 10 }
+        let scaled = Int64(clamping: Int((value * scale).rounded()))
+        guard digits > 0 else { return "\(scaled)" }
+        let text = String(abs(scaled))
+        let padded = String(repeating: "0", count: max(0, digits + 1 - text.count)) + text
+        return (scaled < 0 ? "-" : "") + padded.dropLast(digits) + "." + padded.suffix(digits)
+    }
+
+    static func hexadecimal(_ value: UInt64) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    static func aligned(_ rows: [[String]]) -> String {
+        let columns = rows.map(\.count).max() ?? 0
+        let widths = (0..<columns).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
+        return rows.map { row in
+            row.enumerated().map { column, text in
+                let space = String(repeating: " ", count: widths[column] - text.count)
+                return column == 0 ? text + space : "  " + space + text
+            }.joined()
+        }.joined(separator: "\n")
+    }
+}

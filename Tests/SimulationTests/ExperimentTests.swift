@@ -1,0 +1,62 @@
+import SWIM
+import Simulation
+import Testing
+import Vocabulary
+
+/// That each experiment does what it says to the group and can tell the difference; what the protocol makes of it at
+/// full size is for `roost-sim`.
+@Suite("Experiments on the membership", .timeLimit(.minutes(5)))
+struct ExperimentTests {
+    @Test("every experiment repeats itself to the byte")
+    func repeatable() throws {
+        func check(_ experiment: some SwimExperiment) throws {
+            let first = try experiment.run(seed: 5)
+            #expect(try experiment.run(seed: 5) == first, "\(type(of: experiment).name)")
+            #expect(try experiment.run(seed: 6).traceHash != first.traceHash, "\(type(of: experiment).name)")
+        }
+        let group = SwimGroup(nodes: 8, loss: 5)
+        try check(Detection(group))
+        try check(Farewell(group))
+        try check(Idling(group, time: .seconds(30)))
+        try check(Healing(group, cut: .seconds(40), minority: 2, forgets: true, restartsAll: true))
+        for kind in Flapping.Kind.allCases { try check(Flapping(group, kind, time: .seconds(60))) }
+        try check(Gathering(group))
+        try check(Restarting(group, within: .seconds(10)))
+        try check(Lifeguard(group, .init(members: 2, lasts: .seconds(8), pause: .milliseconds(64))))
+    }
+
+    @Test("with members blocked for long, verdicts fall; with none of any length, none do")
+    func lifeguard() throws {
+        let group = SwimGroup(nodes: 32)
+        let long = try Lifeguard(group, .init(members: 8, lasts: .seconds(32))).run(seed: 1)
+        #expect(try #require(long[.crashesOfFaulty]) > 0)
+        let short = try Lifeguard(group, .init(members: 8, lasts: .milliseconds(128))).run(seed: 1)
+        #expect(short[.crashesOfFaulty] == 0 && short[.falseCrashes] == 0)
+    }
+
+    @Test("the grids are the paper's")
+    func grids() {
+        #expect(Lifeguard.Anomaly.interval.count == 9 * 6 * 8)
+        #expect(Lifeguard.Anomaly.threshold.count == 9 * 6)
+        #expect(Set(Lifeguard.Anomaly.interval).count == 9 * 6 * 8)
+    }
+
+    @Test("two sites are as far apart as was said, and a site's own members near")
+    func sites() throws {
+        let topology = Topology(sites: 2, between: .milliseconds(100)...(.milliseconds(150)))
+        var cluster = try SwimCluster(count: 4, seed: 3, topology: topology)
+        let (a, b, c) = (cluster.hosts[0], cluster.hosts[1], cluster.hosts[2])
+        let far = cluster.simulator.network.link(from: a, to: b).delay
+        #expect(Duration.milliseconds(50) <= far && far <= .milliseconds(75))
+        #expect(cluster.simulator.network.link(from: a, to: c) == .lan)
+        cluster.run(for: .seconds(30))
+        let rtt = try #require(cluster.membership(a)?.member(cluster.simulator.name(of: b))?.rtt)
+        #expect(rtt >= far * 2)
+    }
+
+    @Test("who moves while restarting is found at the new address")
+    func restart() throws {
+        let run = try Restarting(SwimGroup(nodes: 12), within: .seconds(10), moved: .percent(50)).run(seed: 2)
+        #expect(try #require(run[.viewsFull]) < 120)
+    }
+}
