@@ -11,10 +11,12 @@ DESTDIR ?=
 # For `make demo`, e.g. DEMO=--keep; for `make sim`, e.g. SIM="run --seeds 1000" or SIM=--help.
 DEMO ?=
 SIM ?= run --seeds 500
+# For `make fuzz`, e.g. FUZZ="--count 1000000000 --seed 7" or FUZZ=--help.
+FUZZ ?= --count 100000000
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
 TEST ?=
 
-.PHONY: help setup build demo test lint sim bench install clean
+.PHONY: help setup build demo test lint sim fuzz bench install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +30,7 @@ build: setup ## the release binary .build/release/roost, installing Debian packa
 demo: build ## three nodes on this machine over real UDP and TLS, and the exercise's story, step by step
 	@exec .build/release/roost demo $(DEMO)
 
-test: ## every check: format, warnings as errors, tidiness, unit, simulation and process tests
+test: ## every check: format, warnings as errors, tidiness, unit, simulation and process tests, 10^7 fuzzed datagrams
 	@.ci/setup tests
 	@.ci/step lint $(MAKE) lint
 	@.ci/step "build of everything" .ci/swift build --build-tests
@@ -40,6 +42,10 @@ lint: setup ## swift-format, strict
 sim: setup ## 500 seeded clusters of whole agents under faults, every law checked; prints the seed of a failure
 	@.ci/build roost-sim
 	@exec .build/release/roost-sim $(SIM)
+
+fuzz: setup ## 10^8 hostile datagrams into what reads them, every law checked; prints how to run a failure again
+	@.ci/build roost-fuzz
+	@exec .build/release/roost-fuzz $(FUZZ)
 
 bench: ## speed, idle cost, crash to healed, lines of code; beside nginx, fetched from Debian if missing; in results/
 	@.ci/setup tests

@@ -39,6 +39,7 @@ let package = Package(
     products: [
         .executable(name: "roost", targets: ["roost"]),
         .executable(name: "roost-sim", targets: ["roost-sim"]),
+        .executable(name: "roost-fuzz", targets: ["roost-fuzz"]),
     ],
     // Exactly these, the ones that were built and tested: Package.resolved is not in the repository, and where a warning
     // is an error, a later release that deprecates something we call would break a fresh clone. Raise them on purpose.
@@ -105,6 +106,11 @@ let package = Package(
         .executableTarget(
             name: "roost-sim", dependencies: ["Vocabulary", "SWIM", "Simulation", arguments],
             swiftSettings: swiftSettings),
+
+        // The fuzzer: any datagram whatever, into the parts that read them.
+        .executableTarget(
+            name: "roost-fuzz", dependencies: ["Vocabulary", "SWIM", "Gossip", "TLS", arguments],
+            swiftSettings: pureSettings),
 
         // The command line.
         .executableTarget(

@@ -171,7 +171,9 @@ public enum PacketCodec {
         let byte = try reader.read(UInt8.self)
         guard let (status, intent) = StateByte.decode(byte) else { throw Malformed.state(byte) }
         let accuserCount = try reader.read(UInt8.self)
-        guard accuserCount <= Claim.accusersMax else { throw Malformed.accusers(accuserCount) }
+        guard accuserCount <= Claim.accusersMax, accuserCount == 0 || status.isAccusation || status == .left else {
+            throw Malformed.accusers(accuserCount)
+        }
         var accusers: [NodeName] = []
         for _ in 0..<accuserCount { accusers.append(try NodeName(reader.readShortText())) }
         let endpoint = try readEndpoint(&reader)

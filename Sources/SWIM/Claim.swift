@@ -43,7 +43,8 @@ public struct Claim: Sendable {
         case .restarting: self.intent = .restarting
         case .suspect, .crashed, .left: self.intent = intent
         }
-        self.accusers = Array(accusers.prefix(Self.accusersMax))
+        // `left` by another's word: an operator took its rights.
+        self.accusers = status.isAccusation || status == .left ? Array(accusers.prefix(Self.accusersMax)) : []
         self.profile = profile
     }
 

@@ -32,7 +32,10 @@ public struct Detection: SwimExperiment {
                     } else if verdicts[event.host] == nil {
                         verdicts[event.host] = event.at - start
                     }
-                case .joined, .refuted, .left, .returned, .updated, .conflict: break
+                case .joined, .refuted, .left, .returned, .updated, .unreachable, .reachable, .zoneUnreachable,
+                    .zoneReachable,
+                    .conflict:
+                    break
                 }
             }
             return verdicts.count == all

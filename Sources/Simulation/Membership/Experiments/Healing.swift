@@ -54,7 +54,9 @@ public struct Healing: SwimExperiment {
                 switch event.what.kind {
                 case .returned, .joined: if firstReturn == nil { firstReturn = event.at - healed }
                 case .crashed: falseCrashes += 1
-                case .suspected, .refuted, .left, .updated, .conflict: break
+                case .suspected, .refuted, .left, .updated, .unreachable, .reachable, .zoneUnreachable, .zoneReachable,
+                    .conflict:
+                    break
                 }
             }
             return cluster.isWhole

@@ -74,7 +74,9 @@ public struct Lifeguard: SwimExperiment {
                     }
                 case .suspected: if !isAboutIll { suspicions += 1 }
                 case .refuted: refutations += 1
-                case .joined, .left, .returned, .updated, .conflict: break
+                case .joined, .left, .returned, .updated, .unreachable, .reachable, .zoneUnreachable, .zoneReachable,
+                    .conflict:
+                    break
                 }
             }
             return false
