@@ -16,10 +16,10 @@ FUZZ ?= --count 100000000
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
 TEST ?=
 
-.PHONY: help setup build demo test lint sim fuzz bench install clean
+.PHONY: help setup build demo test lint sim fuzz bench bench-membership install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:
 	@.ci/setup
@@ -30,7 +30,7 @@ build: setup ## the release binary .build/release/roost, installing Debian packa
 demo: build ## three nodes on this machine over real UDP and TLS, and the exercise's story, step by step
 	@exec .build/release/roost demo $(DEMO)
 
-test: ## every check: format, warnings as errors, tidiness, unit, simulation and process tests, 10^7 fuzzed datagrams
+test: ## every check: format, warnings as errors, tidiness, unit, simulation, process and fuzz tests
 	@.ci/setup tests
 	@.ci/step lint $(MAKE) lint
 	@.ci/step "build of everything" .ci/swift build --build-tests
@@ -51,6 +51,10 @@ bench: ## speed, idle cost, crash to healed, lines of code; beside nginx, fetche
 	@.ci/setup tests
 	@.ci/build roost
 	@exec .ci/bench
+
+bench-membership: ## 8 and 32 agents beside serf's in namespaces: join, crash, loss, starved CPU, idle; half an hour; root
+	@.ci/build roost
+	@exec .ci/bench-membership
 
 install: ## the built program, the systemd unit and its example into PREFIX (/usr/local); never over a configuration
 	@[[ -x .build/release/roost ]] || $(MAKE) build
