@@ -10,11 +10,13 @@ import Vocabulary
 ///              | 4 sequence:u32                                                     nack
 ///              | 5                                                                  gossip
 ///     claim    = name:text epoch:u64 incarnation:u32 state:u8 accusers endpoint zone:text? weight:u32 version:text
+///                signature
 ///     accusers = count:u8 text*count, at most 4
 ///     coordinate = x:i16 y:i16 height:u16 (each in 0.1 ms) error:u16 (in 0.0001): the sender's
 ///     state    = status in the low four bits, intent in the high four
 ///     endpoint = host:text port:u16
 ///     text     = length:u8 UTF-8;  text? of length 0 is none
+///     signature = length:u8 and as many bytes (`ClaimStatement`); of length 0: none
 ///
 /// Integers are big-endian. Nothing may follow the last claim. A later version of the wire takes another version byte
 /// (`Sealing`), so there are no optional fields to skip here.
@@ -92,6 +94,7 @@ public enum PacketCodec {
         case kind(UInt8)
         case state(UInt8)
         case accusers(UInt8)
+        case signature(Int)
         case trailing
 
         var description: String {
@@ -99,6 +102,7 @@ public enum PacketCodec {
             case .kind(let byte): "no message has the kind \(byte)"
             case .state(let byte): "no claim has the state \(byte)"
             case .accusers(let count): "no claim has \(count) accusers"
+            case .signature(let count): "no signature has \(count) bytes"
             case .trailing: "bytes after the last claim"
             }
         }
@@ -162,6 +166,9 @@ public enum PacketCodec {
         writer.write(shortText: claim.metadata.zone ?? "")
         writer.write(claim.metadata.weight)
         writer.write(shortText: claim.metadata.version)
+        let signature = claim.signature?.bytes ?? []
+        writer.write(UInt8(truncatingIfNeeded: signature.count))
+        writer.write(raw: signature)
     }
 
     private static func readClaim(_ reader: inout ByteReader) throws -> Claim {
@@ -178,16 +185,22 @@ public enum PacketCodec {
         for _ in 0..<accuserCount { accusers.append(try NodeName(reader.readShortText())) }
         let endpoint = try readEndpoint(&reader)
         let zone = try reader.readShortText()
+        let metadata = try Metadata(zone: zone, weight: reader.read(UInt32.self), version: reader.readShortText())
         return Claim(
             name: name, endpoint: endpoint, epoch: epoch, incarnation: incarnation, status: status, intent: intent,
-            metadata: try Metadata(
-                zone: zone, weight: reader.read(UInt32.self), version: reader.readShortText()),
-            accusers: accusers)
+            metadata: metadata, accusers: accusers, signature: try readSignature(&reader))
+    }
+
+    private static func readSignature(_ reader: inout ByteReader) throws -> ClaimSignature? {
+        let bytes = try reader.read(count: Int(reader.read(UInt8.self)))
+        if bytes.isEmpty { return nil }
+        guard let signature = ClaimSignature(bytes) else { throw Malformed.signature(bytes.count) }
+        return signature
     }
 }
 
 /// Status and intent in one byte.
-private enum StateByte {
+enum StateByte {
     static func encode(_ claim: Claim) -> UInt8 {
         let status: UInt8 =
             switch claim.status {

@@ -18,15 +18,18 @@ public struct Claim: Sendable {
     public var accuser: NodeName? { accusers.first }
     public var endpoint: Endpoint { profile.endpoint }
     public var metadata: Metadata { profile.metadata }
+    /// The member's own, under `statement`; it stays when others accuse the member, and goes when it says something new.
+    public var signature: ClaimSignature? { profile.signature }
 
     /// - Parameter intent: counts for `suspect`, `crashed` and `left`; the other states say it themselves.
     public init(
         name: NodeName, endpoint: Endpoint, epoch: UInt64, incarnation: Incarnation, status: Status,
-        intent: Intent = .serving, metadata: Metadata, accusers: [NodeName] = []
+        intent: Intent = .serving, metadata: Metadata, accusers: [NodeName] = [],
+        signature: ClaimSignature? = nil
     ) {
         self.init(
             name: name, epoch: epoch, incarnation: incarnation, status: status, intent: intent, accusers: accusers,
-            profile: Profile(endpoint: endpoint, metadata: metadata))
+            profile: Profile(endpoint: endpoint, metadata: metadata, signature: signature))
     }
 
     private init(
@@ -59,7 +62,21 @@ public struct Claim: Sendable {
     func renewed(_ incarnation: Incarnation, status: Status, intent: Intent) -> Claim {
         Claim(
             name: name, epoch: epoch, incarnation: incarnation, status: status, intent: intent, accusers: [],
-            profile: profile)
+            profile: profile.unsigned)
+    }
+
+    /// What the member said of itself, without what others made of it: a verdict leaves the state that it announced.
+    public var statement: Claim {
+        let isOwnFarewell = status == .left && accusers.isEmpty
+        return Claim(
+            name: name, epoch: epoch, incarnation: incarnation, status: isOwnFarewell ? .left : intent.status,
+            intent: intent, accusers: [], profile: profile)
+    }
+
+    public func signed(_ signature: ClaimSignature) -> Claim {
+        Claim(
+            name: name, epoch: epoch, incarnation: incarnation, status: status, intent: intent, accusers: accusers,
+            profile: Profile(endpoint: endpoint, metadata: metadata, signature: signature))
     }
 
     func moved(to endpoint: Endpoint) -> Claim {
@@ -75,12 +92,12 @@ public struct Claim: Sendable {
     }
 
     /// Both tell the same place and metadata.
-    func describesSame(as other: Claim) -> Bool { profile == other.profile }
+    func describesSame(as other: Claim) -> Bool { profile.describesSame(as: other.profile) }
 }
 
 extension Claim {
     /// The bytes that the codec writes for this claim: name, epoch, incarnation, state and intent, accusers, endpoint,
-    /// zone, weight, version; each text with its length before it.
+    /// zone, weight, version, signature; each text with its length before it.
     public var wireSize: Int {
         (1 + name.text.utf8.count) + 8 + 4 + 1 + accusers.reduce(1) { $0 + 1 + $1.text.utf8.count } + profile.wireSize
     }
@@ -89,33 +106,44 @@ extension Claim {
     public static let accusersMax = 4
 
     /// No claim is smaller: one-letter name and host, nothing optional.
-    static let wireSizeMin = 2 + 8 + 4 + 1 + 1 + 2 + 2 + 1 + 4 + 1
+    static let wireSizeMin = 2 + 8 + 4 + 1 + 1 + 2 + 2 + 1 + 4 + 1 + 1
     /// No claim is larger: every text as long as it may be.
-    public static let wireSizeMax = 64 + 8 + 4 + 1 + (1 + accusersMax * 64) + 254 + 2 + 64 + 4 + 33
+    public static let wireSizeMax =
+        64 + 8 + 4 + 1 + (1 + accusersMax * 64) + 254 + 2 + 64 + 4 + 33 + 1 + ClaimSignature.bytesMax
 }
 
 /// What changes seldom, shared by every copy of the claims that tell it: a simulator of 10,000 members holds 10^8 of
-/// them, and a reference costs 8 bytes where the texts would cost 70.
+/// them, and a reference costs 8 bytes where the texts would cost 70. The signature is of one statement only, but all
+/// that others make of that statement share it.
 private final class Profile: Sendable, Hashable {
     let endpoint: Endpoint
     let metadata: Metadata
+    let signature: ClaimSignature?
     let wireSize: Int
 
-    init(endpoint: Endpoint, metadata: Metadata) {
+    init(endpoint: Endpoint, metadata: Metadata, signature: ClaimSignature?) {
         self.endpoint = endpoint
         self.metadata = metadata
+        self.signature = signature
         wireSize =
             (1 + endpoint.host.utf8.count) + 2 + (1 + (metadata.zone?.utf8.count ?? 0)) + 4
-            + (1 + metadata.version.utf8.count)
+            + (1 + metadata.version.utf8.count) + (1 + (signature?.bytes.count ?? 0))
     }
 
-    static func == (a: Profile, b: Profile) -> Bool {
-        a === b || (a.endpoint == b.endpoint && a.metadata == b.metadata)
+    var unsigned: Profile {
+        signature == nil ? self : Profile(endpoint: endpoint, metadata: metadata, signature: nil)
     }
+
+    func describesSame(as other: Profile) -> Bool {
+        self === other || (endpoint == other.endpoint && metadata == other.metadata)
+    }
+
+    static func == (a: Profile, b: Profile) -> Bool { a.describesSame(as: b) && a.signature == b.signature }
 
     func hash(into hasher: inout Hasher) {
         hasher.combine(endpoint)
         hasher.combine(metadata)
+        hasher.combine(signature)
     }
 }
 
@@ -131,7 +159,7 @@ extension Claim: CustomStringConvertible {
 
 extension Claim: Codable {
     private enum CodingKeys: String, CodingKey {
-        case name, endpoint, epoch, incarnation, status, intent, metadata, accusers
+        case name, endpoint, epoch, incarnation, status, intent, metadata, accusers, signature
     }
 
     public init(from decoder: any Decoder) throws {
@@ -144,7 +172,8 @@ extension Claim: Codable {
             status: try container.decode(Status.self, forKey: .status),
             intent: try container.decode(Intent.self, forKey: .intent),
             metadata: try container.decode(Metadata.self, forKey: .metadata),
-            accusers: try container.decodeIfPresent([NodeName].self, forKey: .accusers) ?? [])
+            accusers: try container.decodeIfPresent([NodeName].self, forKey: .accusers) ?? [],
+            signature: try container.decodeIfPresent(ClaimSignature.self, forKey: .signature))
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -157,5 +186,6 @@ extension Claim: Codable {
         try container.encode(intent, forKey: .intent)
         try container.encode(metadata, forKey: .metadata)
         if !accusers.isEmpty { try container.encode(accusers, forKey: .accusers) }
+        try container.encodeIfPresent(signature, forKey: .signature)
     }
 }

@@ -53,11 +53,10 @@ extension Membership {
         _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         var claims: [Claim] = []
-        var room = settings.packetBytesMax - Packet.headerSize(from: identity, message: message)
+        // This node's own claim is signed on its way out.
+        var room =
+            settings.packetBytesMax - Packet.headerSize(from: identity, message: message) - ClaimSignature.bytesMax
         func include(_ claim: Claim) {
-            // With the longest of names and all accusers it may be too long; the first of them is enough.
-            let claim =
-                claim.wireSize <= room ? claim : claim.accused(claim.status, by: Array(claim.accusers.prefix(1)))
             guard claim.wireSize <= room else { return }
             claims.append(claim)
             room -= claim.wireSize
@@ -65,10 +64,14 @@ extension Membership {
         var includesOneself = false
         if let place {
             let record = table[place]
-            if record.claim.status == .crashed || record.claim.status == .suspect && settings.tellsSuspectFirst {
-                include(record.claim)
-            }
             includesOneself = !record.isIntroduced
+            // With the longest of names and all accusers it may be too long to go with this node's own; one of them will do.
+            let own = includesOneself ? table[ownPlace].claim.wireSize : 0
+            var known = record.claim
+            if known.wireSize + own > room { known = known.accused(known.status, by: Array(known.accusers.prefix(1))) }
+            if record.claim.status == .crashed || record.claim.status == .suspect && settings.tellsSuspectFirst {
+                include(known)
+            }
         }
         if includesOneself || isLeaving { include(table[ownPlace].claim) }
         news.fill(

@@ -48,6 +48,11 @@ public struct Packet: Hashable, Sendable {
         self.coordinate = coordinate
     }
 
+    /// The same with other claims.
+    public func telling(_ claims: [Claim]) -> Packet {
+        Packet(from: from, message: message, claims: claims, coordinate: coordinate)
+    }
+
     /// The bytes that the codec writes for everything but the claims.
     public static func headerSize(from: NodeName, message: Message) -> Int {
         (1 + from.text.utf8.count) + message.wireSize + 1

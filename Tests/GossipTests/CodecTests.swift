@@ -23,11 +23,11 @@ import Vocabulary
         }
     }
 
-    @Test("the largest accusation fits beside the largest header and the largest own claim")
+    @Test("the largest accusation of one accuser fits beside the largest header and the largest own claim")
     func largest() throws {
         var random = RandomPackets(seed: 1)
         let packet = random.largest()
-        #expect(packet.claims.first?.wireSize == Claim.wireSizeMax)
+        #expect(packet.claims.first?.wireSize == Claim.wireSizeMax - (Claim.accusersMax - 1) * 64)
         #expect(packet.wireSize <= Packet.wireSizeMax)
         #expect(try PacketCodec.decode(PacketCodec.encode(packet)[...]) == packet)
     }
@@ -37,7 +37,8 @@ import Vocabulary
         let claim = Claim(
             name: try NodeName("simba"), endpoint: try Endpoint(host: "10.0.0.2", port: 7667), epoch: 258,
             incarnation: Incarnation(3), status: .suspect, intent: .draining,
-            metadata: try Metadata(zone: "k", weight: 2, version: "1"), accusers: [try NodeName("mkango")])
+            metadata: try Metadata(zone: "k", weight: 2, version: "1"), accusers: [try NodeName("mkango")],
+            signature: ClaimSignature([1, 2, 3]))
         let packet = Packet(
             from: try NodeName("chui"), message: .ping(SequenceNumber(7), target: try NodeName("simba")),
             claims: [claim], coordinate: Coordinate(x: 5, y: 4_094, height: 2, error: 10_000))
@@ -45,7 +46,8 @@ import Vocabulary
         #expect(
             hex == "0463687569" + "01" + "00000007" + "00050ffe00022710" + "0573696d6261" + "01"
                 + "0573696d6261" + "0000000000000102" + "00000003" + "12" + "01066d6b616e676f"
-                + "0831302e302e302e32" + "1df3" + "016b" + "00000002" + "0131")
+                + "0831302e302e302e32" + "1df3" + "016b" + "00000002" + "0131"
+                + "03010203")
     }
 
     @Test("200,000 random byte strings never trap, and what is read is what would be written")
@@ -137,7 +139,12 @@ struct RandomPackets {
             name: name(), endpoint: endpoint(), epoch: .random(in: 0 ... .max, using: &generator),
             incarnation: Incarnation(.random(in: 0 ... .max, using: &generator)), status: status,
             intent: Intent.allCases[Int.random(in: 0..<3, using: &generator)], metadata: metadata ?? .standard,
-            accusers: Bool.random(using: &generator) ? [name(), name()] : [])
+            accusers: Bool.random(using: &generator) ? [name(), name()] : [], signature: signature(0...ClaimSignature.bytesMax))
+    }
+
+    private mutating func signature(_ range: ClosedRange<Int>) -> ClaimSignature? {
+        let count = Int.random(in: range, using: &generator)
+        return ClaimSignature((0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 
     mutating func packet(claimsMax: Int = 4) -> Packet {
@@ -162,11 +169,11 @@ struct RandomPackets {
         let metadata = try? Metadata(zone: text(63...63), weight: .max, version: text(32...32))
         let claim = Claim(
             name: long, endpoint: endpoint(253...253), epoch: .max, incarnation: Incarnation(.max), status: .crashed,
-            intent: .restarting, metadata: metadata ?? .standard,
-            accusers: (0..<Claim.accusersMax).map { _ in name(63...63) })
+            intent: .restarting, metadata: metadata ?? .standard, accusers: [name(63...63)],
+            signature: signature(ClaimSignature.bytesMax...ClaimSignature.bytesMax))
         let own = Claim(
             name: long, endpoint: endpoint(253...253), epoch: .max, incarnation: Incarnation(.max), status: .restarting,
-            metadata: metadata ?? .standard)
+            metadata: metadata ?? .standard, signature: signature(ClaimSignature.bytesMax...ClaimSignature.bytesMax))
         return Packet(
             from: long, message: .ping(SequenceNumber(.max), target: long), claims: [claim, own])
     }
