@@ -93,6 +93,8 @@ public enum CredentialsFault: Hashable, Sendable, CustomStringConvertible {
     case encryptedKey
     /// The key is not the one whose public half the certificate carries.
     case keyMismatch
+    /// Its signatures do not fit a datagram.
+    case wrongKindOfKey
     case certificate(CertificateFault)
 
     public var description: String {
@@ -109,6 +111,9 @@ public enum CredentialsFault: Hashable, Sendable, CustomStringConvertible {
         case .notAFile: "it is not a regular file"
         case .encryptedKey: "the key is protected by a passphrase; store it without one, mode 0600"
         case .keyMismatch: "the key does not belong to cert.pem; both must come from the same issue"
+        case .wrongKindOfKey:
+            "a node signs with a key on the curve P-256 (or P-384, or Ed25519), and this is none; issue a certificate "
+                + "with such a key"
         case .certificate(let fault): fault.description
         }
     }

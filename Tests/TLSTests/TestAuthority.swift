@@ -48,7 +48,7 @@ final class TestAuthority: Sendable {
     func issue(
         _ uris: [String], usage: String? = "serverAuth,clientAuth", from start: TimeInterval = -3_600,
         until end: TimeInterval = 86_400, trusting authority: TestAuthority? = nil, subject: String = "/CN=leaf",
-        extensions more: String = ""
+        extensions more: String = "", key: [String] = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     ) throws -> String {
         let target = folder + "/\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
@@ -57,10 +57,11 @@ final class TestAuthority: Sendable {
         let names = uris.map { "URI:\($0)" } + ["DNS:localhost"]
         extensions += "subjectAltName=\(names.joined(separator: ","))\n\(more)\n"
         try extensions.write(toFile: target + "/ext", atomically: true, encoding: .utf8)
-        try openssl([
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-config", folder + "/ca.cnf",
-            "-subj", subject, "-keyout", target + "/key.pem", "-out", target + "/csr.pem",
-        ])
+        try openssl(
+            ["req", "-newkey"] + key + [
+                "-nodes", "-config", folder + "/ca.cnf", "-subj", subject, "-keyout", target + "/key.pem",
+                "-out", target + "/csr.pem",
+            ])
         try openssl([
             "ca", "-batch", "-notext", "-config", folder + "/ca.cnf", "-in", target + "/csr.pem",
             "-out", target + "/cert.pem", "-extfile", target + "/ext",
