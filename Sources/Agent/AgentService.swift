@@ -53,6 +53,8 @@ public struct AgentService: Sendable {
         let group = MultiThreadedEventLoopGroup.singleton
         let credentials = try Credentials(folder: settings.certificatesFolder)
         let (name, cluster) = try identity(settings, credentials)
+        // A key that can not sign would be found out by nobody believing this node.
+        _ = try credentials.sign([])
         let context = CurrentCredentials(try TLSContext(credentials: credentials))
         let store = try await Store.open(folder: settings.dataFolder, cluster: cluster, node: name)
         do {
@@ -114,17 +116,20 @@ public struct AgentService: Sendable {
                 tls: (settings.bind, credentials), unixSocket: settings.socketPath, loopbackHTTP: settings.httpBind),
             node: name, router: router, gate: peers, group: group, logger: log)
         let port = server.tlsPort ?? settings.bind.port
-        let driverBox = NIOLockedValueBox<NodeDriver?>(nil)
+        let gate = NIOLockedValueBox<ClaimGate?>(nil)
         let gossip = try await GossipPort.bind(
             Endpoint(host: settings.bind.host, port: port), keyring: Keyring(), group: group, logger: log
         ) { packet, source in
             guard let packet = revoked.admitted(packet) else { return }
-            driverBox.withLockedValue { $0 }?.feed(.membership(.packet(packet, from: source)))
+            gate.withLockedValue { $0 }?.receive(packet, from: source)
         }
         let keys = try await KeyKeeper(store: store, log: log) { gossip.use($0) }
 
         let endpoint = try AdvertisedEndpoint.of(settings, port: port)
         let events = EventLog()
+        let certificates = CertificateBook(me: name, credentials: credentials, log: log)
+        try await certificates.load(from: store)
+        let signer = ClaimSigner(me: name, cluster: cluster, credentials: credentials, log: log)
         let machine = NodeMachine(
             NodeMachine.Identity(
                 name: name, cluster: cluster, epoch: store.epoch, endpoint: endpoint,
@@ -133,7 +138,7 @@ public struct AgentService: Sendable {
         let driver = NodeDriver(machine, seed: try seed(), eventLoop: group.next()) { effect in
             switch effect {
             case .send(let packet, let to):
-                gossip.send(packet, to: to)
+                gossip.send(signer.signed(packet), to: to)
                 return true
             case .event(let event):
                 EventRecorder.record(event, by: name, in: events, log: log)
@@ -146,7 +151,8 @@ public struct AgentService: Sendable {
         }
         let core = AgentCore(
             settings: settings, name: name, cluster: cluster, credentials: credentials, driver: driver, store: store,
-            peers: peers, gossip: gossip, keys: keys, revoked: revoked, events: events, log: log)
+            peers: peers, gossip: gossip, keys: keys, revoked: revoked, certificates: certificates, signer: signer,
+            events: events, group: group, log: log)
         let notifier = SystemdNotifier(environment: ProcessInfo.processInfo.environment)
         let members = MembersService(
             core: core, group: group, saved: try await SavedMembers(store: store, me: name, log: log))
@@ -155,7 +161,7 @@ public struct AgentService: Sendable {
         // heard first, and old copies would be vouched for.
         driver.feed(.convergence(.loaded(try await store.groups())))
         if wayIn.hasAddresses { driver.feed(.lifecycle(.joining)) }
-        driverBox.withLockedValue { $0 = driver }
+        gate.withLockedValue { $0 = core.claims }
         let leaving = LeaveService(core: core)
         let stopped = StopSignal()
         box.fill(
@@ -200,6 +206,7 @@ public struct AgentService: Sendable {
             tasks.cancelAll()
         }
         await members.save()
+        await core.certificates.save(to: core.store)
         await core.gossip.close()
         await core.store.shutdown()
         core.log.notice("stopped", metadata: ["node": "\(core.name)"])
@@ -241,6 +248,7 @@ public struct AgentService: Sendable {
             do { try await Task.sleep(for: .seconds(5)) } catch { return }
             let now = core.events.lastID
             if now != known { await members.save() }
+            await core.certificates.save(to: core.store)
             known = now
         }
     }
@@ -267,7 +275,7 @@ public struct AgentService: Sendable {
         }
     }
 
-    private func reloadCertificates() {
+    func reloadCertificates() {
         do {
             let credentials = try Credentials(folder: core.settings.certificatesFolder)
             guard credentials.name == core.credentials.context.credentials.name else {
@@ -275,7 +283,11 @@ public struct AgentService: Sendable {
                     "the new certificate has another name; kept the old one", metadata: ["name": "\(credentials.name)"])
                 return
             }
+            _ = try credentials.sign([])
             core.credentials.replace(with: try TLSContext(credentials: credentials))
+            core.certificates.readAgain()
+            // What this node says is signed with the new key from now on, and the others must know it.
+            members.tellEveryoneSoon()
             core.log.notice("read the certificates again")
         } catch {
             core.log.error("could not read the certificates; kept the old ones", metadata: ["error": "\(error)"])
@@ -294,6 +306,8 @@ extension AgentSettings {
         machine.membership.probeTimeout = swim.probeTimeout
         machine.membership.suspicionMultiplier = swim.suspicionMultiplier
         machine.membership.pushPullInterval = swim.pushPullInterval
+        // A datagram has at most one claim of this node itself, which is signed on its way out.
+        machine.membership.packetBytesMax = Packet.wireSizeMax - ClaimSignature.bytesMax
         return machine
     }
 }

@@ -53,9 +53,7 @@ extension Membership {
         _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         var claims: [Claim] = []
-        // This node's own claim is signed on its way out.
-        var room =
-            settings.packetBytesMax - Packet.headerSize(from: identity, message: message) - ClaimSignature.bytesMax
+        var room = settings.packetBytesMax - Packet.headerSize(from: identity, message: message)
         func include(_ claim: Claim) {
             guard claim.wireSize <= room else { return }
             claims.append(claim)

@@ -1,5 +1,6 @@
 import Authority
 import Client
+import Foundation
 import Hummingbird
 import Logging
 import NIOCore
@@ -24,6 +25,17 @@ final class TestBed: Sendable {
         let place = "\(folder.path)/\(role.rawValue)-\(name)"
         _ = try authority.issue(role: role, name: NodeName(name), into: place)
         return try TLSContext(credentials: Credentials(folder: place))
+    }
+
+    /// Another certificate of the same name, with another key, in the place of the present one.
+    func renew(_ role: Role, _ name: String) throws {
+        let place = "\(folder.path)/\(role.rawValue)-\(name)"
+        let fresh = "\(place).\(UUID().uuidString)"
+        _ = try authority.issue(role: role, name: NodeName(name), into: fresh)
+        for file in ["cert.pem", "key.pem"] {
+            try FileManager.default.removeItem(atPath: "\(place)/\(file)")
+            try FileManager.default.moveItem(atPath: "\(fresh)/\(file)", toPath: "\(place)/\(file)")
+        }
     }
 
     static func loopback(_ port: UInt16 = 0) throws -> Endpoint { try Endpoint(host: "127.0.0.1", port: port) }

@@ -139,7 +139,8 @@ struct RandomPackets {
             name: name(), endpoint: endpoint(), epoch: .random(in: 0 ... .max, using: &generator),
             incarnation: Incarnation(.random(in: 0 ... .max, using: &generator)), status: status,
             intent: Intent.allCases[Int.random(in: 0..<3, using: &generator)], metadata: metadata ?? .standard,
-            accusers: Bool.random(using: &generator) ? [name(), name()] : [], signature: signature(0...ClaimSignature.bytesMax))
+            accusers: Bool.random(using: &generator) ? [name(), name()] : [],
+            signature: signature(0...ClaimSignature.bytesMax))
     }
 
     private mutating func signature(_ range: ClosedRange<Int>) -> ClaimSignature? {

@@ -58,6 +58,7 @@ struct JoinLoop: Sendable {
         var rounds = 0
         var position = 0
         var joiners: [NodeName: [NodeName]] = [:]
+        var saidRefusal: ContinuousClock.Instant?
         while !Task.isCancelled {
             // systemd's TimeoutStartSec is for a start that hangs; this one waits for others, and says so.
             notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60))
@@ -65,6 +66,13 @@ struct JoinLoop: Sendable {
             let outcome = await round(Self.next(&position, of: all), endsAtFirst: true)
             if outcome.hasJoined { return pace.lookFirst }
             joiners.merge(outcome.joiners) { $1 }
+            if let refusal = outcome.refusal {
+                // Not alone either: two of one name would both take writes as the same node. When the other has gone,
+                // the next round gets in, and so it goes on for as long as somebody lets it run.
+                saidRefusal = sayRefused(refusal, lastSaid: saidRefusal)
+                do { try await Task.sleep(for: pace.max) } catch { return nil }
+                continue
+            }
             rounds += 1
             let roundsOfAll = (all.count + Self.roundAddressesMax - 1) / Self.roundAddressesMax
             let isTime = rounds >= max(Self.roundsBeforeAlone, roundsOfAll)
@@ -76,6 +84,17 @@ struct JoinLoop: Sendable {
             pause = min(pause * 2, pace.max)
         }
         return nil
+    }
+
+    private static let refusalSaidEvery = Duration.seconds(60)
+
+    /// - Returns: when it was last said.
+    private func sayRefused(_ refusal: String, lastSaid: ContinuousClock.Instant?) -> ContinuousClock.Instant {
+        let now = ContinuousClock.now
+        notifier.status("not let in: \(refusal)")
+        if let lastSaid, now - lastSaid < Self.refusalSaidEvery { return lastSaid }
+        core.log.error("this node is not let in; it tries again", metadata: ["reason": "\(refusal)"])
+        return now
     }
 
     /// Members of an earlier life are still owners for `relocation.delay`, and may hold what this node does not: before
@@ -155,9 +174,13 @@ struct JoinLoop: Sendable {
         var hasJoined = false
         /// Nodes that answered and are on their way in themselves, each with those that it remembers.
         var joiners: [NodeName: [NodeName]] = [:]
+        /// A live node has this node's name.
+        var refusal: String?
     }
 
-    private enum Attempt: Sendable { case joined, joining(NodeName, remembering: [NodeName]), failed, timeIsUp }
+    private enum Attempt: Sendable {
+        case joined, joining(NodeName, remembering: [NodeName]), refused(String), failed, timeIsUp
+    }
 
     private func round(_ addresses: [Endpoint], endsAtFirst: Bool) async -> Outcome {
         await withTaskGroup(of: Attempt.self) { group in
@@ -179,6 +202,7 @@ struct JoinLoop: Sendable {
                 case .timeIsUp: break rounds
                 case .joined: outcome.hasJoined = true
                 case .joining(let node, let remembered): outcome.joiners[node] = remembered
+                case .refused(let reason): outcome.refusal = reason
                 case .failed: break
                 }
                 underWay -= 1
@@ -201,6 +225,8 @@ struct JoinLoop: Sendable {
         } catch JoinError.oneself {
             // The usual case where all hosts have one list.
             return .failed
+        } catch JoinError.nameInUse(_, let reason) {
+            return .refused(reason)
         } catch {
             if !Task.isCancelled { core.log.info("could not join through \(address)", metadata: ["error": "\(error)"]) }
             return .failed

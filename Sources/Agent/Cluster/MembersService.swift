@@ -1,5 +1,6 @@
 import Client
 import Gossip
+import HTTPTypes
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
@@ -34,8 +35,9 @@ struct MembersService: Sendable {
             ($0.membership.claims, $0.convergence.totals.held, $0.isJoining)
         }
         return MembersExchange(
-            node: core.name, claims: claims, keyring: keyring, revoked: core.revoked.all, holds: held, seenAs: seenAs,
-            joining: isJoining, remembered: isJoining ? saved.atStart : nil)
+            node: core.name, claims: core.signer.signed(claims), keyring: keyring, revoked: core.revoked.all,
+            holds: held, seenAs: seenAs, joining: isJoining, remembered: isJoining ? saved.atStart : nil,
+            certificates: [core.certificates.own])
     }
 
     /// Exchanges with a member whose turn it is. A failure needs no more than a word in the log: the next turn comes.
@@ -46,10 +48,15 @@ struct MembersService: Sendable {
         do {
             guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
             let theirs = try await core.calls.members(ownState(), with: node, at: endpoint)
-            await learn(theirs, from: node)
+            await learn(theirs, from: node) { names in
+                try await core.calls.certificates(of: names, from: node, at: endpoint)
+            }
             learnOwnAddress(theirs.seenAs)
             return true
         } catch {
+            if case PeerCallError.refused(_, _, 409, let body) = error, body.error.code == JoinError.nameInUseCode {
+                core.claims.conflicts.wasRefused(by: node, body.error.message)
+            }
             core.log.debug("no exchange of members", metadata: ["with": "\(node)", "error": "\(error)"])
             return false
         }
@@ -60,8 +67,9 @@ struct MembersService: Sendable {
         guard !core.revoked.contains(node: node) else { return .silent }
         do {
             let answer = try await core.calls.probe(
-                MemberProbe(node: core.name, claims: claims), of: node, at: endpoint)
-            return .answered(core.revoked.admitted(answer.claims))
+                MemberProbe(node: core.name, claims: core.signer.signed(claims)), of: node, at: endpoint)
+            return .answered(
+                await core.claims.admitted(core.revoked.admitted(answer.claims), from: node, asking: nil))
         } catch ClientError.cannotConnect(_, _, _, nobodyListens: true) {
             return .refused
         } catch {
@@ -71,26 +79,47 @@ struct MembersService: Sendable {
     }
 
     /// What this node says of itself when it has heard what is said of it.
-    func answer(_ probe: MemberProbe, from node: NodeName) -> MemberProbe {
-        core.driver.feed(.membership(.merge(core.revoked.admitted(probe.claims), from: node)))
-        return MemberProbe(node: core.name, claims: [core.driver.read { $0.membership.oneself.claim }])
+    func answer(_ probe: MemberProbe, from node: NodeName) async -> MemberProbe {
+        let claims = await core.claims.admitted(core.revoked.admitted(probe.claims), from: node, asking: nil)
+        core.driver.feed(.membership(.merge(claims, from: node)))
+        let own = core.driver.read { $0.membership.oneself.claim }
+        return MemberProbe(node: core.name, claims: core.signer.signed([own]))
     }
 
     /// Answers another node's exchange.
+    ///
+    /// - Throws: 409 when its name is another live node's, and when it is not believed who it says it is.
     func answer(_ theirs: MembersExchange, from node: NodeName, at address: String) async throws -> MembersExchange {
-        await learn(theirs, from: node)
+        core.certificates.learn(theirs.certificates ?? [])
+        try await core.claims.conflicts.admit(node, claims: theirs.claims)
+        let believed = await learn(theirs, from: node, asking: nil)
+        if theirs.claims.contains(where: { $0.name == node }), !believed.contains(where: { $0.name == node }),
+            core.driver.read({ $0.membership.member(node) }) == nil
+        {
+            // It would take itself for a member, and nobody else would.
+            throw APIError(
+                .conflict, code: "not_believed", "what \(node) says of itself is not believed by \(core.name)",
+                hint: "compare the clocks of both hosts; the log of \(core.name) tells why")
+        }
         return try await ownState(seenAs: address)
     }
 
-    private func learn(_ theirs: MembersExchange, from node: NodeName) async {
+    /// - Returns: what of it is believed.
+    @discardableResult
+    private func learn(
+        _ theirs: MembersExchange, from node: NodeName, asking ask: ClaimGate.Ask?
+    ) async -> [Claim] {
         let news = await take(theirs, from: node)
-        core.driver.feed(.membership(.merge(core.revoked.admitted(theirs.claims), from: node)))
+        let claims = await core.claims.admitted(core.revoked.admitted(theirs.claims), from: node, asking: ask)
+        core.driver.feed(.membership(.merge(claims, from: node)))
         if news { tellEveryoneSoon() }
+        return claims
     }
 
     /// - Returns: whether there was anything that everyone must be told at once.
     private func take(_ theirs: MembersExchange, from node: NodeName) async -> Bool {
         core.holds.withLockedValue { $0[node] = theirs.holds }
+        core.certificates.learn(theirs.certificates ?? [])
         let newKeys = await core.keys.merge(theirs.keyring)
         let newRevocations = await addRevocations(theirs.revoked)
         return newKeys || newRevocations
@@ -166,31 +195,31 @@ struct MembersService: Sendable {
     }
 
     private func exchange(over connection: ClientConnection) async throws -> NodeName {
-        guard let node = connection.remoteIdentity?.name.name, node != core.name else { throw JoinError.oneself }
+        guard let node = connection.remoteIdentity?.name.name else { throw JoinError.oneself }
         guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
         // A newcomer without keys asks for them; it makes none of its own that the others would have to learn.
         let ask = state(keyring: core.keys.current ?? Keyring())
-        let response = try await connection.send(
-            ClientRequest(
-                "POST", "/v1/peer/members", headers: ["Content-Type": "application/json"],
-                body: .bytes(ByteBuffer(bytes: try API.JSON.encode(ask)))),
-            timeouts: PeerCalls.timeouts(.seconds(10)))
-        var bytes: [UInt8] = []
-        for try await part in response.body {
-            guard bytes.count + part.readableBytes <= PeerCalls.answerBytesMax else { throw JoinError.answerTooLarge }
-            bytes.append(contentsOf: part.readableBytesView)
+        let theirs: MembersExchange
+        do throws(JoinError) {
+            theirs = try await post("/v1/peer/members", ask, to: node, over: connection)
+        } catch {
+            // This node's own name answers there and is not this node: then another host has it.
+            if case .nameInUse(_, let message) = error { core.claims.conflicts.wasRefused(by: node, message) }
+            throw error
         }
-        guard response.status == 200 else {
-            let body = try? API.JSON.decode(API.ErrorBody.self, from: bytes)
-            throw JoinError.refused(node, body?.error.message ?? "status \(response.status)")
-        }
-        let theirs = try API.JSON.decode(MembersExchange.self, from: bytes)
         let news = await take(theirs, from: node)
         learnOwnAddress(theirs.seenAs)
         guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
         // Two that come back at once must not take each other for the cluster, and vouch for what they held; but each
         // must know the key that the other may have made by now.
-        let claims = core.revoked.admitted(theirs.claims)
+        let claims = await core.claims.admitted(core.revoked.admitted(theirs.claims), from: node) { names in
+            let request = CertificatesRequest(wanted: names)
+            let reply: CertificatesReply = try await post(
+                "/v1/peer/certificates", request, to: node, over: connection)
+            return reply.certificates
+        }
+        guard claims.contains(where: { $0.name == node }) || core.driver.read({ $0.membership.member(node) }) != nil
+        else { throw JoinError.notBelieved(node) }
         if theirs.joining == true {
             // Whoever of the two goes on first must know of the other, which may hold what is newer.
             core.driver.feed(.membership(.merge(claims, from: node)))
@@ -202,6 +231,39 @@ struct MembersService: Sendable {
         core.driver.feed(isMet ? .membership(.merge(claims, from: node)) : .lifecycle(.joined(claims, from: node)))
         if news { tellEveryoneSoon() }
         return node
+    }
+
+    private func post<Answer: Decodable>(
+        _ path: String, _ body: some Encodable & Sendable, to node: NodeName, over connection: ClientConnection
+    ) async throws(JoinError) -> Answer {
+        var bytes: [UInt8] = []
+        let status: Int
+        do {
+            let response = try await connection.send(
+                ClientRequest(
+                    "POST", path, headers: ["Content-Type": "application/json"],
+                    body: .bytes(ByteBuffer(bytes: try API.JSON.encode(body)))),
+                timeouts: PeerCalls.timeouts(.seconds(10)))
+            status = response.status
+            for try await part in response.body {
+                guard bytes.count + part.readableBytes <= PeerCalls.answerBytesMax else {
+                    throw JoinError.answerTooLarge
+                }
+                bytes.append(contentsOf: part.readableBytesView)
+            }
+            if status == 200 { return try API.JSON.decode(Answer.self, from: bytes) }
+        } catch let error as JoinError {
+            throw error
+        } catch {
+            throw .failed("\(error)")
+        }
+        let problem = (try? API.JSON.decode(API.ErrorBody.self, from: bytes))?.error
+        let message = problem?.message ?? "status \(status)"
+        switch problem?.code {
+        case JoinError.oneselfCode: throw .oneself
+        case JoinError.nameInUseCode: throw .nameInUse(node, message)
+        default: throw .refused(node, message)
+        }
     }
 
     // MARK: This node's own address
@@ -266,6 +328,16 @@ enum JoinError: Error, CustomStringConvertible {
     case revoked(NodeName)
     case answerTooLarge
     case refused(NodeName, String)
+    /// A live node has this node's name.
+    case nameInUse(NodeName, String)
+    /// What the node says of itself; the log says why.
+    case notBelieved(NodeName)
+    /// No answer, or none that can be read.
+    case failed(String)
+
+    /// Codes of the API's refusals.
+    static let oneselfCode = "oneself"
+    static let nameInUseCode = "name_in_use"
 
     var description: String {
         switch self {
@@ -274,6 +346,10 @@ enum JoinError: Error, CustomStringConvertible {
         case .revoked(let node): "the certificate of \(node) was revoked"
         case .answerTooLarge: "the answer was larger than any member list"
         case .refused(let node, let reason): "\(node) refused: \(reason)"
+        case .nameInUse(let node, let reason): "\(node) refused: \(reason)"
+        case .notBelieved(let node):
+            "what \(node) says of itself is not believed here; compare the clocks of both hosts, and see this node's log"
+        case .failed(let reason): reason
         }
     }
 }

@@ -61,6 +61,17 @@ struct PeerCalls: Sendable {
         return try await decode(response, "/v1/peer/probe", from: node)
     }
 
+    func certificates(of names: [NodeName], from node: NodeName, at endpoint: Endpoint) async throws
+        -> [CertificateChain]
+    {
+        let bytes = try API.JSON.encode(CertificatesRequest(wanted: names))
+        let response = try await peers.request(
+            to: node, at: endpoint, jsonRequest("POST", "/v1/peer/certificates", bytes), idempotent: true,
+            timeouts: Self.timeouts(.seconds(10)))
+        let reply: CertificatesReply = try await decode(response, "/v1/peer/certificates", from: node)
+        return reply.certificates
+    }
+
     func list(_ query: [(name: String, value: String?)], from node: NodeName) async throws -> PeerListing {
         let path = ResourcePath.with("/v1/peer/list", query: query)
         return try await get(node, path, within: .seconds(10))

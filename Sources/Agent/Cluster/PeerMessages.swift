@@ -20,9 +20,11 @@ struct MembersExchange: Codable, Sendable {
     var joining: Bool? = nil
     /// With `joining`: whom the speaker remembers of its earlier lives, and so may have gone on without it.
     var remembered: [NodeName]? = nil
+    /// The speaker's own certificate: what its claim is verified with.
+    var certificates: [CertificateChain]? = nil
 
     enum CodingKeys: String, CodingKey {
-        case node, claims, keyring, revoked, holds, joining, remembered
+        case node, claims, keyring, revoked, holds, joining, remembered, certificates
         case seenAs = "seen_as"
     }
 }
@@ -32,6 +34,29 @@ struct MembersExchange: Codable, Sendable {
 struct MemberProbe: Codable, Sendable {
     var node: NodeName
     var claims: [Claim]
+}
+
+/// `POST /v1/peer/certificates`: those of these nodes that you know of. At most 1,024 names.
+struct CertificatesRequest: Codable, Sendable {
+    var wanted: [NodeName]
+}
+
+/// As many as fit 1 MiB.
+struct CertificatesReply: Codable, Sendable {
+    var certificates: [CertificateChain]
+}
+
+/// `POST /v1/peer/holder`: this is claimed of your name; is it you?
+struct HolderQuestion: Codable, Sendable {
+    var claim: Claim
+    var certificates: [CertificateChain]
+}
+
+/// The life of the name that answers here.
+struct HolderAnswer: Codable, Sendable {
+    var node: NodeName
+    var epoch: UInt64
+    var endpoint: Endpoint
 }
 
 /// `POST /v1/peer/write`: take this write; its bytes can be pulled from the asker.

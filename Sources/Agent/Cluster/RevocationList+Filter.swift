@@ -12,8 +12,7 @@ extension RevocationList {
         guard !revoked.isEmpty else { return packet }
         guard !revoked.contains(packet.from) else { return nil }
         guard packet.claims.contains(where: { revoked.contains($0.name) }) else { return packet }
-        return Packet(
-            from: packet.from, message: packet.message, claims: packet.claims.filter { !revoked.contains($0.name) })
+        return packet.telling(packet.claims.filter { !revoked.contains($0.name) })
     }
 
     func admitted(_ claims: [Claim]) -> [Claim] {

@@ -22,6 +22,9 @@ final class AgentCore: Sendable {
     let gossip: GossipPort
     let keys: KeyKeeper
     let revoked: RevocationList
+    let certificates: CertificateBook
+    let signer: ClaimSigner
+    let claims: ClaimGate
     let events: EventLog
     let traffic: Traffic
     let intake = Intake()
@@ -33,8 +36,8 @@ final class AgentCore: Sendable {
     init(
         settings: AgentSettings, name: NodeName, cluster: ClusterName, credentials: CurrentCredentials,
         driver: NodeDriver, store: Store, peers: PeersTable, gossip: GossipPort, keys: KeyKeeper,
-        revoked: RevocationList,
-        events: EventLog, log: Logger
+        revoked: RevocationList, certificates: CertificateBook, signer: ClaimSigner, events: EventLog,
+        group: any EventLoopGroup, log: Logger
     ) {
         self.settings = settings
         self.name = name
@@ -46,10 +49,21 @@ final class AgentCore: Sendable {
         self.gossip = gossip
         self.keys = keys
         self.revoked = revoked
+        self.certificates = certificates
+        self.signer = signer
         self.events = events
         self.log = log
         traffic = Traffic()
-        calls = PeerCalls(me: name, driver: driver, peers: peers)
+        let calls = PeerCalls(me: name, driver: driver, peers: peers)
+        self.calls = calls
+        claims = ClaimGate(
+            driver: driver, verifier: ClaimVerifier(me: name, cluster: cluster, book: certificates, log: log),
+            conflicts: NameConflicts(
+                me: name, driver: driver, credentials: credentials, book: certificates, events: events, log: log,
+                group: group),
+            fetcher: CertificateFetcher(book: certificates, log: log) { names, teller in
+                try await calls.certificates(of: names, from: teller, at: calls.endpoint(of: teller))
+            })
         puller = Puller(store: store, calls: calls, traffic: traffic)
     }
 

@@ -96,16 +96,22 @@ struct MembershipRoutes: Sendable {
             throw APIError.badRequest("name 1-\(API.JoinRequest.addressesMax) addresses")
         }
         var result = API.JoinResult(joined: [], failed: [], members: 0)
+        var refusal: String?
         for address in ask.addresses {
             do {
                 let node = try await parts.members.join(through: Endpoint(parsing: address))
                 result.joined.append(node.text)
             } catch {
+                if case JoinError.nameInUse(_, let message) = error { refusal = message }
                 result.failed.append(API.JoinResult.Failure(address: address, message: "\(error)"))
             }
         }
         result.members = parts.core.driver.read { $0.membership.presentCount }
         guard !result.joined.isEmpty else {
+            if let refusal {
+                throw APIError(
+                    .conflict, code: JoinError.nameInUseCode, refusal, hint: "one name is one host")
+            }
             let reasons = result.failed.map { "\($0.address): \($0.message)" }.joined(separator: "; ")
             throw APIError(
                 .badGateway, code: "cannot_join", "no address was a way into the cluster (\(reasons))",

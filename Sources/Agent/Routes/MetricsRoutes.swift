@@ -81,6 +81,18 @@ struct MetricsRoutes: Sendable {
             metrics.count(
                 "roost_gossip_rejected_total", ["reason": reason], by: Double(count), help: "Datagrams refused.")
         }
+        let claims = core.claims.verifier.counts
+        metrics.count(
+            "roost_claims_verified_total", by: Double(claims.verified),
+            help: "Signatures of members under what they say of themselves that were verified.")
+        for (reason, count) in claims.refused {
+            metrics.count(
+                "roost_claims_refused_total", ["reason": reason.rawValue], by: Double(count),
+                help: "Claims that were not believed.")
+        }
+        metrics.count(
+            "roost_name_conflicts_total", by: Double(core.claims.conflicts.count),
+            help: "Refusals of a second host under the name of a live one.")
         metrics.count(
             "roost_moved_bytes_total", ["direction": "received"], by: Double(core.traffic.receivedBytes),
             help: "Resource bytes moved between nodes.")

@@ -16,6 +16,8 @@ struct PeerRoutes: Sendable {
     private static let probeBytesMax = 64 * 1024
 
     static let bodyBytesMax = PeerCalls.answerBytesMax
+    /// Names, or a few certificates.
+    static let questionBytesMax = 1 << 20
 
     func add(to router: Router<APIContext>) {
         router.post("/v1/peer/members") { request, context in
@@ -26,7 +28,18 @@ struct PeerRoutes: Sendable {
         router.post("/v1/peer/probe") { request, context in
             let ask = try await request.json(MemberProbe.self, upTo: Self.probeBytesMax, context: context)
             let asker = try Self.asker(context, saysItIs: ask.node)
-            return Response.json(try box.parts.members.answer(ask, from: asker))
+            return Response.json(try await box.parts.members.answer(ask, from: asker))
+        }
+        router.post("/v1/peer/certificates") { request, context in
+            let ask = try await request.json(CertificatesRequest.self, upTo: Self.questionBytesMax, context: context)
+            return Response.json(
+                CertificatesReply(certificates: try box.parts.core.certificates.chains(of: ask.wanted)))
+        }
+        router.post("/v1/peer/holder") { request, context in
+            let ask = try await request.json(HolderQuestion.self, upTo: Self.questionBytesMax, context: context)
+            let claims = try box.parts.core.claims
+            return Response.json(
+                try claims.conflicts.answer(ask, from: Self.asker(context), claims.verifier))
         }
         router.post("/v1/peer/compare") { request, context in
             let ask = try await request.json(CompareRequest.self, upTo: Self.bodyBytesMax, context: context)

@@ -1,0 +1,122 @@
+import Node
+import SWIM
+import Vocabulary
+
+/// Between what arrives and the membership: lets in the claims that `ClaimVerifier` stands for, asks for the certificates
+/// of those that it can not judge yet, and has contested names settled first. The rest of a datagram goes on without
+/// what was not let in, so that an answer to a probe is an answer, whatever its sender tells besides.
+final class ClaimGate: Sendable {
+    typealias Ask = @Sendable ([NodeName]) async throws -> [CertificateChain]
+
+    let verifier: ClaimVerifier
+    let conflicts: NameConflicts
+    private let driver: NodeDriver
+    private let fetcher: CertificateFetcher
+
+    init(driver: NodeDriver, verifier: ClaimVerifier, conflicts: NameConflicts, fetcher: CertificateFetcher) {
+        self.driver = driver
+        self.verifier = verifier
+        self.conflicts = conflicts
+        self.fetcher = fetcher
+    }
+
+    // MARK: Datagrams
+
+    /// A datagram that authenticated, from a node that is not revoked. Called on the loop of the gossip port.
+    func receive(_ packet: Packet, from source: Endpoint) {
+        guard !packet.claims.isEmpty else { return driver.feed(.membership(.packet(packet, from: source))) }
+        let judgement = judge(packet.claims, from: packet.from, isProven: false)
+        driver.feed(.membership(.packet(packet.telling(judgement.admitted), from: source)))
+        fetcher.add(judgement.unknown, from: packet.from, at: source) { [weak self] claims, teller in
+            for waiting in claims { self?.hear(waiting.claim, from: teller, at: waiting.source) }
+        }
+        for claim in judgement.contested { settle(claim, toldBy: packet.from, at: source) }
+    }
+
+    private func judge(_ claims: [Claim], from teller: NodeName, isProven: Bool) -> ClaimVerifier.Judgement {
+        let known = driver.read { machine in
+            var known: [NodeName: ClaimVerifier.Known] = [:]
+            for claim in claims where known[claim.name] == nil {
+                known[claim.name] = machine.membership.member(claim.name).map { ClaimVerifier.Known(claim: $0.claim) }
+            }
+            return known
+        }
+        return verifier.judge(claims, from: teller, isProven: isProven, known: known)
+    }
+
+    /// One that had to wait.
+    private func hear(_ claim: Claim, from teller: NodeName, at source: Endpoint) {
+        let judgement = judge([claim], from: teller, isProven: false)
+        if !judgement.admitted.isEmpty { feed(claim, from: teller, at: source) }
+        for claim in judgement.contested { settle(claim, toldBy: teller, at: source) }
+    }
+
+    private func feed(_ claim: Claim, from teller: NodeName, at source: Endpoint) {
+        driver.feed(
+            .membership(.packet(Packet(from: teller, message: .gossip, claims: [claim]), from: source)))
+    }
+
+    /// In the background; one question for each life of a name at a time.
+    private func settle(_ claim: Claim, toldBy teller: NodeName, at source: Endpoint) {
+        switch conflicts.recent(claim) {
+        case .free: return feed(claim, from: teller, at: source)
+        case .held: return
+        case nil: break
+        }
+        guard let holder = driver.read({ $0.membership.member(claim.name)?.claim }), conflicts.begins(claim) else {
+            return
+        }
+        Task {
+            if case .free = await conflicts.verdict(on: claim, against: holder) {
+                feed(claim, from: teller, at: source)
+            }
+        }
+    }
+
+    // MARK: Exchanges
+
+    /// Claims verified in one go; after them others have their turn on this thread.
+    private static let turnMax = 128
+
+    /// What of another node's list is to be believed.
+    ///
+    /// - Parameter ask: asks the same node for certificates; without it they are asked for in the background.
+    func admitted(_ claims: [Claim], from teller: NodeName, asking ask: Ask?) async -> [Claim] {
+        var admitted: [Claim] = []
+        var waiting = claims
+        while !waiting.isEmpty {
+            var unknown: [Claim] = []
+            var rest = waiting[...]
+            while !rest.isEmpty {
+                let judgement = judge(Array(rest.prefix(Self.turnMax)), from: teller, isProven: true)
+                rest = rest.dropFirst(Self.turnMax)
+                admitted += judgement.admitted
+                unknown += judgement.unknown
+                for claim in judgement.contested {
+                    if case .free = conflicts.recent(claim) {
+                        admitted.append(claim)
+                    } else {
+                        settle(claim, toldBy: teller, at: claim.endpoint)
+                    }
+                }
+                await Task.yield()
+            }
+            waiting = await fetch(for: unknown, from: teller, asking: ask)
+        }
+        return admitted
+    }
+
+    /// - Returns: the claims that can be judged now.
+    private func fetch(for unknown: [Claim], from teller: NodeName, asking ask: Ask?) async -> [Claim] {
+        guard !unknown.isEmpty else { return [] }
+        guard let ask else {
+            if let endpoint = driver.read({ $0.membership.member(teller)?.endpoint }) {
+                fetcher.add(unknown, from: teller, at: endpoint) { [weak self] claims, teller in
+                    for waiting in claims { self?.hear(waiting.claim, from: teller, at: waiting.source) }
+                }
+            }
+            return []
+        }
+        return await fetcher.fetch(for: unknown, asking: ask)
+    }
+}
