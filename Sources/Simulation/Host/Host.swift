@@ -10,10 +10,12 @@ struct Host<Machine: SimulatedMachine>: Sendable {
     /// Disk, randomness and wishes; outlives the machine.
     var context: HostContext<Machine>
     /// `nil`: no process runs.
-    private(set) var machine: Machine?
+    var machine: Machine?
     /// The machine's, asked once after each input: the engine looks at it several times for every event, and looking
     /// into a machine of many parts copies it.
-    private(set) var deadline: Instant?
+    var deadline: Instant?
+    /// `nil` except where a defect is planted.
+    var interference: (any Interference<Machine>)?
     /// False after a power cut: not even a refusal comes from here.
     var isPowered = true
     /// Counts starts and ends, so that what was meant for another life is told apart.
@@ -77,6 +79,11 @@ struct Host<Machine: SimulatedMachine>: Sendable {
 
     mutating func handle(_ input: HostInput<Machine>, at time: Instant) {
         look(at: time)
+        if var meddler = interference {
+            interfere(&meddler, input)
+            interference = meddler
+            return
+        }
         machine?.handle(input, in: &context)
         deadline = machine?.deadline
     }

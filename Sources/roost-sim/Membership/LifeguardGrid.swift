@@ -44,7 +44,7 @@ struct LifeguardGrid: ParsableCommand {
         let base = try options.group(standard: 128)
         var progress = Progress(
             total: chosen.count * LifeguardSummary.Arm.allCases.count * (options.seeds ?? 1),
-            what: "lifeguard \(grid.rawValue), \(base.nodes) members")
+            what: "lifeguard \(grid.rawValue), \(base.nodes) members", unit: "run")
         var summary = LifeguardSummary()
         for cell in chosen {
             for arm in LifeguardSummary.Arm.allCases {

@@ -8,14 +8,17 @@
 struct Progress {
     let total: Int
     let what: String
+    /// What is counted.
+    let unit: String
     private var done = 0
     private let isShown = isatty(2) == 1
     private let start = ContinuousClock.now
     private var lastShown = ContinuousClock.now
 
-    init(total: Int, what: String) {
+    init(total: Int, what: String, unit: String = "seed") {
         self.total = total
         self.what = what
+        self.unit = unit
     }
 
     mutating func advance() {
@@ -26,7 +29,7 @@ struct Progress {
         let (seconds, attoseconds) = (now - start).components
         let elapsed = max(Double(seconds) + Double(attoseconds) / 1e18, 0.001)
         let rate = Double(Int(Double(done) / elapsed * 10)) / 10
-        Terminal.write("\r\u{1B}[K\(what): seed \(done) of \(total), \(rate) a second")
+        Terminal.write("\r\u{1B}[K\(what): \(unit) \(done) of \(total), \(rate) a second")
     }
 
     func finish() {

@@ -62,13 +62,15 @@ enum Report {
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
-    static func aligned(_ rows: [[String]]) -> String {
+    /// Columns before `numbersFrom` to the left, the others, which are numbers, to the right.
+    static func aligned(_ rows: [[String]], numbersFrom: Int = 1) -> String {
         let columns = rows.map(\.count).max() ?? 0
         let widths = (0..<columns).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
         return rows.map { row in
             row.enumerated().map { column, text in
                 let space = String(repeating: " ", count: widths[column] - text.count)
-                return column == 0 ? text + space : "  " + space + text
+                let isLast = column == row.count - 1
+                return (column == 0 ? "" : "  ") + (column < numbersFrom ? text + (isLast ? "" : space) : space + text)
             }.joined()
         }.joined(separator: "\n")
     }

@@ -50,14 +50,18 @@ public struct Flapping: SwimExperiment {
         var falseSuspicions = 0
         _ = cluster.run(atMost: time, step: .seconds(1)) { cluster in
             for event in cluster.newEvents where !isIll.contains(event.host) {
-                switch (event.what.kind, numbers[event.what.name]) {
-                case (.crashed, let number?):
-                    verdicts[number][event.host.number] += 1
-                    if firstVerdict == nil { firstVerdict = event.at - start }
-                case (.returned, let number?): returns[number][event.host.number] += 1
-                case (.crashed, nil): falseCrashes += 1
-                case (.suspected, nil): falseSuspicions += 1
-                default: break
+                let number = numbers[event.what.name]
+                switch event.what.kind {
+                case .crashed:
+                    if let number {
+                        verdicts[number][event.host.number] += 1
+                        if firstVerdict == nil { firstVerdict = event.at - start }
+                    } else {
+                        falseCrashes += 1
+                    }
+                case .returned: if let number { returns[number][event.host.number] += 1 }
+                case .suspected: if number == nil { falseSuspicions += 1 }
+                case .joined, .refuted, .left, .updated, .conflict: break
                 }
             }
             return false
