@@ -32,7 +32,7 @@ struct Flap: ParsableCommand {
         try options.run(
             flapping, seeds: 10,
             facts: [
-                Fact("kind", kind.rawValue, "for"), Fact("share_percent", Int(share), "% of them"),
+                Fact("share_percent", Int(share), "% ill"), Fact("kind", kind.rawValue, "fault"),
                 Fact("period_s", period, "s a turn"),
             ])
     }
