@@ -16,6 +16,8 @@ public final class EventLog: Sendable {
     private struct State {
         var ring = CircularBuffer<API.Event>(initialCapacity: EventLog.capacity)
         var nextID: UInt64 = 1
+        /// How many of each type there were; there are as many types as the code names.
+        var counts: [String: UInt64] = [:]
         var followers: [UInt64: AsyncStream<API.Event>.Continuation] = [:]
         var nextFollower: UInt64 = 1
         var isFinished = false
@@ -39,6 +41,7 @@ public final class EventLog: Sendable {
             let event = API.Event(
                 id: state.nextID, time: time, type: type, node: node, address: address, by: by, detail: detail)
             state.nextID += 1
+            state.counts[type, default: 0] += 1
             if state.ring.count >= Self.capacity { state.ring.removeFirst() }
             state.ring.append(event)
             // In the lock: followers see the order of the numbers. A yield never waits.
@@ -80,6 +83,9 @@ public final class EventLog: Sendable {
         }
         return stream
     }
+
+    /// How many events of each type there were since the start; types without any are not in it.
+    public var counts: [String: UInt64] { state.withLockedValue { $0.counts } }
 
     public var followers: Int { state.withLockedValue { $0.followers.count } }
 

@@ -17,7 +17,7 @@ public final class GossipCounters: Sendable {
         public var rebinds: UInt64 = 0
     }
 
-    enum Unsent: String {
+    enum Unsent: String, CaseIterable {
         /// The host's name has no address.
         case unresolved
         /// The keyring is empty, or OpenSSL failed.

@@ -3,8 +3,6 @@ import Hummingbird
 import NIOCore
 import Node
 import Relocation
-import SWIM
-import Vocabulary
 
 /// `GET /metrics`: figures read from the parts at the time of asking, so that nothing counts what nobody reads.
 struct MetricsRoutes: Sendable {
@@ -13,33 +11,32 @@ struct MetricsRoutes: Sendable {
 
     func add(to router: Router<APIContext>) {
         router.get("/metrics") { _, _ in
-            let core = try box.parts.core
-            let metrics = Metrics()
-            gauge(metrics, core)
-            MembershipMetrics.add(core.driver.read { $0.membership }, to: metrics)
-            traffic(metrics, core)
-            let peers = await core.peers.snapshot
-            metrics.set("roost_peers_connected", to: Double(peers.count), help: "Distinct peers connected now.")
+            let text = await exposition(of: try box.parts.core)
             var buffer = ByteBuffer()
-            buffer.writeString(metrics.exposition)
+            buffer.writeString(text)
             return Response(
                 status: .ok, headers: [.contentType: Metrics.contentType],
                 body: ResponseBody(byteBuffer: buffer))
         }
     }
 
+    func exposition(of core: AgentCore) async -> String {
+        let metrics = Metrics()
+        let membership = core.driver.read { MembershipFigures($0.membership) }
+        gauge(metrics, core)
+        traffic(metrics, core)
+        DetectorFigures.add(core.driver.read { $0.membership }, to: metrics)
+        let peers = await core.peers.snapshot
+        metrics.set("roost_peers_connected", to: Double(peers.count), help: "Distinct peers connected now.")
+        // Last, since its series grow with the cluster: past the bound of all, it is those that are missing.
+        membership.add(to: metrics, events: core.events.counts)
+        return metrics.exposition
+    }
+
     private func gauge(_ metrics: Metrics, _ core: AgentCore) {
-        let (totals, members, phase, news) = core.driver.read {
-            ($0.convergence.totals, $0.membership.members, $0.phase, $0.membership.newsCount)
-        }
+        let (totals, phase) = core.driver.read { ($0.convergence.totals, $0.phase) }
         metrics.set("roost_build_info", ["version": version], to: 1, help: "The build that runs.")
-        for status in Status.allCases {
-            metrics.set(
-                "roost_members", ["state": status.rawValue], to: Double(members.count { $0.status == status }),
-                help: "Members by state, as this node sees them.")
-        }
         metrics.set("roost_ready", to: phase == .serving ? 1 : 0, help: "1 while every slot is in step.")
-        metrics.set("roost_gossip_news", to: Double(news), help: "Claims that wait to be told.")
         metrics.set("roost_resources_held", to: Double(totals.held), help: "Live resources on this node's disk.")
         metrics.set("roost_resources_owned", to: Double(totals.owned), help: "Held ones that this node owns.")
         metrics.set(
@@ -54,33 +51,10 @@ struct MetricsRoutes: Sendable {
         metrics.set(
             "roost_uptime_seconds", to: Double((NIODeadline.now() - core.startedAt).nanoseconds) / 1e9,
             help: "Since this agent started.")
-        for member in members where member.name != core.name {
-            guard let rtt = member.rtt else { continue }
-            metrics.set(
-                "roost_member_rtt_seconds", ["node": member.name.text], to: rtt.seconds,
-                help: "Round trip of probes to the member.")
-        }
     }
 
     private func traffic(_ metrics: Metrics, _ core: AgentCore) {
-        let counts = core.gossip.counts
-        metrics.count(
-            "roost_gossip_datagrams_total", ["direction": "sent"], by: Double(counts.sent), help: "Datagrams.")
-        metrics.count("roost_gossip_datagrams_total", ["direction": "received"], by: Double(counts.received))
-        metrics.count(
-            "roost_gossip_bytes_total", ["direction": "sent"], by: Double(counts.sentBytes),
-            help: "Bytes of datagrams, without IP and UDP headers.")
-        metrics.count("roost_gossip_bytes_total", ["direction": "received"], by: Double(counts.receivedBytes))
-        metrics.count(
-            "roost_gossip_rebinds_total", by: Double(counts.rebinds), help: "Times that the gossip socket was lost.")
-        for (reason, count) in counts.unsent {
-            metrics.count(
-                "roost_gossip_unsent_total", ["reason": reason], by: Double(count), help: "Datagrams not sent.")
-        }
-        for (reason, count) in counts.rejected {
-            metrics.count(
-                "roost_gossip_rejected_total", ["reason": reason], by: Double(count), help: "Datagrams refused.")
-        }
+        GossipFigures.add(core.gossip.counts, to: metrics)
         let claims = core.claims.verifier.counts
         metrics.count(
             "roost_claims_verified_total", by: Double(claims.verified),

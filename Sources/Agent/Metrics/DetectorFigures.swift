@@ -2,7 +2,7 @@ import SWIM
 import Vocabulary
 
 /// What the failure detector counts, in Prometheus' names.
-enum MembershipMetrics {
+enum DetectorFigures {
     static func add(_ membership: Membership, to metrics: Metrics) {
         let counters = membership.counters
         metrics.set(
