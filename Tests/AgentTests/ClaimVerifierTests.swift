@@ -140,6 +140,16 @@ struct ClaimVerifierTests {
         #expect(try refusal(simba.signed(claim(incarnation: 5 + 65_536)), known: known) == nil)
         #expect(try refusal(simba.signed(claim(incarnation: 6 + 65_536)), known: known) == .incarnationJump)
         #expect(try refusal(simba.signed(claim(incarnation: .max)), known: known) == .incarnationJump)
+        let far = try simba.signed(claim(incarnation: 1_000_000))
+        func isBelieved(_ known: Claim, from teller: NodeName, isProven: Bool) throws -> Bool {
+            let known = [name: ClaimVerifier.Known(claim: known)]
+            return try !verifier().judge([far], from: teller, isProven: isProven, known: known).admitted.isEmpty
+        }
+        let crashed = known.bent(status: .crashed, accuser: teller)
+        #expect(try isBelieved(crashed, from: name, isProven: true), "its own word after a long partition")
+        #expect(try !isBelieved(crashed, from: name, isProven: false))
+        #expect(try !isBelieved(crashed, from: teller, isProven: true))
+        #expect(try !isBelieved(known, from: name, isProven: true), "it is here, and could have counted up to it")
         let high = try simba.signed(claim(incarnation: .max - 10))
         #expect(try refusal(simba.signed(claim(incarnation: .max)), known: high) == nil, "no overflow")
         let wall = UInt64(simba.notBefore) * 1000 + 3_600_000
