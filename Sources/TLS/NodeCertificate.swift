@@ -69,7 +69,11 @@ public final class NodeCertificate: Sendable {
         self.fingerprint = fingerprint
         id = Self.id(fingerprint)
         notBefore = certificate.notBefore
-        notAfter = parsed.map(\.certificate.notAfter).min() ?? certificate.notAfter
+        // The authority that stands for it, where several are trusted: the one that does so for longest.
+        let top = parsed.last ?? leaf
+        let authorityEnd = authorities.filter { X509_check_issued($0.pointer, top.pointer) == X509_V_OK }
+            .map(\.certificate.notAfter).max()
+        notAfter = parsed.map(\.certificate.notAfter).reduce(authorityEnd ?? .max, min)
         self.chain = chain
         self.material = material
         self.kind = kind

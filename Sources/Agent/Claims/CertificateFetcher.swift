@@ -32,6 +32,7 @@ final class CertificateFetcher: Sendable {
         var waiting: [NodeName: [Waiting]] = [:]
         var count = 0
         var asked: [Question: Instant] = [:]
+        var cleared = Instant(nanoseconds: 0)
         var isRunning = false
     }
 
@@ -53,8 +54,12 @@ final class CertificateFetcher: Sendable {
         guard !claims.isEmpty else { return }
         let now = NodeDriver.now
         let mayStart = state.withLockedValue { state in
-            if state.asked.count > Self.askedMax { state.asked = state.asked.filter { now < $0.value } }
-            guard state.asked.count <= Self.askedMax else { return false }
+            if state.asked.count > Self.askedMax {
+                // Cleared now and then only: what is made up must not cost a walk through all of it each time.
+                guard state.cleared + .seconds(1) <= now else { return false }
+                state.cleared = now
+                state.asked = state.asked.filter { now < $0.value }
+            }
             for claim in claims where state.count < Self.waitingMax {
                 let question = Question(name: claim.name, teller: teller)
                 if let notBefore = state.asked[question], now < notBefore { continue }
@@ -99,10 +104,10 @@ final class CertificateFetcher: Sendable {
                 let names = Set(claims.map(\.claim.name)).sorted()
                 let news = book.learn(try await ask(names, teller))
                 deliver(claims.filter { news.contains($0.claim.name) }, teller)
-                try await Task.sleep(for: Self.pause)
             } catch {
                 log.debug("no certificates", metadata: ["from": "\(teller)", "error": "\(error)"])
             }
+            try? await Task.sleep(for: Self.pause)
         }
     }
 

@@ -28,11 +28,13 @@ final class ClaimSigner: Sendable {
     }
 
     func signed(_ packet: Packet) -> Packet {
-        guard packet.claims.contains(where: { $0.name == me }) else { return packet }
-        return packet.telling(packet.claims.map(signed))
+        guard packet.claims.contains(where: { $0.name == me || $0.isVerdictOfFarewell }) else { return packet }
+        return packet.telling(signed(packet.claims))
     }
 
-    func signed(_ claims: [Claim]) -> [Claim] { claims.map(signed) }
+    /// Without those that this node took the membership from itself, for a revocation: nobody would believe them, and
+    /// the revocation travels on its own.
+    func signed(_ claims: [Claim]) -> [Claim] { claims.filter { !$0.isVerdictOfFarewell }.map(signed) }
 
     /// Others' claims carry their own signatures.
     private func signed(_ claim: Claim) -> Claim {
@@ -56,4 +58,9 @@ final class ClaimSigner: Sendable {
             return claim
         }
     }
+}
+
+extension Claim {
+    /// "It has left" as another's word.
+    var isVerdictOfFarewell: Bool { status == .left && accuser != nil }
 }

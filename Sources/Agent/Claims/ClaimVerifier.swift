@@ -56,8 +56,6 @@ final class ClaimVerifier: Sendable {
         let claim: Claim
 
         var isPresent: Bool { !claim.status.isDeparted }
-        /// It said itself that it is about to come back, so nobody has to be asked whether it is still there.
-        var isRestarting: Bool { claim.intent == .restarting }
     }
 
     private struct State {
@@ -122,15 +120,14 @@ final class ClaimVerifier: Sendable {
 
     /// Two hosts under one name, or one that has moved.
     static func isContested(_ claim: Claim, against known: Known) -> Bool {
-        known.isPresent && !known.isRestarting && claim.epoch > known.claim.epoch
-            && claim.endpoint != known.claim.endpoint
+        known.isPresent && claim.epoch > known.claim.epoch && claim.endpoint != known.claim.endpoint
     }
 
     /// What no signature would make good.
     private func bounds(_ claim: Claim, from teller: VerificationBudget.Teller, _ known: Known?) -> ClaimRefusal? {
         let latest = wallMilliseconds().addingReportingOverflow(Self.epochAheadMax)
         if !latest.overflow, claim.epoch > latest.partialValue { return .epochAhead }
-        if claim.status == .left, claim.accuser != nil, claim.name != me { return .foreignFarewell }
+        if claim.isVerdictOfFarewell, claim.name != me { return .foreignFarewell }
         guard let known, claim.epoch == known.claim.epoch else { return nil }
         if claim.name == me {
             // Only this node raises its incarnation: one that is ahead is made up, and the greatest of all could never

@@ -24,6 +24,8 @@ struct NameConflicts: Sendable {
     private static let freeFor = Duration.seconds(10)
     private static let heldFor = Duration.seconds(2)
     private static let keptMax = 256
+    /// Between two events about one name: who holds a certificate could bring ever other lives of it.
+    private static let eventPause = Duration.seconds(10)
 
     private struct Life: Hashable {
         let name: NodeName
@@ -40,10 +42,16 @@ struct NameConflicts: Sendable {
     private struct State {
         var asking: [Life: Task<Verdict, Never>] = [:]
         var verdicts: [Life: (verdict: Verdict, until: Instant)] = [:]
-        /// Those that an event was made of.
-        var told: Set<Life> = []
         var count: UInt64 = 0
-        var refusals: Set<String> = []
+        /// What an event was made of, and when the last one was made of a name.
+        var told: Set<Told> = []
+        var lastTold: [NodeName: Instant] = [:]
+    }
+
+    private enum Told: Hashable {
+        case life(Life)
+        /// The words in which this node was refused.
+        case refusal(String)
     }
 
     let me: NodeName
@@ -126,13 +134,22 @@ struct NameConflicts: Sendable {
 
     // MARK: Telling
 
-    private func tell(_ claim: Claim, heldBy answer: HolderAnswer) {
-        let isNew = state.withLockedValue { state in
-            state.count &+= 1
+    /// - Returns: whether it has not been told, and may be told now.
+    private func isToBeTold(_ what: Told, of name: NodeName) -> Bool {
+        let now = NodeDriver.now
+        return state.withLockedValue { state in
+            if let last = state.lastTold[name], now - last < Self.eventPause { return false }
             if state.told.count >= Self.keptMax { state.told = [] }
-            return state.told.insert(Life(claim)).inserted
+            guard state.told.insert(what).inserted else { return false }
+            if state.lastTold.count >= Self.keptMax { state.lastTold = [:] }
+            state.lastTold[name] = now
+            return true
         }
-        guard isNew else { return }
+    }
+
+    private func tell(_ claim: Claim, heldBy answer: HolderAnswer) {
+        state.withLockedValue { $0.count &+= 1 }
+        guard isToBeTold(.life(Life(claim)), of: claim.name) else { return }
         record(
             node: claim.name, at: claim.endpoint, by: me,
             detail: "refused: the name is in use by a live node at \(answer.endpoint)")
@@ -148,11 +165,8 @@ struct NameConflicts: Sendable {
 
     /// This node was refused by `node`, in these words. An event for each kind of refusal; how it goes on is the way in's.
     func wasRefused(by node: NodeName, _ message: String) {
-        let isNew = state.withLockedValue { state in
-            if state.refusals.count >= Self.keptMax { state.refusals = [] }
-            return state.refusals.insert(message).inserted
-        }
-        if isNew { record(node: me, at: driver.read { $0.membership.oneself.endpoint }, by: node, detail: message) }
+        guard isToBeTold(.refusal(message), of: me) else { return }
+        record(node: me, at: driver.read { $0.membership.oneself.endpoint }, by: node, detail: message)
     }
 
     // MARK: Answering
@@ -210,12 +224,8 @@ struct NameConflicts: Sendable {
 
     /// Another host has this node's name. This node goes on; it says so once for each life of the other.
     private func meet(_ claim: Claim, toldBy teller: NodeName) {
-        let isNew = state.withLockedValue { state in
-            state.count &+= 1
-            if state.told.count >= Self.keptMax { state.told = [] }
-            return state.told.insert(Life(claim)).inserted
-        }
-        guard isNew else { return }
+        state.withLockedValue { $0.count &+= 1 }
+        guard isToBeTold(.life(Life(claim)), of: me) else { return }
         record(
             node: me, at: claim.endpoint, by: teller,
             detail: "another host claims this node's name; it is refused while this node lives")
