@@ -53,7 +53,7 @@ struct ClaimVerifierTests {
     ) throws -> ClaimRefusal? {
         let verifier = try verifier ?? self.verifier()
         let before = verifier.counts.refused
-        let known = known.map { [$0.name: ClaimVerifier.Known(claim: $0)] } ?? [:]
+        let known = known.map { [$0.name: $0] } ?? [:]
         let judgement = verifier.judge([claim], from: teller, known: known)
         let after = verifier.counts.refused
         let refused = ClaimRefusal.allCases.filter { after[$0] != before[$0] }
@@ -115,7 +115,7 @@ struct ClaimVerifierTests {
         let present = try simba.signed(claim())
         let verifier = try verifier()
         let judgement = verifier.judge(
-            [farewell], from: teller, known: [name: ClaimVerifier.Known(claim: present)])
+            [farewell], from: teller, known: [name: present])
         #expect(judgement.admitted.isEmpty && judgement.contested.isEmpty)
         #expect(verifier.counts.refused.isEmpty, "nothing to worry about: news of before may be slow")
         #expect(verifier.counts.verified == 0, "and it costs nothing")
@@ -142,7 +142,7 @@ struct ClaimVerifierTests {
         #expect(try refusal(simba.signed(claim(incarnation: .max)), known: known) == .incarnationJump)
         let far = try simba.signed(claim(incarnation: 1_000_000))
         func isBelieved(_ known: Claim, from teller: NodeName, isProven: Bool) throws -> Bool {
-            let known = [name: ClaimVerifier.Known(claim: known)]
+            let known = [name: known]
             return try !verifier().judge([far], from: teller, isProven: isProven, known: known).admitted.isEmpty
         }
         let crashed = known.bent(status: .crashed, accuser: teller)
@@ -177,7 +177,7 @@ struct ClaimVerifierTests {
     func contested() throws {
         let known = try simba.signed(claim())
         func judge(_ claim: Claim, _ known: Claim) throws -> ClaimVerifier.Judgement {
-            try verifier().judge([claim], from: teller, known: [name: ClaimVerifier.Known(claim: known)])
+            try verifier().judge([claim], from: teller, known: [name: known])
         }
         let moved = try simba.signed(claim(epoch: 1_001, port: 1))
         #expect(try judge(moved, known).contested.count == 1)
@@ -239,7 +239,7 @@ struct ClaimVerifierTests {
             for claim in good { _ = verifier.judge([claim], from: teller, known: [:]) }
         }
         #expect(verifier.counts.verified == 200)
-        let known = [name: ClaimVerifier.Known(claim: good[0])]
+        let known = [name: good[0]]
         let repeating = clock.measure {
             for _ in 0..<2_000 { _ = verifier.judge([good[0]], from: teller, known: known) }
         }
@@ -297,5 +297,43 @@ struct CertificateBookTests {
         book.readAgain()
         #expect(!book.knows(try NodeName("simba")))
         #expect(book.chains(of: [name]).map(\.der) == [me.context.credentials.chain])
+    }
+}
+
+@Suite("Asking for certificates", .timeLimit(.minutes(1)))
+struct CertificateFetcherTests {
+    @Test("what was told waits for its certificate; the same is asked once, and a flood of what is made up hardly ever")
+    func fetching() async throws {
+        let bed = try TestBed()
+        let me = CurrentCredentials(try bed.identity(.node, "me"))
+        let simba = try bed.identity(.node, "simba").credentials
+        let book = CertificateBook(me: try NodeName("me"), credentials: me, log: quietLogger())
+        let teller = try NodeName("mkango")
+        let source = try TestBed.loopback(1)
+        let asked = NIOLockedValueBox<[[NodeName]]>([])
+        let delivered = NIOLockedValueBox<[Claim]>([])
+        let fetcher = CertificateFetcher(book: book, log: quietLogger()) { names, _ in
+            asked.withLockedValue { $0.append(names) }
+            return [CertificateChain(simba.chain)]
+        }
+        func claim(_ name: String) throws -> Claim {
+            Claim(
+                name: try NodeName(name), endpoint: source, epoch: 1, incarnation: .zero, status: .alive,
+                metadata: .standard)
+        }
+        let told = try claim("simba")
+        for _ in 0..<100 {
+            fetcher.add([told, try claim("nobody")], from: teller, at: source) { claims, _ in
+                delivered.withLockedValue { $0 += claims.map(\.claim) }
+            }
+        }
+        #expect(await eventually { delivered.withLockedValue { $0 } == [told] })
+        #expect(asked.withLockedValue { $0.joined().map(\.text).sorted() } == ["nobody", "simba"])
+        for index in 0..<10_000 {
+            fetcher.add([try claim("n\(index)")], from: teller, at: source) { _, _ in }
+        }
+        try await Task.sleep(for: .seconds(1))
+        #expect(asked.withLockedValue { $0.count } < 20, "ten calls a second at most")
+        #expect(asked.withLockedValue { $0.allSatisfy { $0.count <= CertificateFetcher.waitingMax } })
     }
 }

@@ -145,7 +145,7 @@ private struct Storm: ~Copyable {
                     epoch: .random(in: 0...3, using: &rng),
                     incarnation: Incarnation(.random(in: .min ... .max, using: &rng)),
                     status: Status.allCases.randomElement(using: &rng) ?? .alive, metadata: .standard,
-                    accuser: try ghost(&rng)))
+                    accusers: [try ghost(&rng)]))
         }
         let sequence = SequenceNumber(.random(in: .min ... .max, using: &rng))
         let messages: [Message] = [

@@ -27,21 +27,27 @@ final class ClaimGate: Sendable {
         guard !packet.claims.isEmpty else { return driver.feed(.membership(.packet(packet, from: source))) }
         let judgement = judge(packet.claims, from: packet.from, isProven: false)
         driver.feed(.membership(.packet(packet.telling(judgement.admitted), from: source)))
-        fetcher.add(judgement.unknown, from: packet.from, at: source) { [weak self] claims, teller in
-            for waiting in claims { self?.hear(waiting.claim, from: teller, at: waiting.source) }
-        }
+        askLater(for: judgement.unknown, from: packet.from, at: source)
         for claim in judgement.contested { settle(claim, toldBy: packet.from, at: source) }
     }
 
     private func judge(_ claims: [Claim], from teller: NodeName, isProven: Bool) -> ClaimVerifier.Judgement {
         let known = driver.read { machine in
-            var known: [NodeName: ClaimVerifier.Known] = [:]
+            var known: [NodeName: Claim] = [:]
             for claim in claims where known[claim.name] == nil {
-                known[claim.name] = machine.membership.member(claim.name).map { ClaimVerifier.Known(claim: $0.claim) }
+                known[claim.name] = machine.membership.member(claim.name)?.claim
             }
             return known
         }
         return verifier.judge(claims, from: teller, isProven: isProven, known: known)
+    }
+
+    private func askLater(for unknown: [Claim], from teller: NodeName, at source: Endpoint) {
+        // Another host of this node's name is not to be reached by that name: it would be this one.
+        guard teller != conflicts.me else { return }
+        fetcher.add(unknown, from: teller, at: source) { [weak self] claims, teller in
+            for waiting in claims { self?.hear(waiting.claim, from: teller, at: waiting.source) }
+        }
     }
 
     /// One that had to wait.
@@ -111,9 +117,7 @@ final class ClaimGate: Sendable {
         guard !unknown.isEmpty else { return [] }
         guard let ask else {
             if let endpoint = driver.read({ $0.membership.member(teller)?.endpoint }) {
-                fetcher.add(unknown, from: teller, at: endpoint) { [weak self] claims, teller in
-                    for waiting in claims { self?.hear(waiting.claim, from: teller, at: waiting.source) }
-                }
+                askLater(for: unknown, from: teller, at: endpoint)
             }
             return []
         }

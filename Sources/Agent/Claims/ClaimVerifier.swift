@@ -51,13 +51,6 @@ final class ClaimVerifier: Sendable {
         var refused: [ClaimRefusal: UInt64] = [:]
     }
 
-    /// What is known of a member, as far as it decides.
-    struct Known: Sendable {
-        let claim: Claim
-
-        var isPresent: Bool { !claim.status.isDeparted }
-    }
-
     private struct State {
         var budget: VerificationBudget
         var counts = Counts()
@@ -92,7 +85,7 @@ final class ClaimVerifier: Sendable {
     ///   - known: what the membership has of these names now, this node included.
     ///   - isProven: the teller showed its certificate; on a datagram its name is only what the datagram says.
     func judge(
-        _ claims: [Claim], from teller: NodeName, isProven: Bool = false, known: [NodeName: Known]
+        _ claims: [Claim], from teller: NodeName, isProven: Bool = false, known: [NodeName: Claim]
     ) -> Judgement {
         let teller = VerificationBudget.Teller(name: teller, isProven: isProven)
         var judgement = Judgement()
@@ -101,9 +94,9 @@ final class ClaimVerifier: Sendable {
     }
 
     private func judge(
-        _ claim: Claim, from teller: VerificationBudget.Teller, _ known: Known?, into judgement: inout Judgement
+        _ claim: Claim, from teller: VerificationBudget.Teller, _ known: Claim?, into judgement: inout Judgement
     ) {
-        if let known, claim.precedence < known.claim.precedence, claim.name != me { return }
+        if let known, claim.precedence < known.precedence, claim.name != me { return }
         if let refusal = bounds(claim, from: teller, known) { return refuse(claim, from: teller, refusal) }
         if !needsSignature(claim, from: teller, known) { return judgement.admitted.append(claim) }
         switch verify(claim, from: teller) {
@@ -119,37 +112,37 @@ final class ClaimVerifier: Sendable {
     }
 
     /// Two hosts under one name, or one that has moved.
-    static func isContested(_ claim: Claim, against known: Known) -> Bool {
-        known.isPresent && claim.epoch > known.claim.epoch && claim.endpoint != known.claim.endpoint
+    static func isContested(_ claim: Claim, against known: Claim) -> Bool {
+        !known.status.isDeparted && claim.epoch > known.epoch && claim.endpoint != known.endpoint
     }
 
     /// What no signature would make good.
-    private func bounds(_ claim: Claim, from teller: VerificationBudget.Teller, _ known: Known?) -> ClaimRefusal? {
+    private func bounds(_ claim: Claim, from teller: VerificationBudget.Teller, _ known: Claim?) -> ClaimRefusal? {
         let latest = wallMilliseconds().addingReportingOverflow(Self.epochAheadMax)
         if !latest.overflow, claim.epoch > latest.partialValue { return .epochAhead }
         if claim.isVerdictOfFarewell, claim.name != me { return .foreignFarewell }
-        guard let known, claim.epoch == known.claim.epoch else { return nil }
+        guard let known, claim.epoch == known.epoch else { return nil }
         if claim.name == me {
             // Only this node raises its incarnation: one that is ahead is made up, and the greatest of all could never
             // be answered by a greater one.
-            return claim.incarnation > known.claim.incarnation ? .ownIncarnation : nil
+            return claim.incarnation > known.incarnation ? .ownIncarnation : nil
         }
         // One that was out of reach for days, and accused all the while, may be as far: what it then says itself, on its
         // own connection, ends that. Else the two sides of a healed partition would never agree on it.
-        if teller.isProven, teller.name == claim.name, known.claim.status.isAccusation { return nil }
-        let (bound, isBeyond) = known.claim.incarnation.number.addingReportingOverflow(Self.incarnationJumpMax)
+        if teller.isProven, teller.name == claim.name, known.status.isAccusation { return nil }
+        let (bound, isBeyond) = known.incarnation.number.addingReportingOverflow(Self.incarnationJumpMax)
         return !isBeyond && claim.incarnation.number > bound ? .incarnationJump : nil
     }
 
-    private func needsSignature(_ claim: Claim, from teller: VerificationBudget.Teller, _ known: Known?) -> Bool {
+    private func needsSignature(_ claim: Claim, from teller: VerificationBudget.Teller, _ known: Claim?) -> Bool {
         guard let known else { return true }
         if claim.name == me {
             // Accusations may come from anybody, and what is behind the present life is answered by it. Another life
             // under this name, told of as a conflict, has to be one.
-            if claim.epoch == known.claim.epoch { return false }
-            return claim.epoch > known.claim.epoch || teller.name == me
+            if claim.epoch == known.epoch { return false }
+            return claim.epoch > known.epoch || teller.name == me
         }
-        return known.claim.signature == nil || claim.statement != known.claim.statement
+        return known.signature == nil || claim.statement != known.statement
     }
 
     private func verify(_ claim: Claim, from teller: VerificationBudget.Teller) -> ClaimRefusal? {

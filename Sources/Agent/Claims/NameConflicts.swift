@@ -187,7 +187,7 @@ struct NameConflicts: Sendable {
         guard let claim = claims.first(where: { $0.name == asker }) else { return }
         guard asker != me else { return try refuseNamesake(claim) }
         guard let holder = driver.read({ $0.membership.member(asker)?.claim }), !holder.status.isDeparted,
-            holder.intent != .restarting, holder.epoch != claim.epoch, holder.endpoint != claim.endpoint
+            holder.epoch != claim.epoch, holder.endpoint != claim.endpoint
         else { return }
         switch await verdict(on: claim, against: holder) {
         case .free: return
@@ -214,7 +214,7 @@ struct NameConflicts: Sendable {
         if question.claim.epoch != own.epoch {
             book.learn(question.certificates)
             // An asker that made it up is not worth an event.
-            let known = [me: ClaimVerifier.Known(claim: own.claim)]
+            let known = [me: own.claim]
             if !verifier.judge([question.claim], from: me, isProven: true, known: known).admitted.isEmpty {
                 meet(question.claim, toldBy: asker)
             }

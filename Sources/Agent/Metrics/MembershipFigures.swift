@@ -6,23 +6,13 @@ import Vocabulary
 struct MembershipFigures: Sendable {
     private let members: [Member]
     private let news: Int
-    private let newcomersRefused: UInt64
     private let name: NodeName
 
     init(_ membership: Membership) {
         members = membership.members
         news = membership.newsCount
-        newcomersRefused = membership.newcomersRefused
         name = membership.identity
     }
-
-    /// What the core itself counts since the start: one line a figure.
-    private static let counters: [(name: String, help: String, value: @Sendable (MembershipFigures) -> UInt64)] = [
-        (
-            "roost_membership_newcomers_refused_total", "Claims of new members refused since the table is full.",
-            { $0.newcomersRefused }
-        )
-    ]
 
     /// - Parameter events: how often each kind of event happened since the start.
     func add(to metrics: Metrics, events: [String: UInt64]) {
@@ -35,9 +25,6 @@ struct MembershipFigures: Sendable {
             metrics.count(
                 "roost_membership_events_total", ["kind": kind.rawValue], by: Double(events[kind.rawValue] ?? 0),
                 help: "What happened to members, as this node saw it.")
-        }
-        for counter in Self.counters {
-            metrics.count(counter.name, by: Double(counter.value(self)), help: counter.help)
         }
         metrics.set("roost_gossip_news", to: Double(news), help: "Claims that wait to be told.")
         for member in members where member.name != name {

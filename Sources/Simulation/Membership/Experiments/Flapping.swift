@@ -61,7 +61,9 @@ public struct Flapping: SwimExperiment {
                     }
                 case .returned: if let number { returns[number][event.host.number] += 1 }
                 case .suspected: if number == nil { falseSuspicions += 1 }
-                case .joined, .refuted, .left, .updated, .conflict: break
+                case .joined, .refuted, .left, .updated, .unreachable, .reachable, .zoneUnreachable, .zoneReachable,
+                    .conflict:
+                    break
                 }
             }
             return false

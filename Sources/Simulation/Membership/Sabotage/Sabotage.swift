@@ -36,8 +36,10 @@ struct Sabotage: Interference {
         case .datagram(let packet, let source):
             watch.heard(packet, at: context.now)
             return hear(packet, from: source, machine).map { [.datagram($0, from: source)] } ?? []
-        case .request(let claims, let id, let peer):
-            return [.request(claims.compactMap { hear($0, machine) }, id, from: peer)]
+        case .request(.exchange(let claims), let id, let peer):
+            return [.request(.exchange(claims.compactMap { hear($0, machine) }), id, from: peer)]
+        case .request(.fallback(let claims), let id, let peer):
+            return [.request(.fallback(claims.compactMap { hear($0, machine) }), id, from: peer)]
         case .response(.success(let claims), let id):
             return [.response(.success(claims.compactMap { hear($0, machine) }), id)]
         case .tick, .response(.failure, _), .synced, .command: return [input]
@@ -57,7 +59,9 @@ struct Sabotage: Interference {
                 message = .ping(sequence, target: identity)
             }
         }
-        return Packet(from: packet.from, message: message, claims: packet.claims.compactMap { hear($0, machine) })
+        return Packet(
+            from: packet.from, message: message, claims: packet.claims.compactMap { hear($0, machine) },
+            coordinate: packet.coordinate)
     }
 
     private mutating func hear(_ claim: Claim, _ machine: SwimHost) -> Claim? {
@@ -104,9 +108,13 @@ struct Sabotage: Interference {
             }
             given.append(send)
             if defect == .gossipWithoutNews, case .ping = spoilt.message { given += gossipToAll(machine) }
-        case .call(let id, let claims, let target, let expecting, let bytes, let timeout):
+        case .call(let id, let request, let target, let expecting, let bytes, let timeout):
             guard defect != .departedGivenUp || !isCrashed(target, machine) else { return }
-            let spoilt = exchange(claims, machine)
+            let spoilt: SwimHost.Request =
+                switch request {
+                case .exchange(let claims): .exchange(exchange(claims, machine))
+                case .fallback(let claims): .fallback(claims.map { say($0, machine) })
+                }
             given.append(.call(id, spoilt, to: target, expecting: expecting, bytes: bytes, timeout: timeout))
         case .answer(let id, let claims, let bytes):
             given.append(.answer(id, exchange(claims, machine), bytes: bytes))
@@ -151,7 +159,7 @@ struct Sabotage: Interference {
         if defect == .farewellUntold { claims.removeAll { $0.name == from && $0.status == .left } }
         if defect == .datagramOverfull { for _ in 0..<3 { claims += machine.membership.claims } }
         if defect == .oldLeaveReplayed { claims += replays(machine) }
-        return Packet(from: from, message: message, claims: claims)
+        return Packet(from: from, message: message, claims: claims, coordinate: packet.coordinate)
     }
 
     /// Each farewell of somebody who is back, once for each of its incarnations.
@@ -192,6 +200,6 @@ extension Claim {
         Claim(
             name: name, endpoint: endpoint ?? self.endpoint, epoch: epoch ?? self.epoch,
             incarnation: incarnation ?? self.incarnation, status: status ?? self.status, intent: intent,
-            metadata: metadata, accuser: accuser ?? self.accuser)
+            metadata: metadata, accusers: accuser.map { [$0] } ?? accusers)
     }
 }
