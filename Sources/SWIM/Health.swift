@@ -12,12 +12,11 @@ struct Health: Sendable {
     private(set) var deafProbes = 0
     /// Of the last probes that said something about this node: a set bit for each that failed.
     private var failures: UInt8 = 0
-    /// When the present row of failures began, and when this node last doubted itself.
-    private var failingSince: Instant?
+    /// When this node last doubted itself, and since when.
     private var doubtedAt: Instant?
     private var doubtedSince: Instant?
-    /// How long the row of failures was in which this node doubted itself last.
-    private var outage = Duration.zero
+    /// When one of its own probes failed last by what may be its own fault.
+    private var failedAt: Instant?
     /// Verdicts against this node in this life, of late.
     private var condemnations = 0
     private var condemnedAt: Instant?
@@ -25,14 +24,12 @@ struct Health: Sendable {
     /// Lifeguard's S.
     static let scoreMax = 8
     private static let samplesMax = 6
-    /// So many of the last six failed: on a path with 30 % loss one of 10^7 healthy nodes has that.
-    private static let failuresOfDoubt = 5
+    /// So many of the last six failed: with 30 % loss everywhere one window in 50,000 has that.
+    private static let failuresOfDoubt = 4
     /// So many in a row during which nobody at all was heard.
     private static let deafProbesOfDoubt = 3
     /// How long this node must have been well before it contradicts a verdict that fell while it was not.
     private static let probation = Duration.seconds(30)
-    /// Who was away for so long does not flip and flop.
-    private static let longOutage = Duration.seconds(60)
     private static let condemnationsKept = Duration.seconds(600)
 
     init(at now: Instant) { lastHeard = now }
@@ -40,7 +37,6 @@ struct Health: Sendable {
     mutating func probeSucceeded() {
         score = max(0, score - 1)
         deafProbes = 0
-        failingSince = nil
         note(failed: false)
         if !showsDoubt { doubtedSince = nil }
     }
@@ -51,8 +47,8 @@ struct Health: Sendable {
     mutating func probeFailed(isOwnFault: Bool, isDeaf: Bool, at now: Instant) {
         deafProbes = isDeaf ? deafProbes + 1 : 0
         guard isOwnFault else { return }
+        failedAt = now
         score = min(Self.scoreMax, score + 1)
-        failingSince = failingSince ?? now
         note(failed: true)
         _ = isDoubtful(at: now)
     }
@@ -74,7 +70,6 @@ struct Health: Sendable {
         guard showsDoubt else { return false }
         doubtedSince = doubtedSince ?? now
         doubtedAt = now
-        outage = failingSince.map { now - $0 } ?? .zero
         return true
     }
 
@@ -90,11 +85,15 @@ struct Health: Sendable {
     /// - Parameter isMutual: this node has given up most of the others too: a whole cut, which ended for both sides.
     mutating func mayReturn(isMutual: Bool, at now: Instant) -> Bool {
         if condemnedAt.map({ now - $0 > Self.condemnationsKept }) ?? false { condemnations = 0 }
-        if condemnations == 0, isMutual || outage >= Self.longOutage { return true }
+        if condemnations == 0, isMutual { return true }
         if isDoubtful(at: now) { return false }
         guard let last = doubtedAt else { return true }
-        return now - last >= Self.probation * (1 << min(condemnations, 3))
+        let trouble = failedAt.map { max($0, last) } ?? last
+        return now - trouble >= Self.probation * (1 << min(condemnations, 3))
     }
+
+    /// This node contradicted an accusation, and several judged by it all the same: what it sends does not arrive.
+    mutating func wasNotHeard(at now: Instant) { doubtedAt = now }
 
     mutating func returned(at now: Instant) {
         condemnations = min(condemnations + 1, 8)

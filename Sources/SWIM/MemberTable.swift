@@ -24,6 +24,8 @@ struct MemberRecord: Sendable {
     var suspicion: Suspicion?
     /// The member has shown that it knows this node; until then packets to it carry this node's own claim.
     var isIntroduced = false
+    /// Something that it said shows that it does not, or knows an older word of this node.
+    var lacksIntroduction = false
     /// It has its place in the present round of probes.
     var isInRound = false
     /// Free places of the table keep their last record, so that no index ever points past it.
@@ -56,6 +58,8 @@ struct MemberTable: Sendable {
     private var records: [MemberRecord] = []
     private var places: [NodeName: Place] = [:]
     private var vacant: [Place] = []
+    /// By name, so that telling the whole list needs no sorting: it is told a thousand times as often as it changes.
+    private(set) var byName: [Place] = []
     /// Members that are not departed, this node included.
     private(set) var presentCount = 0
     /// Of those, the suspects.
@@ -79,12 +83,28 @@ struct MemberTable: Sendable {
         if let place = vacant.popLast() {
             records[Int(place)] = record
             places[claim.name] = place
+            enter(place)
             return place
         }
         let place = Place(records.count)
         records.append(record)
         places[claim.name] = place
+        enter(place)
         return place
+    }
+
+    /// Where the name is, or would be.
+    private func rank(of name: NodeName) -> Int {
+        var (low, high) = (0, byName.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if records[Int(byName[middle])].claim.name < name { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private mutating func enter(_ place: Place) {
+        byName.insert(place, at: rank(of: records[Int(place)].claim.name))
     }
 
     mutating func setClaim(_ claim: Claim, at place: Place, now: Instant) {
@@ -101,7 +121,9 @@ struct MemberTable: Sendable {
         guard !records[Int(place)].isVacant else { return }
         if records[Int(place)].isPresent { presentCount -= 1 }
         if records[Int(place)].isSuspect { suspectCount -= 1 }
-        places[records[Int(place)].claim.name] = nil
+        let name = records[Int(place)].claim.name
+        places[name] = nil
+        byName.remove(at: rank(of: name))
         records[Int(place)].isVacant = true
         records[Int(place)].suspicion = nil
         vacant.append(place)

@@ -123,7 +123,7 @@ extension Membership {
         news.add(place)
         if claim.epoch != known.epoch {
             // A new life knows nothing of what the old one knew.
-            table[place].isIntroduced = false
+            notIntroduced(to: place)
         }
         if claim.epoch != known.epoch || claim.endpoint != known.endpoint {
             table[place].roundTrip = nil

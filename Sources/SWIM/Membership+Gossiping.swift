@@ -35,7 +35,17 @@ extension Membership {
         guard case .ping(_, let target) = packet.message, target == identity,
             let place = table.place(of: packet.from)
         else { return }
+        introduced(to: place)
+    }
+
+    mutating func introduced(to place: MemberTable.Place) {
         table[place].isIntroduced = true
+        table[place].lacksIntroduction = false
+    }
+
+    mutating func notIntroduced(to place: MemberTable.Place) {
+        table[place].isIntroduced = false
+        table[place].lacksIntroduction = true
     }
 
     /// Answers where the question came from, whoever asked.
@@ -62,7 +72,7 @@ extension Membership {
         var includesOneself = false
         if let place {
             let record = table[place]
-            includesOneself = !record.isIntroduced
+            includesOneself = needsIntroduction(record, at: turn.now)
             // With the longest of names and all accusers it may be too long to go with this node's own; one of them will do.
             let own = includesOneself ? table[ownPlace].claim.wireSize : 0
             var known = record.claim
@@ -82,6 +92,14 @@ extension Membership {
                 Packet(from: identity, message: message, claims: claims, coordinate: position.coordinate), to: endpoint)
         )
     }
+
+    /// A member that does not know this node, as far as can be told. After the first minute the news has gone round: whoever
+    /// missed it shows that by what it says.
+    func needsIntroduction(_ record: MemberRecord, at now: Instant) -> Bool {
+        !record.isIntroduced && (record.lacksIntroduction || now - restatedAt < Self.introductionTime)
+    }
+
+    private static var introductionTime: Duration { .seconds(60) }
 
     /// λ · ⌈log10(n + 1)⌉ (SWIM §4.1, memberlist's base).
     public var transmissionLimit: Int { settings.retransmitMultiplier * Logarithm.digits(table.presentCount) }

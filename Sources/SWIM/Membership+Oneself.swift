@@ -36,12 +36,13 @@ extension Membership {
         guard own.endpoint != endpoint else { return }
         restate(own.moved(to: endpoint).renewed(own.incarnation.next, status: own.status, intent: own.intent))
         // Where this node is now, nobody can ask it: until the news has gone round, every packet says it.
-        for place in table.allPlaces { table[place].isIntroduced = false }
+        for place in table.allPlaces { notIntroduced(to: place) }
     }
 
     private mutating func restate(_ claim: Claim) {
         table.setClaim(claim, at: ownPlace, now: clock)
         news.add(ownPlace)
+        restatedAt = clock
     }
 
     private mutating func leave(_ turn: inout Turn<some RandomNumberGenerator>) {
@@ -77,12 +78,13 @@ extension Membership {
     ) {
         let own = table[ownPlace].claim
         guard claim.epoch <= own.epoch else { return reportConflict(claim, from: teller, &turn) }
-        guard claim.supersedes(own) else {
-            if own.supersedes(claim), let place = table.place(of: teller) { table[place].isIntroduced = false }
-            return
-        }
         guard isPlausible(claim, after: own) else {
             counters.jumpsRefused &+= 1
+            return
+        }
+        guard claim.supersedes(own) || own.status == .crashed && claim.epoch == own.epoch else {
+            if own.supersedes(claim), let place = table.place(of: teller) { notIntroduced(to: place) }
+            if claim.status == .crashed, claim.epoch == own.epoch { hearUnheardRefutation(of: claim, from: teller, &turn) }
             return
         }
         guard mayContradict(claim, at: turn.now) else {
@@ -91,16 +93,38 @@ extension Membership {
         }
         // Whoever says more than this node itself has said is answered by a greater incarnation of what is true.
         let incarnation = Incarnation(max(own.incarnation.number, claim.incarnation.number)).next
-        restate(own.renewed(incarnation, status: own.status, intent: own.intent))
-        if claim.status.isAccusation {
-            counters.refutations &+= 1
-            if settings.isHealthAware, claim.status == .suspect { health.refuted() }
-            if claim.status == .crashed { health.returned(at: turn.now) }
-            tell(
-                .refuted, table[ownPlace].claim, previous: claim.status, heardFrom: teller,
-                by: claim.accuser ?? teller, &turn)
-        }
+        let status = own.status == .left ? Status.left : own.intent.status
+        restate(own.renewed(incarnation, status: status, intent: own.intent))
+        guard claim.status.isAccusation else { return }
+        counters.refutations &+= 1
+        refutedAt = turn.now
+        unheardBy = []
+        if settings.isHealthAware, claim.status == .suspect { health.refuted() }
+        if claim.status == .crashed { health.returned(at: turn.now) }
+        tell(
+            .refuted, table[ownPlace].claim, previous: claim.status, heardFrom: teller, by: claim.accuser ?? teller,
+            &turn)
     }
+
+    /// This node has spoken up, and is taken for crashed all the same: by one who missed it, or, when several say so long
+    /// after, since nothing that it sends arrives. Then it lets the verdict stand, or it would be back in everybody's list
+    /// the moment that its line lets a packet through, and out again with the next failure.
+    private mutating func hearUnheardRefutation(
+        of claim: Claim, from teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        guard settings.isHealthAware, presentPeerCount > 1, !isLeaving, let refutedAt,
+            turn.now - refutedAt >= settings.probeInterval * 3
+        else { return }
+        if unheardBy.count < Self.unheardByMin, !unheardBy.contains(teller) { unheardBy.append(teller) }
+        guard unheardBy.count >= Self.unheardByMin else { return }
+        health.wasNotHeard(at: turn.now)
+        guard !health.mayReturn(isMutual: hasGivenUpMost, at: turn.now) else { return }
+        counters.refutationsWithheld &+= 1
+        table.setClaim(table[ownPlace].claim.accused(.crashed, by: claim.accusers), at: ownPlace, now: turn.now)
+        news.remove(ownPlace)
+    }
+
+    private static var unheardByMin: Int { 2 }
 
     /// A node whose own probes nearly all fail is at fault itself, most likely, and is no use to the others: it lets their
     /// verdict stand, and comes back when it has been well for a while. It would be in and out again and again, else.

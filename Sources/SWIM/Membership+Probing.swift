@@ -100,7 +100,7 @@ extension Membership {
         var probe = Probe(
             target: claim.name, precedence: claim.precedence, patience: patience,
             deadline: turn.now + (settings.probeTries > 1 ? duration : max(probePeriod, patience * 2)),
-            introducesOneself: !table[place].isIntroduced, nextStep: turn.now + patience)
+            introducesOneself: needsIntroduction(table[place], at: turn.now), nextStep: turn.now + patience)
         counters.probes &+= 1
         ping(place, for: &probe, &turn)
         probes.append(probe)
@@ -251,7 +251,7 @@ extension Membership {
         if let sentAt = probe.tries.first(where: { $0.sequence == sequence })?.sentAt {
             measured(turn.now - sentAt, to: place, coordinate, &turn)
         }
-        if probe.introducesOneself { table[place].isIntroduced = true }
+        if probe.introducesOneself { introduced(to: place) }
         answered(place, by: .direct, &turn)
     }
 

@@ -24,7 +24,7 @@ extension Membership {
         table[place].lastHeard = turn.now
         let own = table[ownPlace].claim
         if claims.contains(where: { $0.name == identity && $0.precedence == own.precedence }) {
-            table[place].isIntroduced = true
+            introduced(to: place)
         }
     }
 
@@ -115,7 +115,7 @@ extension Membership {
         }
         nextReconnect = turn.now + settings.reconnectInterval
         lastSequence = lastSequence.next
-        table[place].isIntroduced = false
+        notIntroduced(to: place)
         send(.ping(lastSequence, target: table[place].claim.name), to: table[place].claim.endpoint, of: place, &turn)
     }
 

@@ -90,11 +90,16 @@ public struct Membership: Sendable {
     var correctionsAllowedFrom: Instant
 
     var farewellWavesLeft = 0
+    /// When this node last said something new of itself.
+    var restatedAt: Instant
     /// Names that were forgotten, with what was known: a late word about them brings nobody back.
     var forgotten: [NodeName: Forgotten] = [:]
     /// Those of them that crashed, each with its turn at being called; names that returned leave it when theirs comes.
     var forgottenToCall: Deque<NodeName> = []
     var reconnectCount: UInt64 = 0
+    /// When this node last contradicted an accusation, and who has not heard it since, as it seems.
+    var refutedAt: Instant?
+    var unheardBy: [NodeName] = []
     /// The last foreign claim to this node's name that was reported.
     var reportedConflict: Claim?
     public internal(set) var counters = Counters()
@@ -120,6 +125,7 @@ public struct Membership: Sendable {
         lastSequence = SequenceNumber(UInt32(truncatingIfNeeded: epoch &* 0x9E37_79B9))
         nextGossip = now
         health = Health(at: now)
+        restatedAt = now
         exchangeAllowedFrom = now
         correctionsAllowedFrom = now
         clock = now
@@ -216,7 +222,7 @@ struct Turn<Random: RandomNumberGenerator> {
 
 extension Membership {
     /// Every member by name, this one and the departed included.
-    public var members: [Member] { table.all.map(\.member).sorted { $0.name < $1.name } }
+    public var members: [Member] { table.byName.map { table[$0].member } }
 
     public func member(_ name: NodeName) -> Member? { table.place(of: name).map { table[$0].member } }
 
@@ -224,7 +230,7 @@ extension Membership {
     public var oneself: Member { table[ownPlace].member }
 
     /// The whole state, for an exchange or for the disk; by name.
-    public var claims: [Claim] { table.all.map(\.claim).sorted { $0.name < $1.name } }
+    public var claims: [Claim] { table.byName.map { table[$0].claim } }
 
     /// Members that are not departed, this one included: the n of the protocol's logarithms.
     public var presentCount: Int { table.presentCount }

@@ -80,11 +80,11 @@ struct LifeguardSummary {
     enum Arm: String, CaseIterable {
         case off, on
 
-        /// What the members of this arm run with. The one part of Lifeguard that the core has, the buddy, has no switch:
-        /// until it has others, both arms are alike.
+        /// What the members of this arm run with.
         func settings(_ settings: Membership.Settings) -> Membership.Settings {
             switch self {
-            case .off, .on: settings
+            case .off: settings.withoutLifeguard
+            case .on: settings
             }
         }
     }

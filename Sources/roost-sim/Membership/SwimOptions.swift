@@ -28,6 +28,9 @@ struct SwimOptions: ParsableArguments {
     @Option(name: .long, help: "Lifeguard's alpha: a suspicion lasts alpha * log10(n) periods (1-100).")
     var alpha: Int?
 
+    @Option(name: .long, help: "Lifeguard's beta: one whom nobody else accuses has beta times as long (1-20).")
+    var beta: Int?
+
     @Flag(name: .long, help: "Print one JSON value a seed.")
     var json = false
 
@@ -48,6 +51,7 @@ struct SwimOptions: ParsableArguments {
         }
         guard (1...100).contains(sites) else { throw ValidationError("--sites must be 1-100, not \(sites)") }
         if let alpha, !(1...100).contains(alpha) { throw ValidationError("--alpha must be 1-100, not \(alpha)") }
+        if let beta, !(1...20).contains(beta) { throw ValidationError("--beta must be 1-20, not \(beta)") }
         guard (0...1_000_000).contains(trace) else { throw ValidationError("--trace must be 0-1000000 lines") }
         _ = try topology
     }
@@ -67,6 +71,7 @@ struct SwimOptions: ParsableArguments {
     var settings: Membership.Settings {
         var settings = Membership.Settings()
         if let alpha { settings.suspicionMultiplier = alpha }
+        if let beta { settings.suspicionMaxMultiplier = beta }
         return settings
     }
 
