@@ -53,6 +53,12 @@ struct Health: Sendable {
         _ = isDoubtful(at: now)
     }
 
+    /// What fails is the others' fault.
+    mutating func acquit() {
+        score = 0
+        deafProbes = 0
+    }
+
     /// It had to defend itself: perhaps it was too slow to answer.
     mutating func refuted() { score = min(Self.scoreMax, score + 1) }
 

@@ -86,12 +86,13 @@ extension Membership {
         if let mark = forgotten[claim.name] {
             guard mark.claim.precedence < claim.precedence, !claim.status.isDeparted || mark.claim.epoch < claim.epoch
             else { return }
-            forgotten[claim.name] = nil
         }
+        // Whoever is refused stays forgotten: else an older word would find neither the member nor the memory of it.
         guard table.count < settings.membersMax else {
             counters.newcomersRefused &+= 1
             return
         }
+        forgotten[claim.name] = nil
         let place = table.insert(claim, at: turn.now)
         if isNews { news.add(place) }
         switch claim.status {

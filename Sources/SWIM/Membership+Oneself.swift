@@ -84,7 +84,9 @@ extension Membership {
         }
         guard claim.supersedes(own) || own.status == .crashed && claim.epoch == own.epoch else {
             if own.supersedes(claim), let place = table.place(of: teller) { notIntroduced(to: place) }
-            if claim.status == .crashed, claim.epoch == own.epoch { hearUnheardRefutation(of: claim, from: teller, &turn) }
+            if claim.status == .crashed, claim.epoch == own.epoch {
+                hearUnheardRefutation(of: claim, from: teller, &turn)
+            }
             return
         }
         guard mayContradict(claim, at: turn.now) else {
@@ -155,6 +157,9 @@ extension Membership {
         if let reported = reportedConflict, reported.epoch == claim.epoch, reported.endpoint == claim.endpoint {
             return
         }
+        // One that invents lives and addresses for this name makes this node write to each of them, and fills its log.
+        guard conflictAllowedFrom <= turn.now else { return }
+        conflictAllowedFrom = turn.now + settings.probeInterval
         reportedConflict = claim
         let own = table[ownPlace].claim
         tell(.conflict, claim, previous: own.status, heardFrom: teller, by: teller, &turn)

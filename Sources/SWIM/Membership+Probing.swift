@@ -212,7 +212,11 @@ extension Membership {
             // One true crash must not make every prober doubt itself: helpers that have no answer either clear it.
             let isOwnFault =
                 probe.helpers.isEmpty ? probe.fallback != .refused : probe.nacks.count < probe.helpers.count
-            health.probeFailed(isOwnFault: isOwnFault, isDeaf: isDeaf, at: turn.now)
+            if isOwnFault, isPastDoubt(at: turn.now) {
+                health.acquit()
+            } else {
+                health.probeFailed(isOwnFault: isOwnFault, isDeaf: isDeaf, at: turn.now)
+            }
         }
         switch record.claim.status {
         case .restarting where turn.now < record.since + settings.restartTolerance: return
@@ -225,6 +229,15 @@ extension Membership {
         // Who hears nobody at all can not tell who is gone.
         if settings.isHealthAware, isDeaf, health.deafProbes < Self.deafProbesMax { return }
         suspect(place, afterRefusal: probe.fallback == .refused, &turn)
+    }
+
+    /// It has doubted itself for as long as a suspect has at most, hears others all the while, and nobody has condemned it:
+    /// then it is they who are gone. With most of a cluster down at once no helper is left to clear it sooner.
+    private mutating func isPastDoubt(at now: Instant) -> Bool {
+        guard table[ownPlace].claim.status != .crashed, now - health.lastHeard <= settings.probeInterval * 5 / 2,
+            let doubt = health.doubt(at: now)
+        else { return false }
+        return doubt >= suspicionTimeoutMax
     }
 
     /// After so many the silence of all is taken for what it looks like.

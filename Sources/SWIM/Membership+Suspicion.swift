@@ -89,6 +89,18 @@ extension Membership {
             deadline = max(turn.now, deadline + (.zero - probeDuration(with: place)))
         }
         suspicionTimers.insert(SuspicionTimer(deadline: deadline, place: place, stamp: lastSuspicionStamp))
+        compactSuspicionTimersIfNeeded()
+    }
+
+    /// Timers in force, and those that mean nothing any more.
+    var suspicionTimerCount: Int { suspicionTimers.count }
+
+    /// A member that accuses and refutes for another as fast as it can must not fill the memory until the first of these
+    /// timers is due.
+    private mutating func compactSuspicionTimersIfNeeded() {
+        guard suspicionTimers.count > 2 * table.count + 64 else { return }
+        suspicionTimers = Heap(
+            suspicionTimers.unordered.filter { table[$0.place].suspicion?.stamp == $0.stamp })
     }
 
     /// The timer stays in the heap for the seconds until it is due, and then finds that it means nothing.

@@ -102,6 +102,8 @@ public struct Membership: Sendable {
     var unheardBy: [NodeName] = []
     /// The last foreign claim to this node's name that was reported.
     var reportedConflict: Claim?
+    /// The next one is reported no earlier.
+    var conflictAllowedFrom: Instant
     public internal(set) var counters = Counters()
     var health: Health
     var position = Position()
@@ -128,6 +130,7 @@ public struct Membership: Sendable {
         restatedAt = now
         exchangeAllowedFrom = now
         correctionsAllowedFrom = now
+        conflictAllowedFrom = now
         clock = now
     }
 

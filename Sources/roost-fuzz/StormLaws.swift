@@ -17,8 +17,8 @@ struct StormLaws {
         }
     }
 
-    /// One answer and, to a stranger or another holder of the own name, one word more.
-    private static let sendsPerPacketMax = 2
+    /// One answer, one word to a stranger, and one to another holder of the own name.
+    private static let sendsPerPacketMax = 3
     /// As many as the core relays at once, each with one nack.
     private static let relaysMax = 64
     /// As many as the core has under way at once, each with its helpers.
@@ -101,16 +101,11 @@ struct StormLaws {
     private func bound(for input: Membership.Input) -> Count {
         switch input {
         case .packet(let packet, _):
-            // Each foreign claim to the own name is answered where it points to.
-            let conflicts = packet.claims.count { $0.name == identity }
             // A suspicion heard of may begin probes, as far as there is room for them.
             return Count(
-                sends: Self.sendsPerPacketMax + conflicts + Self.probesMax, exchanges: 1,
-                events: 3 * packet.claims.count)
+                sends: Self.sendsPerPacketMax + Self.probesMax + 1, exchanges: 1, events: 3 * packet.claims.count)
         case .merge(let claims, _), .fallback(_, _, .answered(let claims)):
-            return Count(
-                sends: claims.count { $0.name == identity } + Self.probesMax, exchanges: 1,
-                events: 3 * claims.count + 1)
+            return Count(sends: 1 + Self.probesMax, exchanges: 1, events: 3 * claims.count + 1)
         case .fallback: return Count()
         case .tick:
             // Each probe may be begun, repeated with its helpers, and end in a word to the suspect.
@@ -118,7 +113,9 @@ struct StormLaws {
             return Count(
                 sends: 2 * Self.relaysMax + probes + settings.gossipFanout, exchanges: 3,
                 fallbacks: 2 * Self.probesMax, events: 2 * settings.membersMax)
-        case .announce, .metadata, .endpoint: return Count()
+        // Back from a farewell it takes up the suspicions again, and may look at fellows of the suspects.
+        case .announce: return Count(sends: Self.probesMax)
+        case .metadata, .endpoint: return Count()
         case .forget, .expel: return Count(events: 1)
         }
     }
