@@ -93,6 +93,7 @@ extension Membership {
             return
         }
         forgotten[claim.name] = nil
+        heardNews(at: turn.now, &turn)
         let place = table.insert(claim, at: turn.now)
         if isNews { news.add(place) }
         switch claim.status {
@@ -119,6 +120,7 @@ extension Membership {
         _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         let known = table[place].claim
+        heardNews(at: turn.now, &turn)
         explain(claim, after: known, at: place, from: teller, &turn)
         table.setClaim(claim, at: place, now: turn.now)
         news.add(place)
@@ -142,6 +144,14 @@ extension Membership {
         if known.status == .crashed, !claim.status.isDeparted {
             // It was away, perhaps with its whole side of a partition: compare everything, not only this.
             exchangeOutOfTurn(with: claim.name, at: claim.endpoint, &turn)
+        }
+    }
+
+    /// Somebody may have missed it: the exchanges come at their full pace again.
+    private mutating func heardNews(at now: Instant, _ turn: inout Turn<some RandomNumberGenerator>) {
+        adoptedAt = now
+        if let due = nextExchange, due - now > settings.pushPullInterval {
+            nextExchange = now + turn.part(of: settings.pushPullInterval)
         }
     }
 

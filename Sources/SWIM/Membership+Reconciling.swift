@@ -32,7 +32,7 @@ extension Membership {
     /// in reach again for TLS if not for datagrams. Who is left alone asks a crashed one each time: one that comes back
     /// with an empty disk has another gossip key, and nothing but an exchange lets the two hear each other again.
     mutating func exchangeInTurn(_ turn: inout Turn<some RandomNumberGenerator>) {
-        nextExchange = turn.now + settings.pushPullInterval
+        nextExchange = turn.now + settings.pushPullInterval * (isCalm(at: turn.now) ? Self.calmExchangeFactor : 1)
         exchangeCount &+= 1
         let isAlone = presentPeerCount == 0
         if isAlone || exchangeCount % 4 == 0, let place = crashedForExchange() {
@@ -47,6 +47,14 @@ extension Membership {
         let claim = table[place].claim
         turn.effects.append(.exchange(with: claim.name, at: claim.endpoint))
     }
+
+    /// Nothing has changed for so long that everything has been compared with somebody since, and all are well.
+    private func isCalm(at now: Instant) -> Bool {
+        now - adoptedAt > settings.pushPullInterval && table.suspectCount == 0 && crashedPlaces.isEmpty
+    }
+
+    /// Who missed something is still asked by those who have it, as often as ever.
+    private static var calmExchangeFactor: Int { 4 }
 
     /// Each in turn, by a count of its own: shared with the pings, the two rhythms could favour one for ever.
     private mutating func crashedForExchange() -> MemberTable.Place? {

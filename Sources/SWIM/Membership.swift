@@ -90,6 +90,8 @@ public struct Membership: Sendable {
     var correctionsAllowedFrom: Instant
 
     var farewellWavesLeft = 0
+    /// When anything was last learned of any member.
+    var adoptedAt: Instant
     /// When this node last said something new of itself.
     var restatedAt: Instant
     /// Names that were forgotten, with what was known: a late word about them brings nobody back.
@@ -128,6 +130,7 @@ public struct Membership: Sendable {
         nextGossip = now
         health = Health(at: now)
         restatedAt = now
+        adoptedAt = now
         exchangeAllowedFrom = now
         correctionsAllowedFrom = now
         conflictAllowedFrom = now

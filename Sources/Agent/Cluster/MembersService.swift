@@ -47,6 +47,7 @@ struct MembersService: Sendable {
     func exchange(with node: NodeName, at endpoint: Endpoint) async -> Bool {
         do {
             guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
+            if try await agrees(with: node, at: endpoint) { return true }
             let theirs = try await core.calls.members(ownState(), with: node, at: endpoint)
             await learn(theirs, from: node) { names in
                 try await core.calls.certificates(of: names, from: node, at: endpoint)
@@ -60,6 +61,30 @@ struct MembersService: Sendable {
             core.log.debug("no exchange of members", metadata: ["with": "\(node)", "error": "\(error)"])
             return false
         }
+    }
+
+    /// Asks whether there is anything to exchange. In a calm cluster there is not, and the whole list of members with their
+    /// signatures would be most of all that is sent.
+    private func agrees(with node: NodeName, at endpoint: Endpoint) async throws -> Bool {
+        let mine = try await ownDigest()
+        let theirs = try await core.calls.digest(mine, with: node, at: endpoint)
+        core.holds.withLockedValue { $0[node] = theirs.holds }
+        return theirs.digest == mine.digest
+    }
+
+    func answer(_ theirs: MembersDigest, from node: NodeName) async throws -> MembersDigest {
+        core.holds.withLockedValue { $0[node] = theirs.holds }
+        return try await ownDigest()
+    }
+
+    private func ownDigest() async throws -> MembersDigest {
+        let keyring = try await core.keys.createIfNeeded()
+        let (claims, held) = core.driver.read { ($0.membership.claims, $0.convergence.totals.held) }
+        var text = claims.map { "\($0.name) \($0.epoch) \($0.incarnation) \($0.status.rawValue)" }
+        text += core.revoked.all.sorted()
+        let bytes = try API.JSON.encode(keyring) + Array(text.joined(separator: "\n").utf8)
+        let digest = SHA256.digest(bytes)
+        return MembersDigest(node: core.name, digest: digest.hex, holds: held)
     }
 
     /// The probe of a member that does not answer datagrams.

@@ -53,6 +53,13 @@ struct PeerCalls: Sendable {
         return try await decode(response, "/v1/peer/members", from: node)
     }
 
+    func digest(_ digest: MembersDigest, with node: NodeName, at endpoint: Endpoint) async throws -> MembersDigest {
+        let response = try await peers.request(
+            to: node, at: endpoint, jsonRequest("POST", "/v1/peer/digest", try API.JSON.encode(digest)),
+            idempotent: true, timeouts: Self.timeouts(.seconds(10)))
+        return try await decode(response, "/v1/peer/digest", from: node)
+    }
+
     /// Within the time that a suspect has, or it is of no use.
     func probe(_ probe: MemberProbe, of node: NodeName, at endpoint: Endpoint) async throws -> MemberProbe {
         let response = try await peers.request(

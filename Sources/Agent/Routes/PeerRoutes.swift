@@ -25,6 +25,11 @@ struct PeerRoutes: Sendable {
             let asker = try Self.asker(context, saysItIs: ask.node)
             return Response.json(try await box.parts.members.answer(ask, from: asker, at: context.remoteAddress))
         }
+        router.post("/v1/peer/digest") { request, context in
+            let ask = try await request.json(MembersDigest.self, upTo: Self.probeBytesMax, context: context)
+            let asker = try Self.asker(context, saysItIs: ask.node)
+            return Response.json(try await box.parts.members.answer(ask, from: asker))
+        }
         router.post("/v1/peer/probe") { request, context in
             let ask = try await request.json(MemberProbe.self, upTo: Self.probeBytesMax, context: context)
             let asker = try Self.asker(context, saysItIs: ask.node)
