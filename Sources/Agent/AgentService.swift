@@ -241,11 +241,15 @@ public struct AgentService: Sendable {
         }
     }
 
-    /// What the next start should know, written down when it changed.
+    /// A connection to a peer that was of no use for so long is closed: the next question pays a handshake for it.
+    private static let peerIdleMax = Duration.seconds(240)
+
+    /// What the next start should know, written down when it changed; and peers that nobody asks are let go.
     private func rememberMembers() async {
         var known: UInt64 = 0
         while !Task.isCancelled {
             do { try await Task.sleep(for: .seconds(5)) } catch { return }
+            await core.peers.closeIdle(unusedFor: Self.peerIdleMax)
             let now = core.events.lastID
             if now != known { await members.save() }
             await core.certificates.save(to: core.store)

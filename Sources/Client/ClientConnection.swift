@@ -64,10 +64,12 @@ public final class ClientConnection: Sendable {
     ///   - tls: our certificate; needed for `https`, unused for `unix`.
     ///   - expecting: who must answer.
     ///   - timeout: for resolving, connecting and the handshake together.
+    ///   - keepAliveSeconds: silence after which the kernel asks whether the other side is there.
     /// - Throws: `ClientError`, or `CancellationError`.
     public static func connect(
         to address: AgentAddress, tls: TLSContext?, expecting: ExpectedPeer = .anyNode,
-        timeout: Duration = .seconds(10), eventLoopGroup: any EventLoopGroup
+        timeout: Duration = .seconds(10), keepAliveSeconds: CInt = TCPLiveness.idleSeconds,
+        eventLoopGroup: any EventLoopGroup
     ) async throws -> ClientConnection {
         if case .https = address, tls == nil {
             throw ClientError.cannotConnect(
@@ -89,7 +91,8 @@ public final class ClientConnection: Sendable {
             .channelInitializer { channel in
                 channelBox.withLockedValue { $0 = channel }
                 if case .https = address {
-                    TCPLiveness.watch(channel, unconfirmedSeconds: TCPLiveness.callerSeconds)
+                    TCPLiveness.watch(
+                        channel, unconfirmedSeconds: TCPLiveness.callerSeconds, idleSeconds: keepAliveSeconds)
                 }
                 return channel.eventLoop.makeCompletedFuture {
                     let handler = try configure(

@@ -25,6 +25,8 @@ public struct Finding: Sendable, Hashable {
         case notTried = "not tried"
         case pending = "no answer yet"
         case refused
+        /// Its host took the connection, so that the process is there, but it did not answer in time.
+        case stalled = "connected, but no answer in time"
         case silent
     }
 

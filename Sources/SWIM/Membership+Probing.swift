@@ -194,7 +194,11 @@ extension Membership {
             health.lastHeard = turn.now
             counters.fallbacksRefused &+= 1
             if let index { probes[index].fallback = .refused }
-        case .silent: if let index { probes[index].fallback = .silent }
+        case .stalled:
+            // Its kernel speaks for it.
+            health.lastHeard = turn.now
+            if let index { probes[index].fallback = .stalled }
+        case .silent: if let index, probes[index].fallback == .pending { probes[index].fallback = .silent }
         }
     }
 
@@ -228,6 +232,9 @@ extension Membership {
             at: turn.now)
         // Who hears nobody at all can not tell who is gone.
         if settings.isHealthAware, isDeaf, health.deafProbes < Self.deafProbesMax { return }
+        // A process that holds its port is starved or stopped, most likely: it is suspected, but nobody's word but the first
+        // shortens the time that it has.
+        if probe.fallback == .stalled, record.claim.status == .suspect { return }
         suspect(place, afterRefusal: probe.fallback == .refused, &turn)
     }
 

@@ -37,6 +37,9 @@ public struct Membership: Sendable {
         case answered([Claim])
         /// The host says that nobody listens there.
         case refused
+        /// The host took the connection, and the process does not answer: told early, so that the probe under way knows; a
+        /// last word may follow.
+        case stalled
         case silent
     }
 

@@ -142,6 +142,26 @@ import Vocabulary
         #expect(wire.run(for: .seconds(300)) { wire in others.allSatisfy { wire.view(of: $0)[faulty] == .alive } })
     }
 
+    @Test("a process that holds its port and does not answer has the longest time, however many see it so")
+    func stalled() {
+        /// Until everybody holds it for crashed.
+        func verdict(_ outcome: Membership.FallbackResult) -> Duration? {
+            var wire = VirtualWire.settled(8, seed: 3)
+            wire.run(for: .seconds(20))
+            wire.fallbackOfStopped = outcome
+            wire.stop(name("n5"))
+            let start = wire.now
+            let others = wire.names.filter { $0 != name("n5") }
+            let isKnown = wire.run(for: .seconds(60)) { wire in
+                others.allSatisfy { wire.view(of: $0)[name("n5")] == .crashed }
+            }
+            return isKnown ? wire.now - start : nil
+        }
+        #expect(verdict(.refused).map { $0 < .seconds(8) } == true)
+        #expect(verdict(.silent).map { $0 < .seconds(8) } == true)
+        #expect(verdict(.stalled).map { $0 >= .seconds(12) && $0 < .seconds(20) } == true)
+    }
+
     @Test("accusations by one that was given up are not believed")
     func departedAccuser() {
         var solo = Solo()

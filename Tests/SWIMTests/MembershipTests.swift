@@ -237,13 +237,22 @@ import Vocabulary
         #expect(solo.membership.member(name("newcomer")) != nil)
     }
 
-    @Test("an exchange takes place every pushPullInterval") func exchanges() {
+    @Test("exchanges come every pushPullInterval after news, and a quarter as often when nothing changes")
+    func exchanges() {
         var wire = VirtualWire.settled(3, seed: 2)
         wire.clearTranscript()
         wire.showsPackets = true
-        wire.run(for: .seconds(300))
-        let count = wire.transcript.count { $0.contains("exchange") }
-        #expect((27...33).contains(count), "\(count)")
+        wire.run(for: .seconds(150))
+        wire.clearTranscript()
+        wire.run(for: .seconds(1_200))
+        let calm = wire.transcript.count { $0.contains("exchange") }
+        #expect((28...32).contains(calm), "\(calm)")
+        // One that was heard of anew: all compare notes at the full pace for a while.
+        wire.clearTranscript()
+        wire.input(.announce(.draining), to: wire.names[2])
+        wire.run(for: .seconds(31))
+        let afterNews = wire.transcript.count { $0.contains("exchange") }
+        #expect(afterNews >= 2, "\(afterNews)")
     }
 
     @Test("100,000 random packets never trap, and the member goes on working")

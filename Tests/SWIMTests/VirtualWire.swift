@@ -39,6 +39,8 @@ struct VirtualWire {
     private(set) var names: [NodeName] = []
     private var inFlight: [Delivery] = []
     private var order = 0
+    /// What a probe over TLS finds of a host that was stopped; nil: nothing comes back, ever.
+    var fallbackOfStopped: Membership.FallbackResult?
     private(set) var cuts: Set<Link> = []
     /// Ways that only TLS passes.
     private(set) var datagramCuts: Set<Link> = []
@@ -150,6 +152,13 @@ struct VirtualWire {
     // MARK: The wire
 
     private mutating func deliver(_ delivery: Delivery) {
+        if case .fallback(let sequence, let target, _, let caller) = delivery.content,
+            hosts[target]?.isRunning == false,
+            let fallbackOfStopped
+        {
+            handle(.fallback(sequence, of: target, fallbackOfStopped), at: caller)
+            return
+        }
         guard let receiver = names.first(where: { hosts[$0]?.membership.oneself.endpoint == delivery.to }),
             hosts[receiver]?.isRunning == true, !cuts.contains(Link(from: delivery.sender, to: receiver))
         else { return }

@@ -75,7 +75,8 @@ struct JoinLoop: Sendable {
             }
             rounds += 1
             let roundsOfAll = (all.count + Self.roundAddressesMax - 1) / Self.roundAddressesMax
-            let isTime = rounds >= max(Self.roundsBeforeAlone, roundsOfAll)
+            let isTime =
+                rounds >= max(Self.roundsBeforeAlone, roundsOfAll) || isFounder(among: outcome.joiners, of: all)
             if isTime, mayGoAlone(after: ContinuousClock.now - began, joiners: joiners) {
                 await goAlone(addresses: all)
                 return pause
@@ -95,6 +96,13 @@ struct JoinLoop: Sendable {
         if let lastSaid, now - lastSaid < Self.refusalSaidEvery { return lastSaid }
         core.log.error("this node is not let in; it tries again", metadata: ["reason": "\(refusal)"])
         return now
+    }
+
+    /// The first nodes of a new cluster, all of whom name one another: every address answered, each is on its way in, and
+    /// nobody remembers anybody. Then nobody can have gone on without them, and the first by name need not wait.
+    private func isFounder(among joiners: [NodeName: [NodeName]], of addresses: [Endpoint]) -> Bool {
+        members.saved.atStart.isEmpty && joiners.count == addresses.count
+            && joiners.allSatisfy { name, remembered in core.name < name && remembered.isEmpty }
     }
 
     /// Members of an earlier life are still owners for `relocation.delay`, and may hold what this node does not: before

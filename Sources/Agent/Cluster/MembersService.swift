@@ -88,8 +88,18 @@ struct MembersService: Sendable {
     }
 
     /// The probe of a member that does not answer datagrams.
-    func probe(_ node: NodeName, at endpoint: Endpoint, _ claims: [Claim]) async -> Membership.FallbackResult {
+    ///
+    /// - Parameter stalled: called when its host takes a connection and the answer is still not there a moment later.
+    func probe(
+        _ node: NodeName, at endpoint: Endpoint, _ claims: [Claim], stalled: @escaping @Sendable () -> Void
+    ) async -> Membership.FallbackResult {
         guard !core.revoked.contains(node: node) else { return .silent }
+        let knock = Task {
+            guard await Self.isPortOpen(endpoint, group) else { return }
+            do { try await Task.sleep(for: Self.stallGrace) } catch { return }
+            stalled()
+        }
+        defer { knock.cancel() }
         do {
             let answer = try await core.calls.probe(
                 MemberProbe(node: core.name, claims: core.signer.signed(claims)), of: node, at: endpoint)
@@ -100,6 +110,20 @@ struct MembersService: Sendable {
         } catch {
             core.log.debug("no answer over TLS either", metadata: ["node": "\(node)", "error": "\(error)"])
             return .silent
+        }
+    }
+
+    /// A live agent on a path of this speed has answered by then.
+    private static let stallGrace = Duration.milliseconds(150)
+
+    private static func isPortOpen(_ endpoint: Endpoint, _ group: any EventLoopGroup) async -> Bool {
+        do {
+            let channel = try await ClientBootstrap(group: group).connectTimeout(.seconds(3))
+                .connect(host: endpoint.host, port: Int(endpoint.port)).get()
+            try? await channel.close()
+            return true
+        } catch {
+            return false
         }
     }
 

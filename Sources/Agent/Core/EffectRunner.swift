@@ -23,7 +23,9 @@ struct EffectRunner: Sendable {
         switch effect {
         case .exchangeMembers(let node, let endpoint): await members.exchange(with: node, at: endpoint)
         case .fallbackProbe(let sequence, let node, let endpoint, let claims):
-            let result = await members.probe(node, at: endpoint, claims)
+            let result = await members.probe(node, at: endpoint, claims) {
+                core.driver.feed(.membership(.fallback(sequence, of: node, .stalled)))
+            }
             core.driver.feed(.membership(.fallback(sequence, of: node, result)))
         case .convergence(let effect): await carryOut(effect)
         case .offer(let id, let node, let version): await offer(version, to: node, for: id)

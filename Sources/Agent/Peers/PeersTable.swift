@@ -167,7 +167,8 @@ public actor PeersTable {
         do {
             let connection = try await ClientConnection.connect(
                 to: .https(endpoint), tls: credentials.context, expecting: .node(name),
-                timeout: settings.connectTimeout, eventLoopGroup: group)
+                timeout: settings.connectTimeout, keepAliveSeconds: TCPLiveness.peerIdleSeconds,
+                eventLoopGroup: group)
             // The member may have been disconnected meanwhile, and may be connected anew: that is another story.
             guard !isClosed, peers[name]?.generation == generation else {
                 await connection.close()
@@ -221,6 +222,15 @@ public actor PeersTable {
         }
         evict(oldest.key)
         return true
+    }
+
+    /// Closes the connections to peers that nothing was asked of for so long.
+    func closeIdle(unusedFor time: Duration) {
+        for (name, var peer) in peers where !peer.isBusy && !peer.idle.isEmpty && clock.now - peer.lastUsed >= time {
+            for connection in peer.idle { Task { await connection.close() } }
+            peer.idle = []
+            store(name, peer)
+        }
     }
 
     private func evict(_ name: NodeName) {

@@ -56,7 +56,9 @@ struct ListenerBinder {
                 if transport == .tls {
                     // Small answers leave at once; a socket that just closed is no reason to refuse the next.
                     channel.setOption(.tcpOption(.tcp_nodelay), value: 1).whenFailure { _ in }
-                    TCPLiveness.watch(channel, unconfirmedSeconds: TCPLiveness.serverSeconds)
+                    TCPLiveness.watch(
+                        channel, unconfirmedSeconds: TCPLiveness.serverSeconds,
+                        idleSeconds: TCPLiveness.peerIdleSeconds)
                 }
                 return child.setup(channel: channel, logger: logger).map { value in
                     table.makeRoom(transport, crowd: crowd)
