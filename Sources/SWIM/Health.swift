@@ -7,7 +7,7 @@ struct Health: Sendable {
     /// 0 well … `scoreMax`. Periods and deadlines of probes are multiplied by 1 + this.
     private(set) var score = 0
     /// When anything came in last from any member.
-    var lastHeard: Instant
+    private(set) var lastHeard: Instant
     /// Probes in a row during which nothing at all came in.
     private(set) var deafProbes = 0
     /// Of the last probes that said something about this node: a set bit for each that failed.
@@ -33,6 +33,12 @@ struct Health: Sendable {
     private static let condemnationsKept = Duration.seconds(600)
 
     init(at now: Instant) { lastHeard = now }
+
+    /// Something came in from somebody.
+    mutating func heard(at now: Instant) {
+        lastHeard = now
+        deafProbes = 0
+    }
 
     mutating func probeSucceeded() {
         score = max(0, score - 1)

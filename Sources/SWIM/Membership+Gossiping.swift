@@ -8,7 +8,7 @@ extension Membership {
         _ packet: Packet, from source: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         guard packet.from != identity else { return receiveUnderOwnName(packet, &turn) }
-        health.lastHeard = turn.now
+        health.heard(at: turn.now)
         acknowledgeAcquaintance(packet)
         for claim in packet.claims { hear(claim, from: packet.from, by: .packet, &turn) }
         if let sender = table.place(of: packet.from) {

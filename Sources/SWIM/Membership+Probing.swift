@@ -13,7 +13,9 @@ struct Probe: Sendable {
     let precedence: Precedence
     /// How long each step waits.
     let patience: Duration
-    let deadline: Instant
+    var deadline: Instant
+    /// The deadline was put off once for an answer over TLS.
+    var isExtended = false
     /// A ping carried this node's own claim, so an answer shows that the member knows it.
     let introducesOneself: Bool
     /// Pings to the member itself, each with a number of its own, so that an answer tells the round trip of its own.
@@ -120,6 +122,14 @@ extension Membership {
         var index = 0
         while index < probes.count {
             if probes[index].deadline <= turn.now {
+                if probes[index].fallback == .pending, !probes[index].isExtended {
+                    // The host's own word, that it takes connections or does not, is worth a moment.
+                    probes[index].isExtended = true
+                    probes[index].deadline = turn.now + settings.probeDurationMin / 2
+                    probes[index].nextStep = probes[index].deadline
+                    index += 1
+                    continue
+                }
                 conclude(probes.remove(at: index), &turn)
                 continue
             }
@@ -181,7 +191,7 @@ extension Membership {
         let index = probes.firstIndex { $0.target == name && $0.sequence == sequence }
         switch result {
         case .answered(let claims):
-            health.lastHeard = turn.now
+            health.heard(at: turn.now)
             merge(claims, from: name, &turn)
             guard let place = table.place(of: name) else { return }
             if let index {
@@ -191,12 +201,12 @@ extension Membership {
             }
         case .refused:
             // It is a word from its host.
-            health.lastHeard = turn.now
+            health.heard(at: turn.now)
             counters.fallbacksRefused &+= 1
             if let index { probes[index].fallback = .refused }
         case .stalled:
             // Its kernel speaks for it.
-            health.lastHeard = turn.now
+            health.heard(at: turn.now)
             if let index { probes[index].fallback = .stalled }
         case .silent: if let index, probes[index].fallback == .pending { probes[index].fallback = .silent }
         }
@@ -234,7 +244,7 @@ extension Membership {
         if settings.isHealthAware, isDeaf, health.deafProbes < Self.deafProbesMax { return }
         // A process that holds its port is starved or stopped, most likely: it is suspected, but nobody's word but the first
         // shortens the time that it has.
-        if probe.fallback == .stalled, record.claim.status == .suspect { return }
+        if probe.fallback == .stalled, record.claim.status == .suspect { return suspectStalled(place, &turn) }
         suspect(place, afterRefusal: probe.fallback == .refused, &turn)
     }
 

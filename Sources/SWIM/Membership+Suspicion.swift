@@ -190,13 +190,26 @@ extension Membership {
         guard probes.count < Probe.countMax else { return nil }
         table[place].suspicion?.lookedAt = turn.now
         probe(place, &turn)
-        return probes.last { $0.target == table[place].claim.name }?.deadline
+        // With the moment that a probe may be put off for.
+        return probes.last { $0.target == table[place].claim.name }
+            .map { $0.deadline + settings.probeDurationMin / 2 + .milliseconds(1) }
     }
 
     /// A suspect answered: it lives, and its refutation is on its way. The suspicion starts anew, so that one which does
     /// not refute (since it doubts itself) is still judged by those who do not hear it.
     mutating func suspectAnswered(_ place: MemberTable.Place, _ turn: inout Turn<some RandomNumberGenerator>) {
         guard settings.isHealthAware, table[place].suspicion != nil else { return }
+        table[place].suspicion?.startedAt = turn.now
+        table[place].suspicion?.lookedAt = nil
+        setSuspicionTimer(at: place, &turn)
+    }
+
+    /// The last look found a process that holds its port: it has another while, up to a bound, since a process that is
+    /// stopped for good is no use to anybody.
+    mutating func suspectStalled(_ place: MemberTable.Place, _ turn: inout Turn<some RandomNumberGenerator>) {
+        guard let suspicion = table[place].suspicion,
+            turn.now - table[place].since < settings.stallTolerance, suspicion.lookedAt != nil
+        else { return }
         table[place].suspicion?.startedAt = turn.now
         table[place].suspicion?.lookedAt = nil
         setSuspicionTimer(at: place, &turn)

@@ -36,6 +36,9 @@ extension Membership {
         public var isHealthAware = true
         /// Lifeguard's buddy: whatever is sent to a suspect tells it so first.
         public var tellsSuspectFirst = true
+        /// How long a suspect whose host takes connections, and which does not answer them, is given at least: it is starved
+        /// or stopped, and its data is there still.
+        public var stallTolerance: Duration = .seconds(30)
         /// λ: each member tells a piece of news λ · (number of decimal digits of n) times. SWIM §4.1: the chance that
         /// somebody misses it falls with n^-(2λ-2).
         public var retransmitMultiplier: Int = 4
@@ -96,6 +99,7 @@ extension Membership {
             it.restartTolerance = min(max(restartTolerance, .zero), .seconds(24 * 3600))
             it.departedKeep = min(max(departedKeep, .seconds(1)), .seconds(366 * 24 * 3600))
             it.forgottenKeep = min(max(forgottenKeep, it.departedKeep), .seconds(366 * 24 * 3600))
+            it.stallTolerance = min(max(stallTolerance, .zero), .seconds(3600))
             it.farewellWaves = min(max(farewellWaves, 1), 50)
             it.membersMax = min(max(membersMax, 2), 100_000)
             it.packetBytesMax = min(max(packetBytesMax, 1_000), Packet.wireSizeMax)

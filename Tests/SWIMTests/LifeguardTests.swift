@@ -159,7 +159,7 @@ import Vocabulary
         }
         #expect(verdict(.refused).map { $0 < .seconds(8) } == true)
         #expect(verdict(.silent).map { $0 < .seconds(8) } == true)
-        #expect(verdict(.stalled).map { $0 >= .seconds(12) && $0 < .seconds(20) } == true)
+        #expect(verdict(.stalled).map { $0 >= .seconds(30) && $0 < .seconds(50) } == true)
     }
 
     @Test("accusations by one that was given up are not believed")
