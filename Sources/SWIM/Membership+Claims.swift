@@ -222,7 +222,7 @@ extension Membership {
         }
         guard !isLeaving else { return }
         if nextProbe == nil { nextProbe = turn.now + turn.part(of: settings.probeInterval) }
-        if nextExchange == nil { nextExchange = turn.now + turn.part(of: settings.pushPullInterval) }
+        if nextExchange == nil { nextExchange = turn.now + turn.part(of: exchangeInterval(at: turn.now)) }
     }
 
     /// What was under way with one that is gone is of no use any more.

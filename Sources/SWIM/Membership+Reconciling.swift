@@ -32,7 +32,7 @@ extension Membership {
     /// in reach again for TLS if not for datagrams. Who is left alone asks a crashed one each time: one that comes back
     /// with an empty disk has another gossip key, and nothing but an exchange lets the two hear each other again.
     mutating func exchangeInTurn(_ turn: inout Turn<some RandomNumberGenerator>) {
-        nextExchange = turn.now + settings.pushPullInterval * (isCalm(at: turn.now) ? Self.calmExchangeFactor : 1)
+        nextExchange = turn.now + exchangeInterval(at: turn.now) * (isCalm(at: turn.now) ? Self.calmExchangeFactor : 1)
         exchangeCount &+= 1
         let isAlone = presentPeerCount == 0
         if isAlone || exchangeCount % 4 == 0, let place = crashedForExchange() {
@@ -47,6 +47,14 @@ extension Membership {
         let claim = table[place].claim
         turn.effects.append(.exchange(with: claim.name, at: claim.endpoint))
     }
+
+    /// A node that has just started compares soon and more and more seldom: when many start at once, the list that it was
+    /// given was short, and news by the thousand gets lost.
+    func exchangeInterval(at now: Instant) -> Duration {
+        min(settings.pushPullInterval, max(Self.exchangeIntervalFirst, now - startedAt))
+    }
+
+    private static var exchangeIntervalFirst: Duration { .seconds(4) }
 
     /// Nothing has changed for so long that everything has been compared with somebody since, and all are well.
     private func isCalm(at now: Instant) -> Bool {

@@ -93,6 +93,7 @@ public struct Membership: Sendable {
     var correctionsAllowedFrom: Instant
 
     var farewellWavesLeft = 0
+    let startedAt: Instant
     /// When anything was last learned of any member.
     var adoptedAt: Instant
     /// When this node last said something new of itself.
@@ -134,6 +135,7 @@ public struct Membership: Sendable {
         health = Health(at: now)
         restatedAt = now
         adoptedAt = now
+        startedAt = now
         exchangeAllowedFrom = now
         correctionsAllowedFrom = now
         conflictAllowedFrom = now
