@@ -23,7 +23,8 @@ extension Membership {
             return admit(claim, from: teller, isNews: isNews, &turn)
         }
         let known = table[place].claim
-        guard isPlausible(claim, after: known) else {
+        let isOwnWord = channel != .packet && claim.name == teller && known.status.isAccusation
+        guard isOwnWord || isPlausible(claim, after: known) else {
             counters.jumpsRefused &+= 1
             return
         }

@@ -67,7 +67,6 @@ struct FiguresTests {
         for kind in MemberEvent.Kind.allCases {
             #expect(lines.contains { $0.hasPrefix("roost_membership_events_total{kind=\"\(kind.rawValue)\"}") })
         }
-        #expect(lines.contains("roost_membership_newcomers_refused_total 0"))
     }
 
     @Test("every figure of an agent has its help, its proper suffix and its row in docs/PROTOCOL.md")

@@ -31,7 +31,7 @@ public enum SwimCheck: String, Sendable, Hashable, CaseIterable {
         switch self {
         case .knownInTime: "16 members: a power loss is suspected within 5 s and known by all within 15 s"
         case .promptOnAverage: "16 members: over 8 power losses, the first suspicion comes after 3 s on the average"
-        case .noFalseAlarm: "without loss, nobody is suspected"
+        case .noFalseAlarm: "without loss, nobody is suspected, and datagrams reach everybody"
         case .helpersVouch: "two members that do not reach each other are not even suspected"
         case .helpersAnswer: "without loss, a helper says in time what it found, 9 times of 10"
         case .pausedIsNotCondemned: "a pause of 3.5 s brings no verdict"

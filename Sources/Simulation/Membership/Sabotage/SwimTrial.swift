@@ -79,7 +79,7 @@ struct SwimTrial {
 
     mutating func noFalseAlarm() -> String? {
         cluster.run(for: .seconds(60))
-        return happened(.suspected, .crashed)
+        return happened(.suspected, .crashed, .unreachable)
     }
 
     mutating func helpersVouch() -> String? {
@@ -214,14 +214,24 @@ struct SwimTrial {
     }
 
     mutating func incarnationIsOwn() -> String? {
-        trouble { _, _ in }
-        for subject in cluster.hosts {
+        let hosts = cluster.hosts
+        var violation: String?
+        trouble { simulator, event in
+            guard violation == nil, let subject = hosts.first(where: { simulator.name(of: $0) == event.what.name }),
+                let own = simulator.machine(on: subject)?.membership.oneself, own.epoch == event.what.epoch,
+                event.what.incarnation > own.incarnation
+            else { return }
+            violation =
+                "\(event.at) \(simulator.name(of: event.host)) holds \(event.what.claim); "
+                + "it has reached \(own.incarnation)"
+        }
+        if let violation { return violation }
+        for subject in hosts {
             guard let own = cluster.membership(subject)?.oneself else { continue }
-            for observer in cluster.hosts {
-                guard let view = cluster.membership(observer)?.member(own.name), view.epoch == own.epoch else {
-                    continue
-                }
-                guard view.incarnation > own.incarnation else { continue }
+            for observer in hosts {
+                guard let view = cluster.membership(observer)?.member(own.name), view.epoch == own.epoch,
+                    view.incarnation > own.incarnation
+                else { continue }
                 return "\(cluster.simulator.name(of: observer)) holds \(view.claim); it has reached \(own.incarnation)"
             }
         }
