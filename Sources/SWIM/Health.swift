@@ -34,7 +34,7 @@ struct Health: Sendable {
 
     init(at now: Instant) { lastHeard = now }
 
-    /// Something came in from somebody.
+    /// Something came in from somebody; or the process stood still, and could not have heard it.
     mutating func heard(at now: Instant) {
         lastHeard = now
         deafProbes = 0
@@ -110,11 +110,5 @@ struct Health: Sendable {
     mutating func returned(at now: Instant) {
         condemnations = min(condemnations + 1, 8)
         condemnedAt = now
-    }
-
-    /// The process stood still: what it has not heard says nothing about its network.
-    mutating func stoodStill(until now: Instant) {
-        lastHeard = now
-        deafProbes = 0
     }
 }

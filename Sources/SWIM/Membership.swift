@@ -181,7 +181,7 @@ public struct Membership: Sendable {
     /// to be read first. Nothing that ran out in that time counts.
     private mutating func stoodStill(for pause: Duration, _ turn: inout Turn<some RandomNumberGenerator>) {
         probes = []
-        health.stoodStill(until: turn.now)
+        health.heard(at: turn.now)
         for place in table.allPlaces {
             guard let startedAt = table[place].suspicion?.startedAt else { continue }
             table[place].suspicion?.startedAt = startedAt + pause
@@ -254,9 +254,6 @@ extension Membership {
         guard let place = table.place(of: name) else { return nil }
         return table[place].roundTrip?.smoothed ?? table[place].coordinate.flatMap { position.roundTrip(to: $0) }
     }
-
-    /// This node's own place in the space of round trips.
-    public var coordinate: Coordinate { position.coordinate }
 
     /// Claims that still wait to be told.
     public var newsCount: Int { news.count }
