@@ -64,11 +64,21 @@ struct MemberTable: Sendable {
     private(set) var presentCount = 0
     /// Of those, the suspects.
     private(set) var suspectCount = 0
+    private(set) var crashedCount = 0
+    /// Those present, by zone; a zone of which nobody is left is not kept.
+    private var zones: [String: ZoneTally] = [:]
+
+    struct ZoneTally: Sendable {
+        var present = 0
+        var suspects = 0
+    }
 
     var count: Int { places.count }
     var allPlaces: Range<Place> { 0..<Place(records.count) }
 
     func place(of name: NodeName) -> Place? { places[name] }
+
+    func tally(of zone: String) -> ZoneTally { zones[zone] ?? ZoneTally() }
 
     /// Reads, or changes what does not touch the count of those present: claims change through `setClaim`.
     subscript(_ place: Place) -> MemberRecord {
@@ -78,8 +88,7 @@ struct MemberTable: Sendable {
 
     mutating func insert(_ claim: Claim, at now: Instant) -> Place {
         let record = MemberRecord(claim: claim, since: now)
-        if record.isPresent { presentCount += 1 }
-        if record.isSuspect { suspectCount += 1 }
+        count(record, 1)
         if let place = vacant.popLast() {
             records[Int(place)] = record
             places[claim.name] = place
@@ -109,18 +118,27 @@ struct MemberTable: Sendable {
 
     mutating func setClaim(_ claim: Claim, at place: Place, now: Instant) {
         let before = records[Int(place)]
-        if before.isPresent { presentCount -= 1 }
-        if before.isSuspect { suspectCount -= 1 }
+        count(before, -1)
         records[Int(place)].claim = claim
         if before.claim.status != claim.status { records[Int(place)].since = now }
-        if records[Int(place)].isPresent { presentCount += 1 }
-        if records[Int(place)].isSuspect { suspectCount += 1 }
+        count(records[Int(place)], 1)
+    }
+
+    private mutating func count(_ record: MemberRecord, _ change: Int) {
+        if record.claim.status == .crashed { crashedCount += change }
+        guard record.isPresent else { return }
+        presentCount += change
+        if record.isSuspect { suspectCount += change }
+        guard let zone = record.claim.metadata.zone else { return }
+        var tally = tally(of: zone)
+        tally.present += change
+        if record.isSuspect { tally.suspects += change }
+        zones[zone] = tally.present > 0 ? tally : nil
     }
 
     mutating func remove(_ place: Place) {
         guard !records[Int(place)].isVacant else { return }
-        if records[Int(place)].isPresent { presentCount -= 1 }
-        if records[Int(place)].isSuspect { suspectCount -= 1 }
+        count(records[Int(place)], -1)
         let name = records[Int(place)].claim.name
         places[name] = nil
         byName.remove(at: rank(of: name))

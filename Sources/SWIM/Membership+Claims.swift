@@ -68,8 +68,9 @@ extension Membership {
     }
 
     /// No member can have raised its incarnation so far since this node heard of it last: one that jumps is made up, and
-    /// would leave the true one no way to answer.
-    static var incarnationJumpMax: UInt32 { 65_536 }
+    /// would leave the true one no way to answer. Each accusation and change raises it by one; a day of flapping takes
+    /// some 20,000.
+    public static var incarnationJumpMax: UInt32 { 65_536 }
 
     func isPlausible(_ claim: Claim, after known: Claim) -> Bool {
         claim.epoch != known.epoch || claim.incarnation.number <= known.incarnation.number

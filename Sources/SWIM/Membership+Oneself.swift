@@ -89,7 +89,7 @@ extension Membership {
             }
             return
         }
-        guard mayContradict(claim, at: turn.now) else {
+        guard !isAnsweredAlready(at: turn.now), mayContradict(claim, at: turn.now) else {
             counters.refutationsWithheld &+= 1
             return
         }
@@ -128,11 +128,19 @@ extension Membership {
 
     private static var unheardByMin: Int { 2 }
 
+    /// The answer to the accusation before is on its way still. Whoever accuses each incarnation the moment that it is
+    /// told would have this node use them all up; an honest accuser lets seconds pass, and says it again.
+    private func isAnsweredAlready(at now: Instant) -> Bool {
+        refutedAt.map { now - $0 < settings.gossipInterval } ?? false
+    }
+
     /// A node whose own probes nearly all fail is at fault itself, most likely, and is no use to the others: it lets their
     /// verdict stand, and comes back when it has been well for a while. It would be in and out again and again, else.
     private mutating func mayContradict(_ claim: Claim, at now: Instant) -> Bool {
-        guard settings.isHealthAware, !isLeaving, presentPeerCount > 1 || claim.status == .crashed else { return true }
-        switch claim.status {
+        // One that lets a verdict stand does so whatever else is told of it: an older word is no end of its probation.
+        let verdict = table[ownPlace].claim.status == .crashed ? .crashed : claim.status
+        guard settings.isHealthAware, !isLeaving, presentPeerCount > 1 || verdict == .crashed else { return true }
+        switch verdict {
         case .suspect: return !health.isDoubtful(at: now)
         case .crashed: return health.mayReturn(isMutual: hasGivenUpMost, at: now)
         case .alive, .draining, .restarting, .left: return true
@@ -141,13 +149,8 @@ extension Membership {
 
     /// Of those known, half or more are suspects here or worse.
     private var hasGivenUpMost: Bool {
-        var known = 0
-        var lost = 0
-        for record in table.all where record.claim.status != .left && record.claim.name != identity {
-            known += 1
-            if record.claim.status == .suspect || record.claim.status == .crashed { lost += 1 }
-        }
-        return lost * 2 >= known
+        let crashed = table.crashedCount - (table[ownPlace].claim.status == .crashed ? 1 : 0)
+        return (table.suspectCount + crashed) * 2 >= presentPeerCount + crashed
     }
 
     /// Another life under this name. This node goes on, says so once for each such life, and lets the other know.

@@ -11,13 +11,11 @@ extension Membership {
     ) -> Bool {
         guard let zone = claim.metadata.zone, zone != table[ownPlace].claim.metadata.zone else { return false }
         if zonesDown.contains(zone) { return true }
-        var suspects = 0
-        for place in table.allPlaces where table[place].isPresent && table[place].claim.metadata.zone == zone {
-            guard table[place].isSuspect else { return false }
-            suspects += 1
-        }
         // The one that is judged here counts as gone already; a zone of one member is told as that member's crash.
-        guard suspects >= 1, zonesDown.count < Self.zonesDownMax else { return false }
+        let others = table.tally(of: zone)
+        guard others.suspects == others.present, others.suspects >= 1, zonesDown.count < Self.zonesDownMax else {
+            return false
+        }
         zonesDown.append(zone)
         tell(.zoneUnreachable, claim, previous: .suspect, heardFrom: teller, by: claim.accuser ?? teller, &turn)
         return true

@@ -59,4 +59,21 @@ import Vocabulary
         solo.hear(inventions[7])
         #expect(solo.events.count { $0.kind == .conflict } == 1, "and later to another one")
     }
+
+    @Test("who accuses each incarnation as soon as it is told does not have this node use them all up")
+    func refutations() {
+        var solo = Solo()
+        for other in ["simba", "chui"] { solo.hear(claim(.alive, of: other)) }
+        for _ in 0..<1_000 {
+            let incarnation = solo.membership.oneself.incarnation.number
+            solo.hear(claim(.suspect, of: "mpologoma", epoch: 5, incarnation), from: "simba")
+            solo.now = solo.now + .milliseconds(1)
+        }
+        let answered = solo.membership.oneself.incarnation.number
+        #expect((1...5).contains(answered), "\(answered) in a second")
+        // None of them is left unanswered for good.
+        solo.now = solo.now + .seconds(1)
+        solo.hear(claim(.suspect, of: "mpologoma", epoch: 5, answered), from: "simba")
+        #expect(solo.membership.oneself.incarnation.number == answered + 1)
+    }
 }

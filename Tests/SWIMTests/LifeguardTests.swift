@@ -142,6 +142,28 @@ import Vocabulary
         #expect(wire.run(for: .seconds(300)) { wire in others.allSatisfy { wire.view(of: $0)[faulty] == .alive } })
     }
 
+    @Test("an old word about a node that lets its verdict stand does not end its probation")
+    func probation() {
+        var solo = Solo()
+        for other in ["simba", "chui", "fisi"] { solo.hear(Self.claim(.alive, of: other)) }
+        solo.hear(Self.claim(.suspect, of: "mpologoma", epoch: 5, accusers: [name("simba")]))
+        #expect(solo.membership.oneself.incarnation == Incarnation(1))
+        solo.now = solo.now + .seconds(4)
+        let condemned = Self.claim(.crashed, of: "mpologoma", epoch: 5, accusers: [name("simba")])
+        for teller in ["simba", "chui"] { solo.hear(condemned, from: teller) }
+        #expect(solo.membership.oneself.status == .crashed, "two have not heard its refutation")
+        for status in [Status.alive, .draining, .suspect] {
+            solo.hear(Self.claim(status, of: "mpologoma", epoch: 5), from: "fisi")
+            #expect(solo.membership.oneself.status == .crashed, "\(status)")
+        }
+        #expect(solo.membership.oneself.incarnation == Incarnation(1))
+        // Its probation over, the next who speaks of it is answered.
+        solo.now = solo.now + .seconds(31)
+        solo.hear(Self.claim(.alive, of: "mpologoma", epoch: 5), from: "fisi")
+        #expect(solo.membership.oneself.status == .alive)
+        #expect(solo.membership.oneself.incarnation == Incarnation(2))
+    }
+
     @Test("a process that holds its port and does not answer has the longest time, however many see it so")
     func stalled() {
         /// Until everybody holds it for crashed.
@@ -230,12 +252,13 @@ import Vocabulary
     }
 
     static func claim(
-        _ status: Status, of subject: String, _ incarnation: UInt32 = 0, accusers: [NodeName] = []
+        _ status: Status, of subject: String, epoch: UInt64 = 1, _ incarnation: UInt32 = 0, accusers: [NodeName] = []
     ) -> Claim {
         let host = "10.3.0.\(subject.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) % 250 } + 1)"
         guard let endpoint = try? Endpoint(host: host, port: 7667) else { preconditionFailure("a literal address") }
         return Claim(
-            name: name(subject), endpoint: endpoint, epoch: 1, incarnation: Incarnation(incarnation), status: status,
+            name: name(subject), endpoint: endpoint, epoch: epoch, incarnation: Incarnation(incarnation),
+            status: status,
             metadata: .standard, accusers: accusers)
     }
 }

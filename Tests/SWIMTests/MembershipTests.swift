@@ -88,6 +88,7 @@ import Vocabulary
         solo.hear(claim(.suspect, of: "mpologoma", epoch: 5, 7))
         solo.hear(claim(.crashed, of: "mpologoma", epoch: 5, 3))
         #expect(solo.membership.oneself.incarnation == Incarnation(8))
+        solo.now = solo.now + .seconds(1)
         solo.hear(claim(.left, of: "mpologoma", epoch: 5, 8))
         #expect(solo.membership.oneself.status == .alive, "nobody leaves by another's word")
         #expect(solo.membership.oneself.incarnation == Incarnation(9))

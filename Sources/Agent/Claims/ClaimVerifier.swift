@@ -34,8 +34,6 @@ enum ClaimRefusal: String, Sendable, CaseIterable {
 final class ClaimVerifier: Sendable {
     /// Clocks of hosts differ by less; a boot epoch beyond it would outlast every later start of its name.
     static let epochAheadMax: UInt64 = 24 * 3600 * 1000
-    /// A member raises its incarnation by one for each accusation and change; a day of flapping takes some 20,000.
-    static let incarnationJumpMax: UInt32 = 65_536
 
     struct Judgement {
         /// To be believed.
@@ -130,7 +128,7 @@ final class ClaimVerifier: Sendable {
         // One that was out of reach for days, and accused all the while, may be as far: what it then says itself, on its
         // own connection, ends that. Else the two sides of a healed partition would never agree on it.
         if teller.isProven, teller.name == claim.name, known.status.isAccusation { return nil }
-        let (bound, isBeyond) = known.incarnation.number.addingReportingOverflow(Self.incarnationJumpMax)
+        let (bound, isBeyond) = known.incarnation.number.addingReportingOverflow(Membership.incarnationJumpMax)
         return !isBeyond && claim.incarnation.number > bound ? .incarnationJump : nil
     }
 
