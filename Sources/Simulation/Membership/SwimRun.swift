@@ -19,6 +19,8 @@ public enum Measure: String, Sendable, Hashable, CaseIterable {
     case falseSuspicions = "false_suspicions"
     /// Verdicts, at healthy members, about members that were ill: not false, and not wanted either.
     case crashesOfFaulty = "crashes_of_faulty"
+    /// Verdicts about a life that was over.
+    case crashesOfDown = "crashes_of_down"
     case refutations = "refutations"
     /// Datagrams with all headers, sent by one member in one second.
     case bytes = "datagram_bytes_per_second"
@@ -43,6 +45,7 @@ public enum Measure: String, Sendable, Hashable, CaseIterable {
         case .falseCrashesAtHealthy: "false crash verdicts a run, at healthy members"
         case .falseSuspicions: "false suspicions a run, at any member"
         case .crashesOfFaulty: "verdicts about faulty members a run, at healthy members"
+        case .crashesOfDown: "verdicts about those that were down a run, at any member"
         case .refutations: "refutations a run"
         case .bytes: "datagrams, B/s a member"
         case .bytesDeviation: "datagrams, B/s, deviation among members"
@@ -56,7 +59,7 @@ public enum Measure: String, Sendable, Hashable, CaseIterable {
         switch self {
         case .firstSuspicion, .firstVerdict, .knownByFirst, .knownByAll, .firstReturn, .whole, .viewsFull: 2
         case .verdictsPerFaulty, .verdictsOfWorst, .returnsPerFaulty: 1
-        case .falseCrashes, .falseCrashesAtHealthy, .falseSuspicions, .crashesOfFaulty, .refutations: 0
+        case .falseCrashes, .falseCrashesAtHealthy, .falseSuspicions, .crashesOfFaulty, .crashesOfDown, .refutations: 0
         case .bytes, .bytesDeviation, .bytesOfBusiest, .exchangeBytes: 1
         }
     }

@@ -34,9 +34,15 @@ public struct Restarting: SwimExperiment {
             }
             lastStart = max(lastStart, cluster.simulator.now + stop + down)
         }
+        let hostOf = Dictionary(uniqueKeysWithValues: cluster.hosts.map { (cluster.simulator.name(of: $0), $0) })
         var crashes = 0
+        var crashesOfDown = 0
         func count(_ cluster: SwimCluster) {
-            crashes += cluster.newEvents.count { $0.what.kind == .crashed }
+            for event in cluster.newEvents where event.what.kind == .crashed {
+                let oneself = hostOf[event.what.name].flatMap { cluster.membership($0)?.oneself }
+                // The life before is over, whoever says so.
+                if oneself?.epoch == event.what.claim.epoch { crashes += 1 } else { crashesOfDown += 1 }
+            }
         }
         while cluster.simulator.now < lastStart {
             cluster.run(for: min(.seconds(1), lastStart - cluster.simulator.now))
@@ -47,8 +53,8 @@ public struct Restarting: SwimExperiment {
             return cluster.isWhole && cluster.hasRightAddresses
         }
         run.note(.viewsFull, full)
-        // They all live: a verdict is one that nothing but their short absence and their moving have caused.
         run.note(.falseCrashes, falseCrashes + crashes)
+        run.note(.crashesOfDown, crashesOfDown)
     }
 
     private static func otherAddress(_ host: HostID) -> Endpoint? {
