@@ -243,6 +243,16 @@ extension Membership {
     /// The whole state, for an exchange or for the disk; by name.
     public var claims: [Claim] { table.byName.map { table[$0].claim } }
 
+    /// For the disk of a node that may start anew during a long cut: the whole state, and those forgotten who are still
+    /// called.
+    public var remembered: [Claim] {
+        claims
+            + forgottenToCall.compactMap { name in
+                guard table.place(of: name) == nil, let mark = forgotten[name], !mark.isForGood else { return nil }
+                return mark.claim
+            }
+    }
+
     /// Members that are not departed, this one included: the n of the protocol's logarithms.
     public var presentCount: Int { table.presentCount }
 

@@ -98,9 +98,7 @@ struct GossipStateTests {
         let disk = NIOLockedValueBox<[UInt8]>([])
         let me = try NodeName("a")
         func start() throws -> SavedMembers {
-            let bytes = disk.withLockedValue { $0 }
-            let claims = bytes.isEmpty ? [] : try API.JSON.decode([Claim].self, from: bytes)
-            return SavedMembers(claims, me: me) { bytes in disk.withLockedValue { $0 = bytes } }
+            try SavedMembers(disk.withLockedValue { $0 }, me: me) { bytes in disk.withLockedValue { $0 = bytes } }
         }
         try await start().save([try claim("a"), try claim("b"), try claim("c", .crashed), try claim("d", .left)])
         let second = try start()
@@ -115,8 +113,32 @@ struct GossipStateTests {
         third.forget(gone)
         try await third.save([try claim("a")])
         #expect(try start().unmet.map(\.name.text) == ["b"])
-        let many = SavedMembers(try (0..<1_000).map { try claim("n\($0)") }, me: me) { _ in }
-        #expect(many.unmet.count == SavedMembers.unmetMax)
+        try await start().save(try (0..<1_000).map { try claim("n\($0)") })
+        #expect(try start().unmet.count == SavedMembers.unmetMax)
+    }
+
+    @Test("who was absent for 37 days, in however many lives of this node, is called no more")
+    func absentMembers() async throws {
+        let disk = NIOLockedValueBox<[UInt8]>([])
+        let day: UInt64 = 24 * 3600 * 1000
+        let today = NIOLockedValueBox<UInt64>(20_000 * day)
+        let me = try NodeName("a")
+        func start() throws -> SavedMembers {
+            try SavedMembers(
+                disk.withLockedValue { $0 }, me: me, wallMilliseconds: { today.withLockedValue { $0 } }
+            ) { bytes in disk.withLockedValue { $0 = bytes } }
+        }
+        try await start().save([try claim("a"), try claim("b"), try claim("c", .crashed)])
+        for _ in 0..<3 {
+            today.withLockedValue { $0 += 12 * day }
+            try await start().save([try claim("a"), try claim("b")])
+        }
+        #expect(try start().unmet.map(\.name.text) == ["b", "c"])
+        today.withLockedValue { $0 += day }
+        #expect(try start().unmet.map(\.name.text) == ["b"], "c has been away for 37 days, b was there yesterday")
+        // The clock that was wrong is set back: nobody is struck off for that.
+        today.withLockedValue { $0 -= 40 * day }
+        #expect(try start().unmet.map(\.name.text) == ["b", "c"])
     }
 
     @Test("an address that others see takes the place of loopback, and of nothing else")

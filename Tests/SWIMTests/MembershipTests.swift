@@ -196,6 +196,7 @@ import Vocabulary
         #expect(solo.membership.member(name("simba")) != nil, "who is present is not forgotten")
         solo.input(.forget(name("chui")))
         #expect(solo.membership.member(name("chui")) == nil)
+        #expect(!solo.membership.remembered.contains { $0.name == name("chui") }, "the operator's word is for good")
         solo.input(.merge([claim(.crashed, of: "chui", 4), claim(.alive, of: "chui", 4)], from: name("mkango")))
         #expect(solo.membership.member(name("chui")) == nil)
         solo.effects = []
@@ -218,6 +219,9 @@ import Vocabulary
         wire.run(for: .seconds(100))
         #expect(wire.view(of: name("n0"))[name("n2")] == nil)
         #expect(wire.view(of: name("n1"))[name("n2")] == nil)
+        let remembered = wire.hosts[name("n0")]?.membership.remembered
+        #expect(remembered?.map(\.name.text) == ["n0", "n1", "n2"], "its next life calls it, too")
+        #expect(remembered?.last?.status == .crashed)
     }
 
     @Test("the table is bounded, and the longest departed make room for newcomers")

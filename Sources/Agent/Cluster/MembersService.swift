@@ -363,7 +363,7 @@ struct MembersService: Sendable {
     /// The members known now, for the next start.
     func save() async {
         do {
-            try await saved.save(core.driver.read { $0.membership.claims })
+            try await saved.save(core.driver.read { $0.membership.remembered })
         } catch {
             core.log.warning("could not save the members", metadata: ["error": "\(error)"])
         }

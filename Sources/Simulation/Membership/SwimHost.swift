@@ -154,7 +154,7 @@ public struct SwimHost: SimulatedMachine {
 
     private func remember(_ context: inout HostContext<SwimHost>) {
         // A full disk costs the list its freshness and nothing else.
-        try? context.disk.write(.claims(membership.claims))
+        try? context.disk.write(.claims(membership.remembered))
         _ = context.sync()
     }
 }
