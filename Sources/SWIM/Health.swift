@@ -49,12 +49,13 @@ struct Health: Sendable {
 
     /// - Parameters:
     ///   - isOwnFault: helpers that were asked did not answer either, so it may be this node's own.
+    ///   - points: what the score rises by, then.
     ///   - isDeaf: nothing whatever came in meanwhile.
-    mutating func probeFailed(isOwnFault: Bool, isDeaf: Bool, at now: Instant) {
+    mutating func probeFailed(isOwnFault: Bool, points: Int, isDeaf: Bool, at now: Instant) {
         deafProbes = isDeaf ? deafProbes + 1 : 0
         guard isOwnFault else { return }
         failedAt = now
-        score = min(Self.scoreMax, score + 1)
+        score = min(Self.scoreMax, score + points)
         note(failed: true)
         _ = isDoubtful(at: now)
     }

@@ -28,13 +28,15 @@ extension Membership {
             counters.jumpsRefused &+= 1
             return
         }
-        if claim.status.isAccusation, claim.epoch == known.epoch, isDeparted(teller) {
+        if settings.isCautious, claim.status.isAccusation, claim.epoch == known.epoch, isDeparted(teller) {
             // One that the others have given up, and who may hear nobody, accuses all of them.
             counters.accusationsIgnored &+= 1
             return
         }
         var claim = claim
-        if claim.status == .crashed, !known.status.isDeparted, channel != .packet || !isTried(place, at: turn.now) {
+        if claim.status == .crashed, !known.status.isDeparted,
+            channel != .packet || settings.isCautious && !isTried(place, at: turn.now)
+        {
             // A verdict without a trial here: the suspicion that must come before it reached this node just now or
             // never, or not in this side of a partition that has just healed. The member is asked to refute before this
             // node believes it gone, so that neither a returning side nor one cut-off member evicts those whom all
@@ -58,7 +60,7 @@ extension Membership {
         _ teller: NodeName, about place: MemberTable.Place, by channel: Channel,
         _ turn: inout Turn<some RandomNumberGenerator>
     ) {
-        guard channel == .packet, settings.isHealthAware, correctionsAllowedFrom <= turn.now,
+        guard channel == .packet, settings.isCautious, correctionsAllowedFrom <= turn.now,
             let listener = table.place(of: teller), table[listener].isPresent
         else { return }
         correctionsAllowedFrom = turn.now + settings.gossipInterval / 10

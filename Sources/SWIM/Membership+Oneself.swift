@@ -101,7 +101,7 @@ extension Membership {
         counters.refutations &+= 1
         refutedAt = turn.now
         unheardBy = []
-        if settings.isHealthAware, claim.status == .suspect { health.refuted() }
+        if settings.isHealthAware, claim.status == .suspect || !settings.isCautious { health.refuted() }
         if claim.status == .crashed { health.returned(at: turn.now) }
         tell(
             .refuted, table[ownPlace].claim, previous: claim.status, heardFrom: teller, by: claim.accuser ?? teller,
@@ -114,7 +114,7 @@ extension Membership {
     private mutating func hearUnheardRefutation(
         of claim: Claim, from teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
-        guard settings.isHealthAware, presentPeerCount > 1, !isLeaving, let refutedAt,
+        guard settings.isCautious, presentPeerCount > 1, !isLeaving, let refutedAt,
             turn.now - refutedAt >= settings.probeInterval * 3
         else { return }
         if unheardBy.count < Self.unheardByMin, !unheardBy.contains(teller) { unheardBy.append(teller) }
@@ -139,7 +139,7 @@ extension Membership {
     private mutating func mayContradict(_ claim: Claim, at now: Instant) -> Bool {
         // One that lets a verdict stand does so whatever else is told of it: an older word is no end of its probation.
         let verdict = table[ownPlace].claim.status == .crashed ? .crashed : claim.status
-        guard settings.isHealthAware, !isLeaving, presentPeerCount > 1 || verdict == .crashed else { return true }
+        guard settings.isCautious, !isLeaving, presentPeerCount > 1 || verdict == .crashed else { return true }
         switch verdict {
         case .suspect: return !health.isDoubtful(at: now)
         case .crashed: return health.mayReturn(isMutual: hasGivenUpMost, at: now)

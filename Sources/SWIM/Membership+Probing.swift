@@ -226,10 +226,12 @@ extension Membership {
             // One true crash must not make every prober doubt itself: helpers that have no answer either clear it.
             let isOwnFault =
                 probe.helpers.isEmpty ? probe.fallback != .refused : probe.nacks.count < probe.helpers.count
-            if isOwnFault, isPastDoubt(at: turn.now) {
+            if isOwnFault, settings.isCautious, isPastDoubt(at: turn.now) {
                 health.acquit()
             } else {
-                health.probeFailed(isOwnFault: isOwnFault, isDeaf: isDeaf, at: turn.now)
+                // Lifeguard counts each helper that keeps silent; here a probe is one failure.
+                let points = settings.isCautious ? 1 : max(1, probe.helpers.count - probe.nacks.count)
+                health.probeFailed(isOwnFault: isOwnFault, points: points, isDeaf: isDeaf, at: turn.now)
             }
         }
         switch record.claim.status {
@@ -241,7 +243,7 @@ extension Membership {
                 tries: probe.tries.count, helpers: probe.helpers, nacks: probe.nacks.count, overTLS: probe.fallback),
             at: turn.now)
         // Who hears nobody at all can not tell who is gone.
-        if settings.isHealthAware, isDeaf, health.deafProbes < Self.deafProbesMax { return }
+        if settings.isCautious, isDeaf, health.deafProbes < Self.deafProbesMax { return }
         // A process that holds its port is starved or stopped, most likely: it is suspected, but nobody's word but the first
         // shortens the time that it has.
         if probe.fallback == .stalled, record.claim.status == .suspect { return suspectStalled(place, &turn) }

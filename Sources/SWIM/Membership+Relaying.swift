@@ -36,8 +36,9 @@ extension Membership {
                 sequence: lastSequence, target: target, requester: requester, requesterEndpoint: source,
                 requesterSequence: sequence, endpoint: endpoint,
                 retryAt: settings.probeTries > 1 ? turn.now + within / 3 : nil,
-                // memberlist's nack is due when the prober gives up, and so comes too late; at 80 % it can arrive.
-                nackAt: turn.now + within * 4 / 5, deadline: turn.now + within))
+                // memberlist's nack is due when a prober that is well gives up, and so comes too late; at 80 % it can arrive.
+                nackAt: turn.now + (settings.isCautious ? within * 4 / 5 : settings.probeTimeout),
+                deadline: turn.now + within))
         reply(.ping(lastSequence, target: target), to: target, at: endpoint, &turn)
     }
 

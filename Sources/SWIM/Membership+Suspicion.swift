@@ -45,7 +45,7 @@ extension Membership {
         _ place: MemberTable.Place, afterRefusal isGone: Bool, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         let known = table[place].claim
-        if settings.isHealthAware, presentPeerCount > 1, let doubt = health.doubt(at: turn.now) {
+        if settings.isCautious, presentPeerCount > 1, let doubt = health.doubt(at: turn.now) {
             guard doubt >= suspicionTimeoutMax else { return }
         }
         if known.status == .suspect {
@@ -180,7 +180,7 @@ extension Membership {
     private func wantsLastLook(at place: MemberTable.Place) -> Bool {
         let others = table.presentCount - table.suspectCount - 1
         let wanted = min(settings.confirmationsWanted, others)
-        return settings.isHealthAware && wanted > 0 && table[place].claim.accusers.count <= wanted
+        return settings.isCautious && wanted > 0 && table[place].claim.accusers.count <= wanted
     }
 
     /// - Returns: when the look is over; nil when there is no room for it.
@@ -198,7 +198,7 @@ extension Membership {
     /// A suspect answered: it lives, and its refutation is on its way. The suspicion starts anew, so that one which does
     /// not refute (since it doubts itself) is still judged by those who do not hear it.
     mutating func suspectAnswered(_ place: MemberTable.Place, _ turn: inout Turn<some RandomNumberGenerator>) {
-        guard settings.isHealthAware, table[place].suspicion != nil else { return }
+        guard settings.isCautious, table[place].suspicion != nil else { return }
         table[place].suspicion?.startedAt = turn.now
         table[place].suspicion?.lookedAt = nil
         setSuspicionTimer(at: place, &turn)
@@ -217,7 +217,7 @@ extension Membership {
 
     /// Nothing came in from anybody of late, or nearly all of this node's own probes failed.
     private mutating func isBadJudge(at now: Instant) -> Bool {
-        guard settings.isHealthAware, presentPeerCount > 1 else { return false }
+        guard settings.isCautious, presentPeerCount > 1 else { return false }
         return now - health.lastHeard > settings.probeInterval * 5 / 2 || health.isDoubtful(at: now)
     }
 }

@@ -154,7 +154,7 @@ public struct Membership: Sendable {
             swap(&turn.effects, &effects)
             rng = turn.random
         }
-        if settings.isHealthAware, pause > standstill, presentPeerCount > 0 { stoodStill(for: pause, &turn) }
+        if settings.isCautious, pause > standstill, presentPeerCount > 0 { stoodStill(for: pause, &turn) }
         switch input {
         case .tick: tick(&turn)
         case .packet(let packet, let source): receive(packet, from: source, &turn)

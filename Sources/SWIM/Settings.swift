@@ -31,9 +31,8 @@ extension Membership {
         /// So many members, on the average, probe a suspect at once when they hear of it, so that the confirmations (or
         /// the refutation) need not wait for its turn. 0: as in Lifeguard, where they come one a period.
         public var confirmersWanted: Int = 6
-        /// Lifeguard's local health, and what follows from it here: a node that may itself be at fault waits longer,
-        /// accuses nobody and does not defend itself.
-        public var isHealthAware = true
+        /// What a node does about the chance that it is itself at fault, and not the member that does not answer.
+        public var caution = Caution.full
         /// Lifeguard's buddy: whatever is sent to a suspect tells it so first.
         public var tellsSuspectFirst = true
         /// How long a suspect whose host takes connections, and which does not answer them, is given at least: it is starved
@@ -66,17 +65,19 @@ extension Membership {
 
         public init() {}
 
-        /// SWIM without what Lifeguard adds, and without what this implementation adds to both: for comparison.
-        public var withoutLifeguard: Settings {
-            var it = self
-            it.isHealthAware = false
-            it.tellsSuspectFirst = false
-            it.suspicionMaxMultiplier = 1
-            it.confirmersWanted = 0
-            it.probeTries = 1
-            it.usesFallback = false
-            return it
+        public enum Caution: Hashable, Sendable {
+            /// As in SWIM, nothing.
+            case none
+            /// Lifeguard's local health: it waits longer, and that is all.
+            case localHealth
+            /// What follows from it here. In doubt it accuses nobody and does not defend itself; it looks once more before
+            /// its verdict, believes another's only after a trial and an accusation only by a member, and forgives whatever
+            /// ran out while its process stood still.
+            case full
         }
+
+        var isHealthAware: Bool { caution != .none }
+        var isCautious: Bool { caution == .full }
 
         /// What the protocol can work with, whatever was configured.
         var bounded: Settings {
