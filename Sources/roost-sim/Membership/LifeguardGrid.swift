@@ -6,7 +6,9 @@ import Vocabulary
 struct LifeguardGrid: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lifeguard",
-        abstract: "Members block on their messages (Lifeguard, DSN 2018 §5): who is wrongly condemned, on and off.")
+        abstract:
+            "Members block on their messages (Lifeguard, DSN 2018 §5): who is wrongly condemned, by two sets of rules."
+    )
 
     enum Grid: String, ExpressibleByArgument, CaseIterable {
         /// Blocked and well by turns for two minutes.
@@ -31,8 +33,14 @@ struct LifeguardGrid: ParsableCommand {
     @Option(name: .long, help: "So many cells of the grid, drawn by the seed; 0: all of them.")
     var cells = 24
 
+    @Option(name: .long, help: "The rules that those of --rules are compared with: \(Rules.names).")
+    var against = Rules.swim
+
     func validate() throws {
         guard (0...1_000).contains(cells) else { throw ValidationError("--cells must be 0-1000, not \(cells)") }
+        guard against != options.rules else {
+            throw ValidationError("--against must be others than those of --rules, which are \(options.rules.rawValue)")
+        }
     }
 
     func run() throws {
@@ -42,24 +50,22 @@ struct LifeguardGrid: ParsableCommand {
             chosen = Array(chosen.shuffled(using: &dice).prefix(cells))
         }
         let base = try options.group(standard: 128)
+        var summary = LifeguardSummary(rules: options.rules, against: against)
         var progress = Progress(
-            total: chosen.count * LifeguardSummary.Arm.allCases.count * (options.seeds ?? 1),
+            total: chosen.count * summary.arms.count * (options.seeds ?? 1),
             what: "lifeguard \(grid.rawValue), \(base.nodes) members", unit: "run")
-        var summary = LifeguardSummary()
         for cell in chosen {
-            for arm in LifeguardSummary.Arm.allCases {
-                var group = base
-                group.settings = arm.settings(base.settings)
+            for arm in summary.arms {
+                let group = try options.group(standard: 128, arm)
                 let runs = try options.run(
-                    Lifeguard(group, cell), seeds: 1,
-                    facts: options.facts(group) + facts(cell) + [Fact("lifeguard", arm.rawValue, "")], &progress)
+                    Lifeguard(group, cell), seeds: 1, facts: options.facts(group, arm) + facts(cell), &progress)
                 summary.add(runs, cell, arm)
             }
         }
         progress.finish()
         if !options.json {
             print(
-                "lifeguard, \(grid.rawValue): \(options.facts(base).sentence), \(chosen.count) cells, "
+                "lifeguard, \(grid.rawValue): \(options.sharedFacts(base).sentence), \(chosen.count) cells, "
                     + "\(options.seeds ?? 1) seeds each, from \(options.seed)")
             print(summary.table)
         }
@@ -75,33 +81,31 @@ struct LifeguardGrid: ParsableCommand {
     }
 }
 
-/// What the cells showed together, with Lifeguard and without.
+/// What the cells showed together, by one set of rules and by another.
 struct LifeguardSummary {
-    enum Arm: String, CaseIterable {
-        case off, on
+    let rules: Rules
+    let against: Rules
 
-        /// What the members of this arm run with.
-        func settings(_ settings: Membership.Settings) -> Membership.Settings {
-            switch self {
-            case .off: settings.withoutLifeguard
-            case .on: settings
-            }
-        }
-    }
+    var arms: [Rules] { [against, rules] }
 
     private struct Entry {
         let cell: Lifeguard.Anomaly
-        let arm: Arm
+        let arm: Rules
         let run: SwimRun
     }
 
     private var entries: [Entry] = []
 
-    mutating func add(_ runs: [SwimRun], _ cell: Lifeguard.Anomaly, _ arm: Arm) {
+    init(rules: Rules, against: Rules) {
+        self.rules = rules
+        self.against = against
+    }
+
+    mutating func add(_ runs: [SwimRun], _ cell: Lifeguard.Anomaly, _ arm: Rules) {
         entries += runs.map { Entry(cell: cell, arm: arm, run: $0) }
     }
 
-    private func values(_ measure: Measure, _ arm: Arm, where isWanted: (Lifeguard.Anomaly) -> Bool = { _ in true })
+    private func values(_ measure: Measure, _ arm: Rules, where isWanted: (Lifeguard.Anomaly) -> Bool = { _ in true })
         -> [Double]
     {
         entries.filter { $0.arm == arm && isWanted($0.cell) }.compactMap { $0.run[measure] }
@@ -112,18 +116,18 @@ struct LifeguardSummary {
     ]
 
     var table: String {
-        var rows = [["a run", "", "median", "p99", "max", "sum", "on/off"]]
+        var rows = [["a run", "", "median", "p99", "max", "sum", "\(rules)/\(against)"]]
         for measure in Self.measures {
-            for arm in Arm.allCases {
+            for arm in arms {
                 let sorted = values(measure, arm).sorted()
-                let others = values(measure, .off)
+                let others = values(measure, against)
                 rows.append(
                     [measure.title, arm.rawValue]
                         + [0.5, 0.99, 1].map { part in
                             Report.percentile(sorted, part).map { Report.fixed($0, measure.digits) } ?? "-"
                         } + [
                             Report.fixed(sorted.reduce(0, +), measure.digits),
-                            arm == .on ? Self.ratio(sorted.reduce(0, +), others.reduce(0, +)) : "",
+                            arm == rules ? Self.ratio(sorted.reduce(0, +), others.reduce(0, +)) : "",
                         ])
             }
         }
@@ -133,32 +137,31 @@ struct LifeguardSummary {
     }
 
     private func byCell(_ title: String, _ key: (Lifeguard.Anomaly) -> Int) -> String {
+        let both = [against.rawValue, rules.rawValue]
         var rows = [
-            [
-                title, "false verdicts: off", "on", "on/off", "at healthy ones: off", "on", "on/off", "about ill: off",
-                "on",
-            ]
+            [title, "false verdicts: \(both[0])", both[1], "ratio", "at healthy ones: \(both[0])", both[1], "ratio"]
+                + ["about ill: \(both[0])", both[1]]
         ]
         for value in Set(entries.map { key($0.cell) }).sorted() {
-            func sum(_ measure: Measure, _ arm: Arm) -> Double {
+            func sum(_ measure: Measure, _ arm: Rules) -> Double {
                 values(measure, arm) { key($0) == value }.reduce(0, +)
             }
             var row = ["\(value)"]
             for measure in [Measure.falseCrashes, .falseCrashesAtHealthy] {
-                let (off, on) = (sum(measure, .off), sum(measure, .on))
-                row += [Report.fixed(off, 0), Report.fixed(on, 0), Self.ratio(on, off)]
+                let (others, ours) = (sum(measure, against), sum(measure, rules))
+                row += [Report.fixed(others, 0), Report.fixed(ours, 0), Self.ratio(ours, others)]
             }
-            rows.append(row + Arm.allCases.map { Report.fixed(sum(.crashesOfFaulty, $0), 0) })
+            rows.append(row + arms.map { Report.fixed(sum(.crashesOfFaulty, $0), 0) })
         }
         return Report.aligned(rows)
     }
 
-    private static func ratio(_ on: Double, _ off: Double) -> String {
-        off > 0 ? Report.fixed(100 * on / off, 1) + " %" : "-"
+    private static func ratio(_ ours: Double, _ others: Double) -> String {
+        others > 0 ? Report.fixed(100 * ours / others, 1) + " %" : "-"
     }
 
     func chart(_ title: String) -> Chart {
-        func line(_ name: String, _ measure: Measure, _ arm: Arm) -> Chart.Series {
+        func line(_ name: String, _ measure: Measure, _ arm: Rules) -> Chart.Series {
             let members = Set(entries.map(\.cell.members)).sorted()
             return Chart.Series(
                 name,
@@ -172,9 +175,10 @@ struct LifeguardSummary {
             title: title, x: Axis("members blocked at once"),
             y: Axis("false verdicts a run, mean (0.1 stands for none)", .decades),
             series: [
-                line("off, at any member", .falseCrashes, .off), line("on, at any member", .falseCrashes, .on),
-                line("off, at healthy members", .falseCrashesAtHealthy, .off),
-                line("on, at healthy members", .falseCrashesAtHealthy, .on),
+                line("\(against), at any member", .falseCrashes, against),
+                line("\(rules), at any member", .falseCrashes, rules),
+                line("\(against), at healthy members", .falseCrashesAtHealthy, against),
+                line("\(rules), at healthy members", .falseCrashesAtHealthy, rules),
             ])
     }
 }

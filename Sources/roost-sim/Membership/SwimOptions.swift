@@ -25,6 +25,9 @@ struct SwimOptions: ParsableArguments {
     @Option(name: .long, help: "Round trips between two sites, in milliseconds, as MS..MS.")
     var between = "100..150"
 
+    @Option(name: .long, help: "Whose rules the members keep: \(Rules.names).")
+    var rules = Rules.roost
+
     @Option(name: .long, help: "Lifeguard's alpha: a suspicion lasts alpha * log10(n) periods (1-100).")
     var alpha: Int?
 
@@ -68,19 +71,26 @@ struct SwimOptions: ParsableArguments {
         }
     }
 
-    var settings: Membership.Settings {
-        var settings = Membership.Settings()
+    func settings(_ rules: Rules) -> Membership.Settings {
+        var settings = rules.settings
         if let alpha { settings.suspicionMultiplier = alpha }
-        if let beta { settings.suspicionMaxMultiplier = beta }
+        // Without Lifeguard suspicions do not shrink, so there is nothing to begin from.
+        if let beta, rules != .swim { settings.suspicionMaxMultiplier = beta }
         return settings
     }
 
-    func group(standard: Int) throws -> SwimGroup {
-        try SwimGroup(nodes: nodes ?? standard, topology: topology, settings: settings)
+    func group(standard: Int, _ rules: Rules? = nil) throws -> SwimGroup {
+        try SwimGroup(nodes: nodes ?? standard, topology: topology, settings: settings(rules ?? self.rules))
     }
 
     /// What is said above a table, and in each JSON value.
-    func facts(_ group: SwimGroup) -> [Fact] {
+    func facts(_ group: SwimGroup, _ rules: Rules? = nil) -> [Fact] {
+        let rules = Fact("rules", (rules ?? self.rules).rawValue, "rules")
+        return sharedFacts(group) + [rules]
+    }
+
+    /// The same without the rules, for what compares them.
+    func sharedFacts(_ group: SwimGroup) -> [Fact] {
         var facts = [Fact("nodes", group.nodes, "members"), Fact("loss_percent", Int(loss), "% loss")]
         if sites > 1 {
             facts += [Fact("sites", sites, "sites"), Fact("between_ms", between, "ms of round trip between them")]

@@ -19,6 +19,24 @@ enum Report {
         return aligned(rows) + "\n" + traces(runs)
     }
 
+    /// A figure a row, the same three columns for each arm of a comparison.
+    static func comparison(_ arms: [(name: String, runs: [SwimRun])], _ title: String) -> String {
+        var rows = [[title] + arms.flatMap { ["\($0.name): median", "p99", "max"] }]
+        for (index, figure) in (arms.first?.runs.first?.figures ?? []).enumerated() {
+            var row = [figure.measure.title]
+            for arm in arms {
+                let known = arm.runs.compactMap { $0.figures[index].value }.sorted()
+                let never = known.count < arm.runs.count ? " (\(arm.runs.count - known.count) never)" : ""
+                row += [0.5, 0.99, 1].map { part in
+                    percentile(known, part).map { fixed($0, figure.measure.digits) } ?? "-"
+                }
+                row[row.count - 1] += never
+            }
+            rows.append(row)
+        }
+        return aligned(rows) + "\n" + arms.map { "\($0.name): \(traces($0.runs))" }.joined(separator: "\n")
+    }
+
     static func title(_ experiment: String, _ facts: [Fact], _ runs: [SwimRun]) -> String {
         let seeds = runs.count > 1 ? "seeds \(runs[0].seed)-\(runs[runs.count - 1].seed)" : "seed \(runs[0].seed)"
         return "\(experiment): \(facts.sentence), \(seeds)"
