@@ -112,6 +112,18 @@ public struct SwimCluster: Sendable {
         }
     }
 
+    /// Of all, how many each that runs holds for present, and where they are. Looks at n² claims.
+    public var rightlyKnown: [Double] {
+        let places = hosts.map { (name: simulator.name(of: $0), endpoint: simulator.endpoint(of: $0)) }
+        return running.compactMap { membership($0) }.map { membership in
+            Double(
+                places.count { place in
+                    membership.member(place.name).map { !$0.status.isDeparted && $0.endpoint == place.endpoint }
+                        ?? false
+                })
+        }
+    }
+
     /// Like `isWhole`, and nobody who runs is accused of anything. Looks at n² claims.
     public var isAtPeace: Bool {
         let running = running

@@ -73,12 +73,20 @@ public struct SwimRun: Sendable, Hashable {
         public let value: Double?
     }
 
-    /// One moment of a run that is worth a curve.
+    /// One moment of a run that is worth a curve: what those who were looked at had then.
     public struct Point: Sendable, Hashable {
         public let time: Duration
         public let lowest: Double
         public let median: Double
         public let highest: Double
+
+        init(_ time: Duration, of values: [Double]) {
+            let sorted = values.sorted()
+            self.time = time
+            lowest = sorted.first ?? 0
+            median = sorted.lowerMedian
+            highest = sorted.last ?? 0
+        }
     }
 
     public let seed: UInt64

@@ -1,9 +1,10 @@
 import ArgumentParser
 import Simulation
 
-struct Detect: ParsableCommand {
+struct Detect: SwimCommand {
     static let configuration = CommandConfiguration(
         abstract: "Cut one member's power: time to the first suspicion, to the first verdict, and until all know.")
+    static let standard = (nodes: 32, seeds: 10)
 
     @OptionGroup var options: SwimOptions
     @OptionGroup var plot: PlotOptions
@@ -17,41 +18,28 @@ struct Detect: ParsableCommand {
         }
     }
 
-    func run() throws {
-        if compare { return try runCompared() }
-        let group = try options.group(standard: 32)
-        let runs = try options.run(Detection(group), seeds: 10)
-        try plot.draw {
-            chart(
-                options.facts(group), runs.count,
-                [
-                    .distribution("first suspicion", of: runs.compactMap { $0[.firstSuspicion] }),
-                    .distribution("first verdict", of: runs.compactMap { $0[.firstVerdict] }),
-                    .distribution("verdict known to a member", of: runs.flatMap(\.samples)),
-                    .distribution("verdict known to all", of: runs.compactMap { $0[.knownByAll] }),
-                ])
-        }
-    }
+    func experiment(_ group: SwimGroup) -> Detection { Detection(group) }
 
-    private func runCompared() throws {
+    func run() throws {
+        guard compare else { return try runAlone() }
         let arms = [options.rules, .memberlist]
-        let group = try options.group(standard: 32)
+        let group = try options.group(standard: Self.standard.nodes)
+        let title = options.sharedFacts(group)
         var progress = Progress(
-            total: (options.seeds ?? 10) * arms.count, what: "detect, \(group.nodes) members", unit: "run")
+            total: (options.seeds ?? Self.standard.seeds) * arms.count, what: "detect, \(group.nodes) members",
+            unit: "run")
         var found: [(name: String, runs: [SwimRun])] = []
         for rules in arms {
-            let group = try options.group(standard: 32, rules)
+            let group = try options.group(standard: Self.standard.nodes, rules)
             let runs = try options.run(
-                Detection(group), seeds: 10, facts: options.facts(group, rules), &progress)
+                Detection(group), seeds: Self.standard.seeds, facts: options.facts(group, rules), &progress)
             found.append((rules.rawValue, runs))
         }
         progress.finish()
-        if !options.json {
-            print(Report.comparison(found, Report.title("detect", options.sharedFacts(group), found[0].runs)))
-        }
+        if !options.json { print(Report.comparison(found, Report.title("detect", title, found[0].runs))) }
         try plot.draw {
             chart(
-                options.sharedFacts(group), found[0].runs.count,
+                "\(title.sentence), \(Report.seeds(found[0].runs))",
                 found.flatMap { name, runs in
                     [
                         .distribution("\(name): first suspicion", of: runs.compactMap { $0[.firstSuspicion] }),
@@ -61,9 +49,20 @@ struct Detect: ParsableCommand {
         }
     }
 
-    private func chart(_ facts: [Fact], _ seeds: Int, _ series: [Chart.Series]) -> Chart {
+    func chart(of runs: [SwimRun], _ facts: String) -> Chart {
+        chart(
+            "\(facts), \(Report.seeds(runs))",
+            [
+                .distribution("first suspicion", of: runs.compactMap { $0[.firstSuspicion] }),
+                .distribution("first verdict", of: runs.compactMap { $0[.firstVerdict] }),
+                .distribution("verdict known to a member", of: runs.flatMap(\.samples)),
+                .distribution("verdict known to all", of: runs.compactMap { $0[.knownByAll] }),
+            ])
+    }
+
+    private func chart(_ facts: String, _ series: [Chart.Series]) -> Chart {
         Chart(
-            title: "Detection of a power loss: \(facts.sentence), \(seeds) seeds",
-            x: Axis("seconds after the loss"), y: Axis("share, %", in: 0...100), series: series)
+            title: "Detection of a power loss: \(facts)", x: Axis("seconds after the loss"),
+            y: Axis("share, %", in: 0...100), series: series)
     }
 }

@@ -1,11 +1,13 @@
 import ArgumentParser
 import Simulation
 
-struct Flap: ParsableCommand {
+struct Flap: SwimCommand {
     static let configuration = CommandConfiguration(
         abstract: "A few members are neither there nor gone for five minutes: how often the others condemn whom.")
+    static let standard = (nodes: 128, seeds: 10)
 
     @OptionGroup var options: SwimOptions
+    @OptionGroup var plot: PlotOptions
 
     @Option(name: .long, help: "\(Flapping.Kind.allCases.map(\.rawValue).joined(separator: ", ")).")
     var kind = Flapping.Kind.loss
@@ -25,15 +27,27 @@ struct Flap: ParsableCommand {
         guard (1...1_000).contains(minutes) else { throw ValidationError("--minutes must be 1-1000, not \(minutes)") }
     }
 
-    func run() throws {
-        let flapping = Flapping(
-            try options.group(standard: 128), kind, period: .seconds(period), share: .percent(share),
-            time: .seconds(60 * minutes))
-        try options.run(
-            flapping, seeds: 10,
-            facts: [
-                Fact("share_percent", Int(share), "% ill"), Fact("kind", kind.rawValue, "fault"),
-                Fact("period_s", period, "s a turn"),
+    var facts: [Fact] {
+        [
+            Fact("share_percent", Int(share), "% ill"), Fact("kind", kind.rawValue, "fault"),
+            Fact("period_s", period, "s a turn"),
+        ]
+    }
+
+    func experiment(_ group: SwimGroup) -> Flapping {
+        Flapping(group, kind, period: .seconds(period), share: .percent(share), time: .seconds(60 * minutes))
+    }
+
+    /// The first seed's verdicts as they come and go: the figures tell how many, not when.
+    func chart(of runs: [SwimRun], _ facts: String) -> Chart {
+        Chart(
+            title: "Neither there nor gone, \(kind.rawValue): \(facts), \(Report.seeds(runs.prefix(1)))",
+            x: Axis("seconds after the first fault"),
+            y: Axis("healthy members that hold it for crashed, %", in: 0...100),
+            series: [
+                Chart.Series("of the ill members: whom most condemn", runs.first, \.highest),
+                Chart.Series("the median one", runs.first, \.median),
+                Chart.Series("whom fewest condemn", runs.first, \.lowest),
             ])
     }
 }

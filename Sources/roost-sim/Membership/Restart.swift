@@ -1,11 +1,13 @@
 import ArgumentParser
 import Simulation
 
-struct Restart: ParsableCommand {
+struct Restart: SwimCommand {
     static let configuration = CommandConfiguration(
         abstract: "Everybody restarts, some at another address: time after the last start until all know all.")
+    static let standard = (nodes: 128, seeds: 10)
 
     @OptionGroup var options: SwimOptions
+    @OptionGroup var plot: PlotOptions
 
     @Option(name: .long, help: "All restart within so many seconds (0-3600).")
     var within = 60
@@ -18,11 +20,26 @@ struct Restart: ParsableCommand {
         guard moved <= 100 else { throw ValidationError("--moved must be 0-100 percent, not \(moved)") }
     }
 
-    func run() throws {
-        let restarting = Restarting(
-            try options.group(standard: 128), within: .seconds(within), moved: .percent(moved))
-        try options.run(
-            restarting, seeds: 10,
-            facts: [Fact("within_s", within, "s for all stops"), Fact("moved_percent", Int(moved), "% moved")])
+    var facts: [Fact] {
+        [Fact("within_s", within, "s for all stops"), Fact("moved_percent", Int(moved), "% moved")]
+    }
+
+    func experiment(_ group: SwimGroup) -> Restarting {
+        var restarting = Restarting(group, within: .seconds(within), moved: .percent(moved))
+        restarting.keepsCurve = plot.plot != nil
+        return restarting
+    }
+
+    /// Of the first seed. Those that are down count as known nowhere but where they were known before.
+    func chart(of runs: [SwimRun], _ facts: String) -> Chart {
+        Chart(
+            title:
+                "Everybody restarts within \(within) s, \(moved) % elsewhere: \(facts), \(Report.seeds(runs.prefix(1)))",
+            x: Axis("seconds after the first stop"), y: Axis("members known, and known where they are"),
+            series: [
+                Chart.Series("to who knows most", runs.first, \.highest),
+                Chart.Series("to the median member", runs.first, \.median),
+                Chart.Series("to who knows least", runs.first, \.lowest),
+            ])
     }
 }

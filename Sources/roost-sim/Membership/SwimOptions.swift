@@ -115,19 +115,6 @@ struct SwimOptions: ParsableArguments {
         }
         return runs
     }
-
-    /// The whole of a subcommand that does one experiment.
-    @discardableResult
-    func run<Experiment: SwimExperiment>(
-        _ experiment: Experiment, seeds standard: Int, facts more: [Fact] = []
-    ) throws -> [SwimRun] {
-        let facts = facts(experiment.group) + more
-        var progress = Progress(total: seeds ?? standard, what: "\(Experiment.name), \(experiment.group.nodes) members")
-        let runs = try run(experiment, seeds: standard, facts: facts, &progress)
-        progress.finish()
-        if !json { print(Report.table(runs, Report.title(Experiment.name, facts, runs))) }
-        return runs
-    }
 }
 
 /// Where a curve goes that says more than a table.

@@ -38,8 +38,13 @@ enum Report {
     }
 
     static func title(_ experiment: String, _ facts: [Fact], _ runs: [SwimRun]) -> String {
-        let seeds = runs.count > 1 ? "seeds \(runs[0].seed)-\(runs[runs.count - 1].seed)" : "seed \(runs[0].seed)"
-        return "\(experiment): \(facts.sentence), \(seeds)"
+        "\(experiment): \(facts.sentence), \(seeds(runs))"
+    }
+
+    /// Where the runs came from.
+    static func seeds(_ runs: some BidirectionalCollection<SwimRun>) -> String {
+        guard let first = runs.first?.seed, let last = runs.last?.seed else { return "no seed" }
+        return first == last ? "seed \(first)" : "seeds \(first)-\(last)"
     }
 
     /// One word for all that happened: the same seeds give the same one.

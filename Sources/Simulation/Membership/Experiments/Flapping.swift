@@ -39,6 +39,7 @@ public struct Flapping: SwimExperiment {
         let numbers = Dictionary(uniqueKeysWithValues: ill.enumerated().map { (cluster.simulator.name(of: $1), $0) })
         let isIll = Set(ill)
         let healthy = cluster.hosts.filter { !isIll.contains($0) }
+        let illNames = ill.map { cluster.simulator.name(of: $0) }
         let start = cluster.simulator.now
         Self.turn(&cluster.simulator, ill, kind, period, phase: 0)
         // By ill member, then by observer.
@@ -48,7 +49,14 @@ public struct Flapping: SwimExperiment {
         var firstVerdict: Duration?
         var falseCrashes = 0
         var falseSuspicions = 0
+        var curve: [SwimRun.Point] = []
         _ = cluster.run(atMost: time, step: .seconds(1)) { cluster in
+            // Of each ill member, the share of the healthy ones that hold it for crashed.
+            let shares = illNames.map { name in
+                let judges = healthy.count { cluster.membership($0)?.member(name)?.status == .crashed }
+                return 100 * Double(judges) / Double(max(healthy.count, 1))
+            }
+            curve.append(SwimRun.Point(cluster.simulator.now - start, of: shares))
             for event in cluster.newEvents where !isIll.contains(event.host) {
                 let number = numbers[event.what.name]
                 switch event.what.kind {
@@ -73,6 +81,7 @@ public struct Flapping: SwimExperiment {
         }
         let perMember = verdicts.map(atMedianObserver)
         run.samples = perMember.sorted()
+        run.curve = curve
         run.note(.firstVerdict, firstVerdict)
         run.note(.verdictsPerFaulty, perMember.reduce(0, +) / Double(count))
         run.note(.verdictsOfWorst, perMember.max())

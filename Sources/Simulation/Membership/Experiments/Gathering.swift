@@ -29,11 +29,8 @@ public struct Gathering: SwimExperiment {
                 if event.what.kind == .crashed { falseCrashes += 1 }
                 if event.what.kind == .suspected { falseSuspicions += 1 }
             }
-            let known = cluster.hosts.map { Double(cluster.membership($0)?.presentCount ?? 0) }.sorted()
-            curve.append(
-                SwimRun.Point(
-                    time: cluster.simulator.now - start, lowest: known.first ?? 0, median: known.lowerMedian,
-                    highest: known.last ?? 0))
+            let known = cluster.hosts.map { Double(cluster.membership($0)?.presentCount ?? 0) }
+            curve.append(SwimRun.Point(cluster.simulator.now - start, of: known))
             return cluster.running.count == all && cluster.isWhole
         }
         run.curve = curve

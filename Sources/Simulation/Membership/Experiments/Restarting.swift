@@ -10,6 +10,8 @@ public struct Restarting: SwimExperiment {
     /// How many of them come back at an address that nobody has heard of.
     public var moved: Chance
     public var limit = Duration.seconds(600)
+    /// Looks at n² claims each second.
+    public var keepsCurve = false
 
     public init(_ group: SwimGroup, within: Duration = .seconds(60), moved: Chance = .percent(30)) {
         self.group = group
@@ -21,7 +23,8 @@ public struct Restarting: SwimExperiment {
         let falseCrashes = cluster.falseAlarms(.crashed)
         cluster.keepsEvents = false
         let movers = Set(cluster.choose(cluster.hosts.count * Int(moved.partsPerMillion) / 1_000_000))
-        var lastStart = cluster.simulator.now
+        let start = cluster.simulator.now
+        var lastStart = start
         for host in cluster.hosts {
             let nanoseconds = max(0, within.saturatingNanoseconds)
             let stop = Duration.nanoseconds(Int64.random(in: 0...nanoseconds, using: &cluster.simulator.random))
@@ -44,14 +47,25 @@ public struct Restarting: SwimExperiment {
                 if oneself?.epoch == event.what.claim.epoch { crashes += 1 } else { crashesOfDown += 1 }
             }
         }
+        var curve: [SwimRun.Point] = []
+        func look(_ cluster: SwimCluster) {
+            let time = cluster.simulator.now - start
+            guard keepsCurve, curve.last.map({ time - $0.time >= .seconds(1) }) ?? true else { return }
+            curve.append(SwimRun.Point(time, of: cluster.rightlyKnown))
+        }
         while cluster.simulator.now < lastStart {
+            look(cluster)
             cluster.run(for: min(.seconds(1), lastStart - cluster.simulator.now))
             count(cluster)
         }
         let full = cluster.run(atMost: limit, step: .milliseconds(250)) { cluster in
             count(cluster)
+            look(cluster)
             return cluster.isWhole && cluster.hasRightAddresses
         }
+        // The moment at which all was well, too.
+        if keepsCurve { curve.append(SwimRun.Point(cluster.simulator.now - start, of: cluster.rightlyKnown)) }
+        run.curve = curve
         run.note(.viewsFull, full)
         run.note(.falseCrashes, falseCrashes + crashes)
         run.note(.crashesOfDown, crashesOfDown)
