@@ -103,13 +103,15 @@ let package = Package(
             name: "Simulation",
             dependencies: ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node", collections],
             swiftSettings: pureSettings),
+        // What the two programs for developers say of their progress.
+        .target(name: "Console", dependencies: ["Vocabulary"], swiftSettings: swiftSettings),
         .executableTarget(
-            name: "roost-sim", dependencies: ["Vocabulary", "SWIM", "Simulation", arguments],
+            name: "roost-sim", dependencies: ["Vocabulary", "SWIM", "Simulation", "Console", arguments],
             swiftSettings: swiftSettings),
 
         // The fuzzer: any datagram whatever, into the parts that read them.
         .executableTarget(
-            name: "roost-fuzz", dependencies: ["Vocabulary", "SWIM", "Gossip", "TLS", arguments],
+            name: "roost-fuzz", dependencies: ["Vocabulary", "SWIM", "Gossip", "TLS", "Console", arguments],
             swiftSettings: pureSettings),
 
         // The command line.

@@ -1,3 +1,4 @@
+import Console
 import Vocabulary
 
 /// All batches of a run, dealt out to the workers beforehand: which worker runs what decides nothing.
@@ -60,7 +61,7 @@ struct Campaign: Sendable {
         let slot = BlackBox.slot(worker)
         let mine = places.indices.filter { $0 % jobs == worker }
         // The first worker's progress stands for all.
-        var progress = Progress(total: datagrams, isShown: worker == 0)
+        var progress = Progress(total: datagrams, what: "roost-fuzz", unit: "datagrams", isShown: worker == 0)
         let warm = max(mine.count * Self.warmUpPercent / 100, 1)
         var outcome = Outcome()
         var done = 0

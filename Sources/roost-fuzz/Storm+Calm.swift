@@ -25,12 +25,12 @@ extension Storm {
     }
 
     private func probing() throws {
-        for parrot in honest {
-            guard parrot.pings > 0 else {
-                throw Violation("honest members are probed again", "\(parrot.name) never was; \(summary)")
+        for friend in honest {
+            guard friend.pings > 0 else {
+                throw Violation("honest members are probed again", "\(friend.name) never was; \(summary)")
             }
-            guard let member = membership.member(parrot.name), !member.status.isDeparted else {
-                throw Violation("an honest member that answers is kept", "\(parrot.name): \(summary)")
+            guard let member = membership.member(friend.name), !member.status.isDeparted else {
+                throw Violation("an honest member that answers is kept", "\(friend.name): \(summary)")
             }
         }
     }
@@ -58,7 +58,7 @@ extension Storm {
 
     private mutating func welcoming() throws {
         let name = try NodeName("newcomer")
-        let newcomer = Parrot(
+        let newcomer = HonestMember(
             name: name, endpoint: try Endpoint(host: "10.77.0.9", port: 7_667), epoch: Self.epoch)
         honest.append(newcomer)
         try input(.merge([newcomer.claim], from: name))

@@ -13,7 +13,7 @@ struct Storm {
     var membership: Membership
     var dice: Dice
     var clock: Instant
-    var honest: [Parrot]
+    var honest: [HonestMember]
     var laws: StormLaws
     var effects: [Membership.Effect] = []
     let own: Endpoint
@@ -59,14 +59,14 @@ struct Storm {
             identity: try NodeName("self"), epoch: Self.epoch, endpoint: own, metadata: .standard, settings: settings,
             at: clock)
         honest = try (2...4).map { number in
-            Parrot(
+            HonestMember(
                 name: try NodeName("honest-\(number)"),
                 endpoint: try Endpoint(host: "10.77.0.\(number)", port: 7_667), epoch: Self.epoch)
         }
         laws = StormLaws(membership, remembersForgotten: mood.departedKeep > .seconds(3_600))
         self.dice = dice
         self.tellsStory = tellsStory
-        for parrot in honest { try input(.merge([parrot.claim], from: parrot.name)) }
+        for friend in honest { try input(.merge([friend.claim], from: friend.name)) }
     }
 
     /// - Returns: how many packets were heard, which is all of them.
@@ -219,7 +219,7 @@ struct Storm {
 
     /// The next of the honest has its round, in which it asks this member.
     mutating func honestProbe() throws {
-        let parrot = honest[dice.below(honest.count)]
-        try hear(parrot.ping(membership.identity, UInt32(truncatingIfNeeded: dice.next())), from: parrot.endpoint)
+        let friend = honest[dice.below(honest.count)]
+        try hear(friend.ping(membership.identity, UInt32(truncatingIfNeeded: dice.next())), from: friend.endpoint)
     }
 }

@@ -27,10 +27,11 @@ enum Arrows {
         "Node": ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation"],
         "Simulation": cores.union(collections),
         // Reads flags and prints: the C library for that, but no network and no OpenSSL.
-        "roost-sim": ["Vocabulary", "SWIM", "Simulation", "ArgumentParser", "Glibc", "Musl", "Darwin"],
+        "Console": ["Vocabulary", "Glibc", "Musl", "Darwin"],
+        "roost-sim": ["Vocabulary", "SWIM", "Simulation", "Console", "ArgumentParser", "Glibc", "Musl", "Darwin"],
 
         // Reads datagrams as the agent does, and seals them itself: by the protocol's text, not by the agent's code.
-        "roost-fuzz": ["Vocabulary", "SWIM", "Gossip", "TLS", "ArgumentParser", "Glibc", "Musl", "Darwin"],
+        "roost-fuzz": ["Vocabulary", "SWIM", "Gossip", "TLS", "Console", "ArgumentParser", "Glibc", "Musl", "Darwin"],
 
         "COpenSSL": [],
         "TLS": nio.union(system).union(["Vocabulary", "COpenSSL"]),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Simulation
 
 struct Detect: SwimCommand {
@@ -27,7 +28,7 @@ struct Detect: SwimCommand {
         let title = options.sharedFacts(group)
         var progress = Progress(
             total: (options.seeds ?? Self.standard.seeds) * arms.count, what: "detect, \(group.nodes) members",
-            unit: "run")
+            unit: "runs")
         var found: [(name: String, runs: [SwimRun])] = []
         for rules in arms {
             let group = try options.group(standard: Self.standard.nodes, rules)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import SWIM
 import Simulation
 import Vocabulary
@@ -53,7 +54,7 @@ struct LifeguardGrid: ParsableCommand {
         var summary = LifeguardSummary(rules: options.rules, against: against)
         var progress = Progress(
             total: chosen.count * summary.arms.count * (options.seeds ?? 1),
-            what: "lifeguard \(grid.rawValue), \(base.nodes) members", unit: "run")
+            what: "lifeguard \(grid.rawValue), \(base.nodes) members", unit: "runs")
         for cell in chosen {
             for arm in summary.arms {
                 let group = try options.group(standard: 128, arm)

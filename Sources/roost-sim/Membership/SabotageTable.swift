@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Simulation
 
 struct SabotageTable: ParsableCommand {
@@ -7,7 +8,7 @@ struct SabotageTable: ParsableCommand {
         abstract: "Plant each known mistake into the membership: the check that is there for it must find it.")
 
     func run() throws {
-        var progress = Progress(total: SwimDefect.allCases.count, what: "planted defects", unit: "defect")
+        var progress = Progress(total: SwimDefect.allCases.count, what: "planted defects", unit: "defects")
         var rows = [["defect", "what is wrong", "found by", "without it"]]
         var holding: [SwimCheck: Bool] = [:]
         var found = 0

@@ -3,7 +3,7 @@ import Vocabulary
 
 /// An honest member, as little of one as will do: it answers when it is asked, asks now and then, and refutes what is
 /// said of it.
-struct Parrot {
+struct HonestMember {
     let name: NodeName
     let endpoint: Endpoint
     private(set) var claim: Claim
