@@ -4,13 +4,14 @@ import Vocabulary
 /// What a member signs of a claim about itself: the text, and how the signature says which certificate it is of.
 ///
 ///     text      = "roost claim 1":text cluster:text name:text epoch:u64 incarnation:u32 state:u8
-///                 endpoint zone:text? weight:u32 version:text
+///                 endpoint zone:text? weight:u32 version:text tags?
 ///     signature = certificate:u32 raw
 ///
 /// `state` is the one that the member announced: an accusation is no part of it, so it does not void the signature.
 /// `certificate` is the first word of the SHA-256 of the certificate's DER form: it finds the key at once, and tells a
 /// certificate that is not known here from a forgery. The tag at the front keeps a signature made for anything else from
-/// passing for one of a claim.
+/// passing for one of a claim. `tags` is the digest of the member's tags, so that nobody can give it others; `state` says
+/// whether there are any, as on the wire, so that no text can be read in two ways.
 public enum ClaimStatement {
     private static let tag = "roost claim 1"
 
@@ -28,6 +29,7 @@ public enum ClaimStatement {
         writer.write(shortText: statement.metadata.zone ?? "")
         writer.write(statement.metadata.weight)
         writer.write(shortText: statement.metadata.version)
+        if let tags = statement.metadata.tags { writer.write(raw: tags.bytes) }
         return writer.bytes
     }
 

@@ -10,16 +10,19 @@ import Vocabulary
 ///              | 4 sequence:u32                                                     nack
 ///              | 5                                                                  gossip
 ///     claim    = name:text epoch:u64 incarnation:u32 state:u8 accusers endpoint zone:text? weight:u32 version:text
-///                signature
+///                tags? signature
 ///     accusers = count:u8 text*count, at most 4
 ///     coordinate = x:i16 y:i16 height:u16 (each in 0.1 ms) error:u16 (in 0.0001): the sender's
-///     state    = status in the low four bits, intent in the high four
+///     state    = status in the low four bits, intent in the three above, and in the highest whether there are tags
+///     tags     = the 16 bytes of a `TagsDigest`; where the state says that there are none, nothing
 ///     endpoint = host:text port:u16
 ///     text     = length:u8 UTF-8;  text? of length 0 is none
 ///     signature = length:u8 and as many bytes (`ClaimStatement`); of length 0: none
 ///
 /// Integers are big-endian. Nothing may follow the last claim. A later version of the wire takes another version byte
-/// (`Sealing`), so there are no optional fields to skip here.
+/// (`Sealing`), so there are no optional fields to skip here. Tags came within version 1: a claim without them is what it
+/// was before, so that a cluster whose agents are replaced one by one goes on talking; who does not know of tags refuses
+/// a claim that has them.
 public enum PacketCodec {
     public static func encode(_ packet: Packet) -> [UInt8] {
         var writer = ByteWriter(capacity: packet.wireSize)
@@ -166,6 +169,7 @@ public enum PacketCodec {
         writer.write(shortText: claim.metadata.zone ?? "")
         writer.write(claim.metadata.weight)
         writer.write(shortText: claim.metadata.version)
+        if let tags = claim.metadata.tags { writer.write(raw: tags.bytes) }
         let signature = claim.signature?.bytes ?? []
         writer.write(UInt8(truncatingIfNeeded: signature.count))
         writer.write(raw: signature)
@@ -176,7 +180,7 @@ public enum PacketCodec {
         let epoch = try reader.read(UInt64.self)
         let incarnation = Incarnation(try reader.read(UInt32.self))
         let byte = try reader.read(UInt8.self)
-        guard let (status, intent) = StateByte.decode(byte) else { throw Malformed.state(byte) }
+        guard let (status, intent, hasTags) = StateByte.decode(byte) else { throw Malformed.state(byte) }
         let accuserCount = try reader.read(UInt8.self)
         guard accuserCount <= Claim.accusersMax, accuserCount == 0 || status.isAccusation || status == .left else {
             throw Malformed.accusers(accuserCount)
@@ -185,7 +189,10 @@ public enum PacketCodec {
         for _ in 0..<accuserCount { accusers.append(try NodeName(reader.readShortText())) }
         let endpoint = try readEndpoint(&reader)
         let zone = try reader.readShortText()
-        let metadata = try Metadata(zone: zone, weight: reader.read(UInt32.self), version: reader.readShortText())
+        let weight = try reader.read(UInt32.self)
+        let version = try reader.readShortText()
+        let tags = hasTags ? TagsDigest(bytes: try reader.read(count: TagsDigest.byteCount)) : nil
+        let metadata = try Metadata(zone: zone, weight: weight, version: version, tags: tags)
         return Claim(
             name: name, endpoint: endpoint, epoch: epoch, incarnation: incarnation, status: status, intent: intent,
             metadata: metadata, accusers: accusers, signature: try readSignature(&reader))
@@ -199,8 +206,10 @@ public enum PacketCodec {
     }
 }
 
-/// Status and intent in one byte.
+/// Status, intent, and whether there are tags, in one byte.
 enum StateByte {
+    private static let tagsBit: UInt8 = 0x80
+
     static func encode(_ claim: Claim) -> UInt8 {
         let status: UInt8 =
             switch claim.status {
@@ -217,10 +226,10 @@ enum StateByte {
             case .draining: 1
             case .restarting: 2
             }
-        return intent << 4 | status
+        return (claim.metadata.tags == nil ? 0 : tagsBit) | intent << 4 | status
     }
 
-    static func decode(_ byte: UInt8) -> (Status, Intent)? {
+    static func decode(_ byte: UInt8) -> (Status, Intent, hasTags: Bool)? {
         let status: Status
         switch byte & 0x0f {
         case 1: status = .alive
@@ -232,16 +241,17 @@ enum StateByte {
         default: return nil
         }
         let intent: Intent
-        switch byte >> 4 {
+        switch (byte & ~tagsBit) >> 4 {
         case 0: intent = .serving
         case 1: intent = .draining
         case 2: intent = .restarting
         default: return nil
         }
+        let hasTags = byte & tagsBit != 0
         // What a member says of itself is its intent; two that differ are a contradiction.
         switch status {
-        case .alive, .restarting, .draining: return intent.status == status ? (status, intent) : nil
-        case .suspect, .crashed, .left: return (status, intent)
+        case .alive, .restarting, .draining: return intent.status == status ? (status, intent, hasTags) : nil
+        case .suspect, .crashed, .left: return (status, intent, hasTags)
         }
     }
 }

@@ -97,7 +97,7 @@ public struct Claim: Sendable {
 
 extension Claim {
     /// The bytes that the codec writes for this claim: name, epoch, incarnation, state and intent, accusers, endpoint,
-    /// zone, weight, version, signature; each text with its length before it.
+    /// zone, weight, version, digest of the tags, signature; each text with its length before it.
     public var wireSize: Int {
         (1 + name.text.utf8.count) + 8 + 4 + 1 + accusers.reduce(1) { $0 + 1 + $1.text.utf8.count } + profile.wireSize
     }
@@ -109,7 +109,8 @@ extension Claim {
     static let wireSizeMin = 2 + 8 + 4 + 1 + 1 + 2 + 2 + 1 + 4 + 1 + 1
     /// No claim is larger: every text as long as it may be.
     public static let wireSizeMax =
-        64 + 8 + 4 + 1 + (1 + accusersMax * 64) + 254 + 2 + 64 + 4 + 33 + 1 + ClaimSignature.bytesMax
+        64 + 8 + 4 + 1 + (1 + accusersMax * 64) + 254 + 2 + 64 + 4 + 33 + TagsDigest.byteCount + 1
+        + ClaimSignature.bytesMax
 }
 
 /// What changes seldom, shared by every copy of the claims that tell it: a simulator of 10,000 members holds 10^8 of
@@ -127,7 +128,8 @@ private final class Profile: Sendable, Hashable {
         self.signature = signature
         wireSize =
             (1 + endpoint.host.utf8.count) + 2 + (1 + (metadata.zone?.utf8.count ?? 0)) + 4
-            + (1 + metadata.version.utf8.count) + (1 + (signature?.bytes.count ?? 0))
+            + (1 + metadata.version.utf8.count) + (metadata.tags == nil ? 0 : TagsDigest.byteCount)
+            + (1 + (signature?.bytes.count ?? 0))
     }
 
     var unsigned: Profile {

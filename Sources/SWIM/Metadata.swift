@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// What a member tells of itself besides its address: small, so that it fits any datagram beside other news.
 public struct Metadata: Hashable, Sendable {
     /// Copies are spread over zones; `nil` when the operator named none. 1–63 bytes.
@@ -6,6 +8,9 @@ public struct Metadata: Hashable, Sendable {
     public let weight: UInt32
     /// The version of the software, for people; at most 32 bytes.
     public let version: String
+    /// Which tags it has; `nil`: none. Only their digest, so that their length costs no datagram anything: the tags
+    /// themselves are the shell's affair.
+    public let tags: TagsDigest?
 
     public static let zoneBytesMax = 63
     public static let versionBytesMax = 32
@@ -13,23 +18,32 @@ public struct Metadata: Hashable, Sendable {
     /// An empty zone is no zone.
     ///
     /// - Throws: `MetadataError` when a text is too long or has control characters.
-    public init(zone: String? = nil, weight: UInt32 = 1, version: String = "") throws(MetadataError) {
+    public init(
+        zone: String? = nil, weight: UInt32 = 1, version: String = "", tags: TagsDigest? = nil
+    ) throws(MetadataError) {
         let zone = zone.flatMap { $0.isEmpty ? nil : $0 }
         if let zone { try Self.check(zone, "zone", bytesMax: Self.zoneBytesMax) }
         try Self.check(version, "version", bytesMax: Self.versionBytesMax)
         self.zone = zone
         self.weight = weight
         self.version = version
+        self.tags = tags
     }
 
-    private init() {
-        zone = nil
-        weight = 1
-        version = ""
+    private init(checkedZone: String?, weight: UInt32, checkedVersion: String, tags: TagsDigest?) {
+        zone = checkedZone
+        self.weight = weight
+        version = checkedVersion
+        self.tags = tags
     }
 
-    /// No zone, weight 1, no version.
-    public static let standard = Metadata()
+    /// No zone, weight 1, no version, no tags.
+    public static let standard = Metadata(checkedZone: nil, weight: 1, checkedVersion: "", tags: nil)
+
+    /// The same with other tags.
+    public func tagged(_ tags: TagsDigest?) -> Metadata {
+        Metadata(checkedZone: zone, weight: weight, checkedVersion: version, tags: tags)
+    }
 
     private static func check(_ text: String, _ field: String, bytesMax: Int) throws(MetadataError) {
         guard text.utf8.count <= bytesMax else {
@@ -56,7 +70,7 @@ public enum MetadataError: Error, Hashable, Sendable, CustomStringConvertible {
 
 extension Metadata: Codable {
     private enum CodingKeys: String, CodingKey {
-        case zone, weight, version
+        case zone, weight, version, tags
     }
 
     public init(from decoder: any Decoder) throws {
@@ -64,7 +78,8 @@ extension Metadata: Codable {
         try self.init(
             zone: container.decodeIfPresent(String.self, forKey: .zone),
             weight: container.decode(UInt32.self, forKey: .weight),
-            version: container.decode(String.self, forKey: .version))
+            version: container.decode(String.self, forKey: .version),
+            tags: container.decodeIfPresent(TagsDigest.self, forKey: .tags))
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -72,5 +87,6 @@ extension Metadata: Codable {
         try container.encodeIfPresent(zone, forKey: .zone)
         try container.encode(weight, forKey: .weight)
         try container.encode(version, forKey: .version)
+        try container.encodeIfPresent(tags, forKey: .tags)
     }
 }

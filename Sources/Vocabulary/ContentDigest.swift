@@ -41,6 +41,9 @@ public struct ContentDigest: Hashable, Comparable, Sendable, CustomStringConvert
         }
     }
 
+    /// The first half.
+    var firstWords: (UInt64, UInt64) { (words.0, words.1) }
+
     public var hex: String {
         [words.0, words.1, words.2, words.3].map { word in
             let digits = String(word, radix: 16)

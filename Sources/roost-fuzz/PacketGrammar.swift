@@ -42,6 +42,10 @@ struct PacketGrammar {
             .standard, try Metadata(zone: "z", weight: 0), try Metadata(weight: .max, version: "0.1.0"),
             try Metadata(
                 zone: String(repeating: "é", count: 31), weight: 100, version: String(repeating: "v", count: 32)),
+            try Metadata(weight: 100, version: "0.1.0", tags: TagsDigest(bytes: dice.bytes(TagsDigest.byteCount))),
+            try Metadata(
+                zone: String(repeating: "z", count: 63), version: String(repeating: "v", count: 32),
+                tags: TagsDigest(bytes: [UInt8](repeating: 0xff, count: TagsDigest.byteCount))),
         ]
     }
 

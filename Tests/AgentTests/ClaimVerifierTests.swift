@@ -73,8 +73,14 @@ struct ClaimVerifierTests {
             good.bent(metadata: try Metadata(zone: "b", version: "1")),
             good.bent(metadata: try Metadata(zone: "a", weight: 9, version: "1")),
             good.bent(metadata: try Metadata(zone: "a", version: "2")),
+            good.bent(metadata: good.metadata.tagged(TagsDigest(bytes: 0...15))),
         ]
         for claim in bent { #expect(try refusal(claim) == .forged, "\(claim)") }
+        let tagged = try simba.signed(claim().bent(metadata: good.metadata.tagged(TagsDigest(bytes: 0...15))))
+        #expect(try refusal(tagged) == nil)
+        for tags in [nil, TagsDigest(bytes: 1...16)] {
+            #expect(try refusal(tagged.bent(metadata: good.metadata.tagged(tags))) == .forged)
+        }
         #expect(try refusal(claim()) == .unsigned)
         #expect(try refusal(simba.signed(claim(), in: "desert")) == .forged, "made for another cluster")
         #expect(try refusal(good.bent(name: teller)) == .unknownCertificate)

@@ -15,12 +15,13 @@ import Vocabulary
     private static func claim(
         name: String = "simba", host: String = "10.0.0.2", port: UInt16 = 7667, epoch: UInt64 = 258,
         incarnation: UInt32 = 3, status: Status = .alive, intent: Intent = .serving, zone: String? = "k",
-        weight: UInt32 = 2, version: String = "1", accuser: String? = nil
+        weight: UInt32 = 2, version: String = "1", tags: ClosedRange<UInt8>? = nil, accuser: String? = nil
     ) throws -> Claim {
         Claim(
             name: try NodeName(name), endpoint: try Endpoint(host: host, port: port), epoch: epoch,
             incarnation: Incarnation(incarnation), status: status, intent: intent,
-            metadata: try Metadata(zone: zone, weight: weight, version: version),
+            metadata: try Metadata(
+                zone: zone, weight: weight, version: version, tags: tags.flatMap { TagsDigest(bytes: $0) }),
             accusers: try accuser.map { [try NodeName($0)] } ?? [])
     }
 
@@ -34,6 +35,16 @@ import Vocabulary
             hex(ClaimStatement.text(of: simba, in: cluster))
                 == "0d726f6f737420636c61696d2031" + "07736176616e6e61" + "0573696d6261" + "0000000000000102"
                 + "00000003" + "01" + "0831302e302e302e32" + "1df3" + "016b" + "00000002" + "0131")
+    }
+
+    @Test("with tags, the digest of them ends what is signed, and the state says that it does")
+    func goldenBytesWithTags() throws {
+        let plain = hex(ClaimStatement.text(of: simba, in: cluster))
+        let tagged = hex(ClaimStatement.text(of: try Self.claim(tags: 0xa0...0xaf), in: cluster))
+        #expect(
+            tagged
+                == plain.replacing("0000000301" + "08", with: "0000000381" + "08")
+                + "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf")
     }
 
     @Test("no field of a statement can change without changing what is signed")
@@ -53,6 +64,8 @@ import Vocabulary
             ClaimStatement.text(of: try Self.claim(zone: nil), in: cluster),
             ClaimStatement.text(of: try Self.claim(weight: 3), in: cluster),
             ClaimStatement.text(of: try Self.claim(version: "2"), in: cluster),
+            ClaimStatement.text(of: try Self.claim(tags: 0...15), in: cluster),
+            ClaimStatement.text(of: try Self.claim(tags: 1...16), in: cluster),
         ]
         #expect(Set(texts).count == texts.count)
     }

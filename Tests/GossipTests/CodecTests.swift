@@ -48,6 +48,33 @@ import Vocabulary
                 + "0573696d6261" + "0000000000000102" + "00000003" + "12" + "01066d6b616e676f"
                 + "0831302e302e302e32" + "1df3" + "016b" + "00000002" + "0131"
                 + "03010203")
+
+        let tags = try #require(TagsDigest(bytes: 0xa0...0xaf))
+        let tagged = claim.bearing(claim.metadata.tagged(tags))
+        let taggedHex = PacketCodec.encode(packet.telling([tagged])).map {
+            ($0 < 16 ? "0" : "") + String($0, radix: 16)
+        }.joined()
+        // The highest bit of the state, and the digest before the signature.
+        #expect(
+            taggedHex
+                == hex.replacing("00000003" + "12" + "01", with: "00000003" + "92" + "01")
+                .replacing("0131" + "03010203", with: "0131" + "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf" + "03010203"))
+    }
+
+    @Test("tags of any length make a claim 16 bytes longer, and no tags none")
+    func tagsBudget() throws {
+        var random = RandomPackets(seed: 20)
+        for _ in 0..<500 {
+            let claim = random.claim()
+            let plain = claim.bearing(claim.metadata.tagged(nil))
+            let tagged = claim.bearing(claim.metadata.tagged(TagsDigest(bytes: [UInt8](repeating: 7, count: 16))))
+            let from = claim.name
+            func bytes(_ claim: Claim) -> Int {
+                PacketCodec.encode(Packet(from: from, message: .gossip, claims: [claim])).count
+            }
+            #expect(bytes(tagged) == bytes(plain) + 16)
+            #expect(tagged.wireSize == plain.wireSize + 16)
+        }
     }
 
     @Test("200,000 random byte strings never trap, and what is read is what would be written")
@@ -107,6 +134,14 @@ import Vocabulary
     }
 }
 
+extension Claim {
+    fileprivate func bearing(_ metadata: Metadata) -> Claim {
+        Claim(
+            name: name, endpoint: endpoint, epoch: epoch, incarnation: incarnation, status: status, intent: intent,
+            metadata: metadata, accusers: accusers, signature: signature)
+    }
+}
+
 /// Packets of every kind, with texts of every length.
 struct RandomPackets {
     var generator: SeededGenerator
@@ -134,7 +169,8 @@ struct RandomPackets {
     mutating func claim() -> Claim {
         let status = Status.allCases[Int.random(in: 0..<6, using: &generator)]
         let metadata = try? Metadata(
-            zone: text(0...63), weight: .random(in: 0 ... .max, using: &generator), version: text(0...32))
+            zone: text(0...63), weight: .random(in: 0 ... .max, using: &generator), version: text(0...32),
+            tags: Bool.random(using: &generator) ? tags() : nil)
         return Claim(
             name: name(), endpoint: endpoint(), epoch: .random(in: 0 ... .max, using: &generator),
             incarnation: Incarnation(.random(in: 0 ... .max, using: &generator)), status: status,
@@ -146,6 +182,10 @@ struct RandomPackets {
     private mutating func signature(_ range: ClosedRange<Int>) -> ClaimSignature? {
         let count = Int.random(in: range, using: &generator)
         return ClaimSignature((0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) })
+    }
+
+    private mutating func tags() -> TagsDigest? {
+        TagsDigest(bytes: (0..<TagsDigest.byteCount).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 
     mutating func packet(claimsMax: Int = 4) -> Packet {
@@ -167,7 +207,7 @@ struct RandomPackets {
 
     mutating func largest() -> Packet {
         let long = name(63...63)
-        let metadata = try? Metadata(zone: text(63...63), weight: .max, version: text(32...32))
+        let metadata = try? Metadata(zone: text(63...63), weight: .max, version: text(32...32), tags: tags())
         let claim = Claim(
             name: long, endpoint: endpoint(253...253), epoch: .max, incarnation: Incarnation(.max), status: .crashed,
             intent: .restarting, metadata: metadata ?? .standard, accusers: [name(63...63)],
