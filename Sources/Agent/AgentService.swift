@@ -29,16 +29,24 @@ public struct AgentService: Sendable {
     let stopped: StopSignal
     let notifier: SystemdNotifier
     let group: any EventLoopGroup
+    /// The settings as they are now, for a reload.
+    let readSettings: ReadSettings?
+
+    public typealias ReadSettings = @Sendable () throws -> AgentSettings
 
     /// Runs an agent until it is told to stop, or has left.
     ///
-    /// - Parameter version: what `members` shows of this build.
+    /// - Parameters:
+    ///   - version: what `members` shows of this build.
+    ///   - readSettings: reads the settings again, at a reload.
     /// - Throws: `StartError` when it can not start; then nothing was changed.
-    public static func run(settings: AgentSettings, version: String) async throws {
+    public static func run(
+        settings: AgentSettings, version: String, readSettings: ReadSettings? = nil
+    ) async throws {
         let log = Logger(label: "roost") { _ in LineLogHandler(format: settings.log.format, level: settings.log.level) }
         let service: AgentService
         do {
-            service = try await start(settings, version: version, log: log)
+            service = try await start(settings, version: version, log: log, readSettings: readSettings)
         } catch {
             throw StartError(error)
         }
@@ -48,7 +56,8 @@ public struct AgentService: Sendable {
     // MARK: Starting
 
     static func start(
-        _ settings: AgentSettings, version: String, log: Logger, pace: JoinLoop.Pace = JoinLoop.Pace()
+        _ settings: AgentSettings, version: String, log: Logger, pace: JoinLoop.Pace = JoinLoop.Pace(),
+        readSettings: ReadSettings? = nil
     ) async throws -> AgentService {
         let group = MultiThreadedEventLoopGroup.singleton
         let credentials = try Credentials(folder: settings.certificatesFolder)
@@ -60,7 +69,7 @@ public struct AgentService: Sendable {
         do {
             return try await start(
                 settings, version: version, log: log, group: group, name: name, cluster: cluster, credentials: context,
-                store: store, pace: pace)
+                store: store, pace: pace, readSettings: readSettings)
         } catch {
             await store.shutdown()
             throw error
@@ -92,7 +101,8 @@ public struct AgentService: Sendable {
 
     private static func start(
         _ settings: AgentSettings, version: String, log: Logger, group: any EventLoopGroup, name: NodeName,
-        cluster: ClusterName, credentials: CurrentCredentials, store: Store, pace: JoinLoop.Pace
+        cluster: ClusterName, credentials: CurrentCredentials, store: Store, pace: JoinLoop.Pace,
+        readSettings: ReadSettings?
     ) async throws -> AgentService {
         let box = CoreBox()
         let revoked = try await RevocationList(store: store, cluster: cluster, log: log)
@@ -129,11 +139,14 @@ public struct AgentService: Sendable {
         let events = EventLog()
         let certificates = CertificateBook(me: name, credentials: credentials, log: log)
         try await certificates.load(from: store)
+        let tags = TagsBook(own: settings.tags, log: log)
+        try await tags.load(from: store)
         let signer = ClaimSigner(me: name, cluster: cluster, credentials: credentials, log: log)
         let machine = NodeMachine(
             NodeMachine.Identity(
                 name: name, cluster: cluster, epoch: store.epoch, endpoint: endpoint,
-                metadata: try Metadata(zone: settings.zone, weight: settings.weight, version: version)),
+                metadata: try Metadata(
+                    zone: settings.zone, weight: settings.weight, version: version, tags: settings.tags.digest)),
             settings: settings.machine, at: NodeDriver.now)
         let driver = NodeDriver(machine, seed: try seed(), eventLoop: group.next()) { effect in
             switch effect {
@@ -142,6 +155,7 @@ public struct AgentService: Sendable {
                 return true
             case .event(let event):
                 EventRecorder.record(event, by: name, in: events, log: log)
+                tags.heard(event)
                 // A host that vanished closes nothing: what waits for its answer would wait for the whole of its time.
                 if event.kind == .crashed { Task { await peers.disconnect(event.name) } }
                 return true
@@ -151,8 +165,8 @@ public struct AgentService: Sendable {
         }
         let core = AgentCore(
             settings: settings, name: name, cluster: cluster, credentials: credentials, driver: driver, store: store,
-            peers: peers, gossip: gossip, keys: keys, revoked: revoked, certificates: certificates, signer: signer,
-            events: events, group: group, log: log)
+            peers: peers, gossip: gossip, keys: keys, revoked: revoked, certificates: certificates, tags: tags,
+            signer: signer, events: events, group: group, log: log)
         let notifier = SystemdNotifier(environment: ProcessInfo.processInfo.environment)
         let members = MembersService(
             core: core, group: group, saved: try await SavedMembers(store: store, me: name, log: log))
@@ -176,7 +190,7 @@ public struct AgentService: Sendable {
             ])
         return AgentService(
             core: core, members: members, wayIn: wayIn, server: server, leaving: leaving, stopped: stopped,
-            notifier: notifier, group: group)
+            notifier: notifier, group: group, readSettings: readSettings)
     }
 
     /// For the order of probes and jitter; keys and nonces come from OpenSSL.
@@ -193,6 +207,7 @@ public struct AgentService: Sendable {
             tasks.addTask { await serve() }
             tasks.addTask { await wayIn.run(settled: ready) }
             tasks.addTask { await rememberMembers() }
+            tasks.addTask { await core.tagsFetcher.run() }
             if obeysSignals { tasks.addTask { await obeySignals() } }
             tasks.addTask { await feedWatchdog() }
             await stopped.wait()
@@ -207,6 +222,7 @@ public struct AgentService: Sendable {
         }
         await members.save()
         await core.certificates.save(to: core.store)
+        await core.tags.save(to: core.store)
         await core.gossip.close()
         await core.store.shutdown()
         core.log.notice("stopped", metadata: ["node": "\(core.name)"])
@@ -251,18 +267,30 @@ public struct AgentService: Sendable {
             do { try await Task.sleep(for: .seconds(5)) } catch { return }
             await core.peers.closeIdle(unusedFor: Self.peerIdleMax)
             let now = core.events.lastID
-            if now != known { await members.save() }
+            if now != known {
+                await members.save()
+                lookAfterTags()
+            }
             await core.certificates.save(to: core.store)
+            await core.tags.save(to: core.store)
             known = now
         }
     }
 
-    /// SIGTERM and SIGINT drain and leave (a second one stops at once); SIGHUP reads the certificates again.
+    /// Drops what no member has any more, those remembered of earlier lives included; and has those fetched that no event
+    /// told of.
+    private func lookAfterTags() {
+        let claims = core.driver.read { $0.membership.claims } + members.saved.unmet
+        core.tags.keep(Set(claims.compactMap(\.metadata.tags)))
+        core.tags.lookAgain()
+    }
+
+    /// SIGTERM and SIGINT drain and leave (a second one stops at once); SIGHUP reads again what can change meanwhile.
     private func obeySignals() async {
         var asked = 0
         for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup) {
             if signal == .sighup {
-                reloadCertificates()
+                reload()
                 continue
             }
             asked += 1
@@ -276,25 +304,6 @@ public struct AgentService: Sendable {
                 _ = await leaving.leave(now: false, timeout: core.settings.leave.timeout)
                 _ = stopped.signal()
             }
-        }
-    }
-
-    func reloadCertificates() {
-        do {
-            let credentials = try Credentials(folder: core.settings.certificatesFolder)
-            guard credentials.name == core.credentials.context.credentials.name else {
-                core.log.error(
-                    "the new certificate has another name; kept the old one", metadata: ["name": "\(credentials.name)"])
-                return
-            }
-            _ = try credentials.sign([])
-            core.credentials.replace(with: try TLSContext(credentials: credentials))
-            core.certificates.readAgain()
-            // What this node says is signed with the new key from now on, and the others must know it.
-            members.tellEveryoneSoon()
-            core.log.notice("read the certificates again")
-        } catch {
-            core.log.error("could not read the certificates; kept the old ones", metadata: ["error": "\(error)"])
         }
     }
 }

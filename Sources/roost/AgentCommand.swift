@@ -25,6 +25,8 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(name: .customLong("socket"), help: .setting("socket")) var socket: String?
     @Option(name: .customLong("zone"), help: .setting("zone")) var zone: String?
     @Option(name: .customLong("weight"), help: .setting("weight")) var weight: String?
+    // `--tag role=edge`, too, as one says it.
+    @Option(name: [.customLong("tags"), .long], parsing: .singleValue, help: .setting("tags")) var tag: [String] = []
     @Option(name: .customLong("ca"), help: .setting("ca")) var authorityFolder: String?
     @Option(name: .customLong("replicas"), help: .setting("replicas")) var replicas: String?
     @Option(name: .customLong("peers.max"), help: .setting("peers.max")) var peersMax: String?
@@ -47,17 +49,20 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(name: .customLong("limits.body"), help: .setting("limits.body")) var bodyMax: String?
 
     func run() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let file = config ?? environment["ROOST_CONFIG"]
+        let flags = flags
         let settings: AgentSettings
         do throws(SettingsError) {
-            let environment = ProcessInfo.processInfo.environment
-            settings = try AgentSettings(
-                file: config ?? environment["ROOST_CONFIG"], environment: environment, flags: flags)
+            settings = try AgentSettings(file: file, environment: environment, flags: flags)
         } catch {
             StandardError.write("roost: \(error)\n")
             throw ExitCode(error.exitCode)
         }
         do {
-            try await AgentService.run(settings: settings, version: Roost.version)
+            try await AgentService.run(settings: settings, version: Roost.version) {
+                try AgentSettings(file: file, environment: environment, flags: flags)
+            }
         } catch let error as StartError {
             switch error {
             case .configuration(let message, let hint):
@@ -79,7 +84,8 @@ struct AgentCommand: AsyncParsableCommand {
             ("leave.on_stop", leaveOnStop), ("leave.timeout", leaveTimeout), ("http.bind", httpBind),
             ("log.level", logLevel), ("log.format", logFormat), ("limits.body", bodyMax),
         ]
-        return join.map { ("join", $0) } + single.compactMap { key, value in value.map { (key, $0) } }
+        return join.map { ("join", $0) } + tag.map { ("tags", $0) }
+            + single.compactMap { key, value in value.map { (key, $0) } }
     }
 }
 

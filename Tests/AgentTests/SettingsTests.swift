@@ -138,6 +138,8 @@ struct SettingsTests {
             ("leave.timeout", "1y"), ("http.bind", "0.0.0.0:7668"), ("http.bind", "127.0.0.1"),
             ("http.bind", "example.org:80"), ("http.bind", "127.0.0.1.example.org:80"), ("log.level", "loud"),
             ("log.format", "xml"), ("limits.body", "1QiB"), ("limits.body", "9223372036854775807TiB"), ("ca", ""),
+            ("tags", "role"), ("tags", "a b=c"), ("tags", "=c"), ("tags", "a=1,a=2"), ("tags", "a=\n"),
+            ("tags", "a=" + String(repeating: "v", count: 4_093)),
         ])
     func badValue(key: String, value: String) throws {
         let setting = try #require(Setting.byKey[key])
@@ -164,6 +166,43 @@ struct SettingsTests {
         guard case .givenTwice("peers.max", .file)? = refusal(yaml: "peers.max: 1\npeers: {max: 2}") else {
             Issue.record("a nested and a dotted spelling of one key were both taken")
             return
+        }
+    }
+
+    @Test("tags are a map in YAML, each with its own line, and a list in a flag or a variable")
+    func tags() throws {
+        let expected = try Tags(["role": "edge", "tier": "2", "rack/a.b": "x, y", "spare": ""])
+        let yaml = "tags:\n  role: edge\n  tier: 2\n  rack/a.b: 'x, y'\n  spare:\n"
+        #expect(try settings(yaml: yaml).tags == expected)
+        #expect(try settings(yaml: "tags.role: edge\ntags: {tier: 2, rack/a.b: 'x, y', spare: ''}").tags == expected)
+        let short = try Tags(["role": "edge", "tier": "2"])
+        #expect(try settings(yaml: "tags: [role=edge, tier=2]").tags == short)
+        #expect(try settings(yaml: yaml, environment: ["ROOST_TAGS": "role=edge, tier=2"]).tags == short)
+        #expect(try settings(yaml: yaml, flags: [("tags", "role=edge"), ("tags", "tier=2")]).tags == short)
+        #expect(try settings(yaml: yaml, environment: ["ROOST_TAGS": ""]).tags == .none)
+        #expect(try settings(flags: [("tags", "a=b=c")]).tags == Tags(["a": "b=c"]))
+        #expect(try settings(yaml: "tags:\n").tags == .none)
+    }
+
+    @Test(
+        "a wrong tag in YAML is refused by its own key, and too many with the limit",
+        arguments: [
+            ("tags: {a b: c}", "tags.a b", "1-64"), ("tags: {a: \"\\n\"}", "tags.a", "control"),
+            ("tags: {a: [b, c]}", "tags.a", "text"),
+            ("tags: {a: \(String(repeating: "v", count: 4_093))}", "tags", "4096"),
+        ])
+    func wrongTags(yaml: String, key: String, limit: String) {
+        guard case .badValue(key, _, .file, let allowed)? = refusal(yaml: yaml) else {
+            Issue.record("\(String(describing: refusal(yaml: yaml)))")
+            return
+        }
+        #expect(allowed.contains(limit))
+    }
+
+    @Test("a tag given twice, or tags in two ways, are refused")
+    func tagsTwice() {
+        for yaml in ["tags.a: 1\ntags: {a: 2}", "tags: {a: {b: 1}, a.b: 2}", "tags: [a=1, a=2]"] {
+            #expect(refusal(yaml: yaml) != nil, "\(yaml)")
         }
     }
 

@@ -35,6 +35,20 @@ struct JSONTests {
                 """)
     }
 
+    @Test("a member with tags, and one whose tags are not known yet")
+    func tags() throws {
+        var member = API.Member(
+            name: "simba", address: "10.0.0.2:7667", state: .alive, incarnation: 3, zone: nil, weight: 1,
+            rttMilliseconds: nil, since: "2026-11-23T05:52:19.000Z", version: "0.1.0", holds: nil,
+            tags: ["tier": "2", "role": "edge"])
+        let text = try API.JSON.text(member)
+        #expect(text.contains(#""tags":{"role":"edge","tier":"2"}"#) && !text.contains("tags_pending"))
+        #expect(try API.JSON.decode(API.Member.self, from: text.utf8) == member)
+        member.tags = nil
+        member.tagsPending = true
+        #expect(try API.JSON.text(member).contains(#""tags_pending":true"#))
+    }
+
     @Test("a status")
     func status() throws {
         let status = API.Status(

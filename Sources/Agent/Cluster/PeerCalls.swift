@@ -79,6 +79,18 @@ struct PeerCalls: Sendable {
         return reply.certificates
     }
 
+    /// Nobody waits for tags: when there is no place, they come later.
+    func tags(_ wanted: [TagsDigest], from node: NodeName) async throws -> [[UInt8]] {
+        let bytes = try API.JSON.encode(TagsRequest(wanted: wanted))
+        let response = try await peers.request(
+            to: node, at: try endpoint(of: node), jsonRequest("POST", "/v1/peer/tags", bytes), idempotent: true,
+            patience: .hasOthers, timeouts: Self.timeouts(.seconds(5)))
+        // Base64 makes four bytes of three.
+        let reply: TagsReply = try await decode(
+            response, "/v1/peer/tags", from: node, bytesMax: 2 * TagsBook.answerBytesMax)
+        return reply.tags.map { Array($0) }
+    }
+
     func list(_ query: [(name: String, value: String?)], from node: NodeName) async throws -> PeerListing {
         let path = ResourcePath.with("/v1/peer/list", query: query)
         return try await get(node, path, within: .seconds(10))
@@ -125,12 +137,12 @@ struct PeerCalls: Sendable {
     }
 
     private func decode<Answer: Decodable>(
-        _ response: PeerResponse, _ path: String, from node: NodeName
+        _ response: PeerResponse, _ path: String, from node: NodeName, bytesMax: Int = answerBytesMax
     ) async throws -> Answer {
         var bytes: [UInt8] = []
         for try await part in response.body {
-            guard bytes.count + part.readableBytes <= Self.answerBytesMax else {
-                throw PeerCallError.tooLarge(node, path: path)
+            guard bytes.count + part.readableBytes <= bytesMax else {
+                throw PeerCallError.tooLarge(node, path: path, bytesMax: bytesMax)
             }
             bytes.append(contentsOf: part.readableBytesView)
         }
@@ -155,13 +167,13 @@ enum TransferTime {
 /// Why a call to another node did not work.
 enum PeerCallError: Error, CustomStringConvertible {
     case unknown(NodeName)
-    case tooLarge(NodeName, path: String)
+    case tooLarge(NodeName, path: String, bytesMax: Int)
     case refused(NodeName, path: String, status: Int, API.ErrorBody)
 
     var description: String {
         switch self {
         case .unknown(let node): "\(node) is not a member"
-        case .tooLarge(let node, let path): "\(node) answered \(path) with more than \(PeerCalls.answerBytesMax) bytes"
+        case .tooLarge(let node, let path, let bytesMax): "\(node) answered \(path) with more than \(bytesMax) bytes"
         case .refused(let node, let path, let status, let body):
             "\(node) refused \(path) with \(status) \(body.error.code): \(body.error.message)"
         }

@@ -3,6 +3,12 @@ import Resources
 import SWIM
 import Vocabulary
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
 /// Bodies of `/v1/peer/…` that belong to the shell; those of convergence are Relocation's own.
 
 /// `POST /v1/peer/members`: push and pull of the whole membership, and of the keys (SWIM, and DESIGN §4).
@@ -53,6 +59,16 @@ struct CertificatesRequest: Codable, Sendable {
 /// As many as fit 1 MiB.
 struct CertificatesReply: Codable, Sendable {
     var certificates: [CertificateChain]
+}
+
+/// `POST /v1/peer/tags`: those of these tags that you know of. At most 1,024 digests.
+struct TagsRequest: Codable, Sendable {
+    var wanted: [TagsDigest]
+}
+
+/// The canonical form of each, in base64; as many as fit 1 MiB before that. Which is which, their digests tell.
+struct TagsReply: Codable, Sendable {
+    var tags: [Data]
 }
 
 /// `POST /v1/peer/holder`: this is claimed of your name; is it you?

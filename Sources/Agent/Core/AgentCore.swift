@@ -25,6 +25,8 @@ final class AgentCore: Sendable {
     let certificates: CertificateBook
     let signer: ClaimSigner
     let claims: ClaimGate
+    let tags: TagsBook
+    let tagsFetcher: TagsFetcher
     let events: EventLog
     let traffic: Traffic
     let intake = Intake()
@@ -36,8 +38,8 @@ final class AgentCore: Sendable {
     init(
         settings: AgentSettings, name: NodeName, cluster: ClusterName, credentials: CurrentCredentials,
         driver: NodeDriver, store: Store, peers: PeersTable, gossip: GossipPort, keys: KeyKeeper,
-        revoked: RevocationList, certificates: CertificateBook, signer: ClaimSigner, events: EventLog,
-        group: any EventLoopGroup, log: Logger
+        revoked: RevocationList, certificates: CertificateBook, tags: TagsBook, signer: ClaimSigner,
+        events: EventLog, group: any EventLoopGroup, log: Logger
     ) {
         self.settings = settings
         self.name = name
@@ -64,6 +66,22 @@ final class AgentCore: Sendable {
             fetcher: CertificateFetcher(book: certificates, log: log) { names, teller in
                 try await calls.certificates(of: names, from: teller, at: calls.endpoint(of: teller))
             })
+        self.tags = tags
+        tagsFetcher = TagsFetcher(
+            book: tags, peersMax: settings.peersMax, log: log,
+            TagsFetcher.Surroundings(
+                look: { driver.read { TagsFetcher.View($0.membership, knownIn: tags) } },
+                connected: { await peers.snapshot.map(\.name) },
+                ask: { wanted, node in try await calls.tags(wanted, from: node) },
+                told: { names, digest in
+                    guard let known = tags.tags(digest) else { return }
+                    for name in names {
+                        guard let member = driver.read({ $0.membership.member(name) }),
+                            member.metadata.tags == digest
+                        else { continue }
+                        events.tagsKnown(known, of: member)
+                    }
+                }))
         puller = Puller(store: store, calls: calls, traffic: traffic)
     }
 

@@ -52,7 +52,8 @@ struct MembershipRoutes: Sendable {
         let now = NodeDriver.now
         let wall = WallClock.milliseconds
         return members.map { member in
-            API.Member(
+            let tags = member.metadata.tags.map { core.tags.tags($0) }
+            return API.Member(
                 name: member.name.text, address: member.endpoint.description,
                 state: API.MemberState(rawValue: member.status.rawValue) ?? .alive,
                 incarnation: UInt64(member.incarnation.number), zone: member.metadata.zone,
@@ -61,7 +62,8 @@ struct MembershipRoutes: Sendable {
                     unixMilliseconds: wall &- UInt64(clamping: Int64((now - member.since).milliseconds))),
                 version: member.metadata.version,
                 holds: member.name == core.name ? ownHolds : holds[member.name],
-                reach: member.name == core.name ? nil : member.reach.rawValue)
+                reach: member.name == core.name ? nil : member.reach.rawValue, tags: (tags ?? nil)?.byKey,
+                tagsPending: tags == .some(nil) ? true : nil)
         }
     }
 

@@ -64,6 +64,7 @@ struct MetricsRoutes: Sendable {
                 "roost_claims_refused_total", ["reason": reason.rawValue], by: Double(count),
                 help: "Claims that were not believed.")
         }
+        TagsFigures.add(core, to: metrics)
         metrics.count(
             "roost_name_conflicts_total", by: Double(core.claims.conflicts.count),
             help: "Refusals of a second host under the name of a live one.")

@@ -8,6 +8,12 @@ import Resources
 import Storage
 import Vocabulary
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
 /// `/v1/peer/…`: what nodes ask of one another. The router let only node certificates through.
 struct PeerRoutes: Sendable {
     let box: CoreBox
@@ -39,6 +45,10 @@ struct PeerRoutes: Sendable {
             let ask = try await request.json(CertificatesRequest.self, upTo: Self.questionBytesMax, context: context)
             return Response.json(
                 CertificatesReply(certificates: try box.parts.core.certificates.chains(of: ask.wanted)))
+        }
+        router.post("/v1/peer/tags") { request, context in
+            let ask = try await request.json(TagsRequest.self, upTo: Self.probeBytesMax, context: context)
+            return Response.json(TagsReply(tags: try box.parts.core.tags.answer(ask.wanted).map { Data($0) }))
         }
         router.post("/v1/peer/holder") { request, context in
             let ask = try await request.json(HolderQuestion.self, upTo: Self.questionBytesMax, context: context)

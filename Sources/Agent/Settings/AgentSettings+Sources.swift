@@ -29,15 +29,31 @@ extension AgentSettings {
         func unknown(_ key: String) -> SettingsError {
             .unknownKey(key, source: .file(path), nearest: Setting.nearest(to: key, among: Setting.all.map(\.key)))
         }
+        var tags: [String: String] = [:]
+        func add(tag: String, _ key: String, _ value: String) throws(SettingsError) {
+            guard seen.insert(key).inserted else { throw .givenTwice(key: key, source: .file(path)) }
+            tags[tag] = value
+        }
         for key in file.empty where Setting.byKey[key] == nil {
+            if let tag = Setting.tag(key) {
+                try add(tag: tag, key, "")
+                continue
+            }
             // `relocation:` alone is a chapter without lines.
             guard Setting.all.contains(where: { $0.key.hasPrefix(key + ".") }) else { throw unknown(key) }
         }
         for (key, value) in file.pairs {
+            if let tag = Setting.tag(key) {
+                try add(tag: tag, key, value)
+                continue
+            }
             guard let setting = Setting.byKey[key] else { throw unknown(key) }
             guard seen.insert(key).inserted else { throw .givenTwice(key: key, source: .file(path)) }
             try set(setting, value, source: .file(path))
         }
+        guard !tags.isEmpty else { return }
+        guard !seen.contains("tags") else { throw .givenTwice(key: "tags", source: .file(path)) }
+        try apply(tags: tags, path: path)
     }
 
     private mutating func apply(environment: [String: String]) throws(SettingsError) {

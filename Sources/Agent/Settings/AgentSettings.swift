@@ -24,6 +24,8 @@ public struct AgentSettings: Sendable, Hashable {
     public var zone: String?
     /// The share of the data relative to others; 0 owns nothing.
     public var weight: UInt32 = 100
+    /// What others choose this node by; the one setting that a reload takes up.
+    public var tags = Tags.none
     /// The folder of the CA, on a host that issues certificates.
     public var authorityFolder: String?
     /// Copies of each resource (R in the design).

@@ -23,7 +23,7 @@ public struct Setting: Sendable {
         self.allowed = kind.allowed
         self.defaultText = kind.show(AgentSettings()[keyPath: path])
         self.help = help
-        self.isList = Value.self == [Endpoint].self
+        self.isList = Value.self == [Endpoint].self || Value.self == Tags.self
         self.apply = { settings, text in
             guard let value = kind.parse(text) else { return false }
             settings[keyPath: path] = value
@@ -55,6 +55,7 @@ public struct Setting: Sendable {
         Setting("socket", \.socketPath, .socketPath, "The unix socket for commands on this host."),
         Setting("zone", \.zone, optional: .zone, "The failure domain; copies of one resource avoid sharing it."),
         Setting("weight", \.weight, .integer(0...10_000), "This node's share of the data; 0 owns nothing."),
+        Setting("tags", \.tags, .tags, "What others choose this node by, as role=edge; give it again for more."),
         Setting("ca", \.authorityFolder, optional: .path, "The folder of the CA, on a host that issues certificates."),
         Setting("replicas", \.replicas, .integer(1...7), "Copies of each resource."),
         Setting("peers.max", \.peersMax, .integer(1...4096), "Peers connected at once."),

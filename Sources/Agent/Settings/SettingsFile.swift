@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Vocabulary
 import Yams
 
 /// Reads a YAML file into pairs of key and text. Both `peers: {max: 4}` and `peers.max: 4` mean the key `peers.max`.
@@ -8,9 +9,10 @@ struct SettingsFile {
     /// Keys with nothing after them, which leave the default: they must be known all the same.
     private(set) var empty: [String] = []
 
-    /// A configuration has some thirty lines; the bounds stop a wrong file, or an alias that multiplies itself.
+    /// A configuration has some thirty lines, and a thousand tags at the most; the bounds stop a wrong file, or an alias
+    /// that multiplies itself.
     static let bytesMax = 256 * 1024
-    static let pairsMax = 256
+    static let pairsMax = 1_280
     static let depthMax = 4
 
     init(path: String) throws(SettingsError) {
@@ -68,10 +70,10 @@ struct SettingsFile {
                 }
                 elements.append(text)
             }
-            if let setting = Setting.byKey[prefix], !setting.isList {
+            let allowed = Setting.tag(prefix).map { _ in TagsError.valueRule } ?? Setting.byKey[prefix]?.notList
+            if let allowed {
                 throw .badValue(
-                    key: prefix, value: "[\(elements.joined(separator: ", "))]", source: .file(path),
-                    allowed: setting.allowed)
+                    key: prefix, value: "[\(elements.joined(separator: ", "))]", source: .file(path), allowed: allowed)
             }
             pairs.append((prefix, elements.joined(separator: ",")))
         case .alias:

@@ -23,10 +23,15 @@ extension API {
         public var holds: Int?
         /// By which way the node asked reaches it: `direct` (datagrams pass), `relayed` (others vouch for it) or `tls`.
         public var reach: String?
+        /// What its operator calls it by; absent when it has none, or they are not known yet.
+        public var tags: [String: String]?
+        /// True while the node asked has heard that it has tags, and not which; absent else.
+        public var tagsPending: Bool?
 
         public init(
             name: String, address: String, state: MemberState, incarnation: UInt64, zone: String?, weight: UInt32,
-            rttMilliseconds: Double?, since: String, version: String, holds: Int?, reach: String? = nil
+            rttMilliseconds: Double?, since: String, version: String, holds: Int?, reach: String? = nil,
+            tags: [String: String]? = nil, tagsPending: Bool? = nil
         ) {
             self.name = name
             self.address = address
@@ -39,12 +44,15 @@ extension API {
             self.version = version
             self.holds = holds
             self.reach = reach
+            self.tags = tags
+            self.tagsPending = tagsPending
         }
 
         enum CodingKeys: String, CodingKey {
             case name, address, state, incarnation, zone, weight
             case rttMilliseconds = "rtt_ms"
-            case since, version, holds, reach
+            case since, version, holds, reach, tags
+            case tagsPending = "tags_pending"
         }
     }
 

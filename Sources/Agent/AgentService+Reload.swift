@@ -1,0 +1,63 @@
+import Logging
+import Node
+import SWIM
+import TLS
+import Vocabulary
+
+// SIGHUP (`systemctl reload`): what an agent takes up without a restart.
+
+extension AgentService {
+    func reload() {
+        reloadCertificates()
+        reloadSettings()
+    }
+
+    private func reloadSettings() {
+        guard let readSettings else { return }
+        do {
+            var fresh = try readSettings()
+            let tags = fresh.tags
+            fresh.tags = core.settings.tags
+            if fresh != core.settings {
+                core.log.warning("the configuration has changed; all but its tags counts from the next start on")
+            }
+            take(tags)
+        } catch {
+            core.log.error(
+                "could not read the configuration again; kept what was in it", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// This node has other tags from now on, and says so.
+    func take(_ tags: Tags) {
+        // By their bytes: two texts may be equal to people and be written differently.
+        guard tags.encoded != core.tags.own.encoded else { return }
+        // First: whoever hears of them may ask for them in the next moment.
+        core.tags.own = tags
+        let own = core.driver.read { $0.membership.oneself }
+        core.driver.feed(.membership(.metadata(own.metadata.tagged(tags.digest))))
+        core.events.tagsKnown(tags, of: own)
+        // Others may have what were this node's own until now.
+        core.tags.lookAgain()
+        core.log.notice("this node has other tags", metadata: ["count": "\(tags.byKey.count)"])
+    }
+
+    func reloadCertificates() {
+        do {
+            let credentials = try Credentials(folder: core.settings.certificatesFolder)
+            guard credentials.name == core.credentials.context.credentials.name else {
+                core.log.error(
+                    "the new certificate has another name; kept the old one", metadata: ["name": "\(credentials.name)"])
+                return
+            }
+            _ = try credentials.sign([])
+            core.credentials.replace(with: try TLSContext(credentials: credentials))
+            core.certificates.readAgain()
+            // What this node says is signed with the new key from now on, and the others must know it.
+            members.tellEveryoneSoon()
+            core.log.notice("read the certificates again")
+        } catch {
+            core.log.error("could not read the certificates; kept the old ones", metadata: ["error": "\(error)"])
+        }
+    }
+}
