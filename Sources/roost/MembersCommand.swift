@@ -9,23 +9,40 @@ struct MembersCommand: AsyncParsableCommand {
     @Option(
         help: "Tell how this member came to be held for what it is: who suspected it, by which signs, who confirmed.")
     var why: String?
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Only members with this tag; the value may be a regular expression. Given again, all must match.",
+            valueName: "key=value"))
+    var tag: [String] = []
+    @Flag(help: "Show tags in full, however long.")
+    var wide = false
     @Flag(help: "Print one JSON value.")
     var json = false
+
+    func validate() throws {
+        _ = try TagFilter(tag)
+        if why != nil && !tag.isEmpty { throw ValidationError("--why and --tag exclude each other.") }
+    }
 
     func run() async throws {
         try await connection.run { client in
             if let why { return try explain(try await client.why(why)) }
-            let members = try await client.members()
+            let members = try select(await client.members())
             if json { return try Terminal.print(json: members) }
-            var table = Table([
-                .init("NAME"), .init("ADDRESS"), .init("STATE"), .init("RTT", .right), .init("ZONE"),
-                .init("WEIGHT", .right), .init("HOLDS", .right), .init("SINCE (UTC)"), .init("VERSION"),
-            ])
+            // Where nobody has tags, the list is as narrow as it was.
+            let hasTags = members.contains { $0.tags != nil || $0.tagsPending == true }
+            var table = Table(
+                [
+                    .init("NAME"), .init("ADDRESS"), .init("STATE"), .init("RTT", .right), .init("ZONE"),
+                    .init("WEIGHT", .right), .init("HOLDS", .right), .init("SINCE (UTC)"), .init("VERSION"),
+                ] + (hasTags ? [.init("TAGS")] : []))
             for member in members {
                 table.add([
                     member.name, member.address, Self.state(member),
                     HumanUnits.roundTrip(milliseconds: member.rttMilliseconds), member.zone ?? "-", "\(member.weight)",
                     member.holds.map { "\($0)" } ?? "-", HumanUnits.time(member.since), member.version,
+                    tags(member),
                 ])
             }
             Terminal.print(
@@ -34,6 +51,23 @@ struct MembersCommand: AsyncParsableCommand {
                         ? Terminal.paint(text, Self.colour(members[row].state)) : text
                 })
         }
+    }
+
+    private func select(_ members: [API.Member]) throws -> [API.Member] {
+        guard !tag.isEmpty else { return members }
+        let filter = try TagFilter(tag)
+        let pending = members.filter { $0.tagsPending == true }.map(\.name)
+        if !pending.isEmpty {
+            Terminal.say(
+                "warning: the tags of \(pending.joined(separator: ", ")) are not known yet: ask again in a moment")
+        }
+        return members.filter(filter.matches)
+    }
+
+    private func tags(_ member: API.Member) -> String {
+        if member.tagsPending == true { return "(not known yet)" }
+        // Else what fits beside the rest on a wide terminal.
+        return TagsText.line(member.tags ?? [:], valueMax: wide ? .max : 20, max: wide ? .max : 40)
     }
 
     private static func state(_ member: API.Member) -> String {
