@@ -53,7 +53,9 @@ extension AgentService {
             _ = try credentials.sign([])
             core.credentials.replace(with: try TLSContext(credentials: credentials))
             core.certificates.readAgain()
-            // What this node says is signed with the new key from now on, and the others must know it.
+            // What this node says is signed with the new key from now on. The others keep the last statement with its
+            // signature, and with the old certificate's end nobody could verify it any more: it makes a new one.
+            core.driver.feed(.membership(.resigned))
             members.tellEveryoneSoon()
             core.log.notice("read the certificates again")
         } catch {

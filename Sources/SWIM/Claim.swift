@@ -47,8 +47,17 @@ public struct Claim: Sendable {
         case .suspect, .crashed, .left: self.intent = intent
         }
         // `left` by another's word: an operator took its rights.
-        self.accusers = status.isAccusation || status == .left ? Array(accusers.prefix(Self.accusersMax)) : []
+        self.accusers = status.isAccusation || status == .left ? Self.independent(accusers, besides: name) : []
         self.profile = profile
+    }
+
+    /// One who is named twice, or the accused itself, confirms nothing.
+    private static func independent(_ accusers: [NodeName], besides name: NodeName) -> [NodeName] {
+        var found: [NodeName] = []
+        for accuser in accusers where accuser != name && !found.contains(accuser) && found.count < accusersMax {
+            found.append(accuser)
+        }
+        return found
     }
 
     /// The same member and incarnation with a verdict of `accuser`.

@@ -64,13 +64,17 @@ struct Position: Sendable {
     /// - Parameter direction: any number; chooses where to go when both are at the same place.
     mutating func measured(_ roundTrip: Duration, to other: Coordinate, direction: UInt8) {
         let rtt = max(Double(min(roundTrip, .seconds(5)).saturatingNanoseconds) * Self.unitsPerNanosecond, 0.1)
-        let otherError = max(Double(min(other.error, 10_000)) / 10_000, Self.errorMin)
-        let weight = error / (error + otherError)
         let estimate = distance(to: other)
         // Below some milliseconds it is the hosts' schedulers that are measured, not the way.
         let off = min(abs(estimate - rtt) / max(rtt, Self.roundTripMin), 1)
+        // What the other says of its precision is believed as far as what was measured bears it out, or one that lies about
+        // its place would move everybody's.
+        let told = Double(min(other.error, 10_000)) / 10_000
+        let otherError = max(told, off * (1 - error), Self.errorMin)
+        let weight = error / (error + otherError)
         error = min(max(off * Self.gain * weight + error * (1 - Self.gain * weight), Self.errorMin), 1)
-        let force = Self.gain * weight * (rtt - estimate)
+        let farthest = max(rtt, Self.roundTripMin)
+        let force = min(max(Self.gain * weight * (rtt - estimate), -farthest), farthest)
         var dx = x - Double(other.x)
         var dy = y - Double(other.y)
         let length = (dx * dx + dy * dy).squareRoot()

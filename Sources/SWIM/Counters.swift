@@ -14,8 +14,11 @@ extension Membership {
         public var pingRequestsServed: UInt64 = 0
         public var nacksSent: UInt64 = 0
         public var nacksReceived: UInt64 = 0
+        /// Questions over TLS, and how those ended that have; of a probe or to warn a suspect.
         public var fallbacks: UInt64 = 0
+        public var fallbacksAnswered: UInt64 = 0
         public var fallbacksRefused: UInt64 = 0
+        public var fallbacksSilent: UInt64 = 0
         public var suspicionsRaised: UInt64 = 0
         public var suspicionsConfirmed: UInt64 = 0
         public var suspicionsHeard: UInt64 = 0

@@ -91,14 +91,23 @@ struct Health: Sendable {
         isDoubtful(at: now) ? doubtedSince.map { now - $0 } : nil
     }
 
+    /// One of its own probes failed, by what may be its own fault, in the time that a probation lasts.
+    func failedOfLate(at now: Instant) -> Bool { failedAt.map { now - $0 < Self.probation } ?? false }
+
+    /// Since when it has doubted itself, when that decides whether it `mayReturn`; nil: it does not matter.
+    mutating func wantsToKnowWhetherMutual(at now: Instant) -> Instant? {
+        if condemnedAt.map({ now - $0 > Self.condemnationsKept }) ?? false { condemnations = 0 }
+        guard condemnations == 0, let doubtedAt else { return nil }
+        return doubtedSince ?? doubtedAt
+    }
+
     /// Whether this node may contradict a verdict against it now. One that was cut off for a moment, or loses most of
     /// what it sends, would be in and out of everybody's list, and each time data would move: it comes back when it has
     /// been well for a while, and for longer each time that it happens.
     ///
     /// - Parameter isMutual: this node has given up most of the others too: a whole cut, which ended for both sides.
     mutating func mayReturn(isMutual: Bool, at now: Instant) -> Bool {
-        if condemnedAt.map({ now - $0 > Self.condemnationsKept }) ?? false { condemnations = 0 }
-        if condemnations == 0, isMutual { return true }
+        if isMutual { return true }
         if isDoubtful(at: now) { return false }
         guard let last = doubtedAt else { return true }
         let trouble = failedAt.map { max($0, last) } ?? last

@@ -9,6 +9,16 @@ struct Suspicion: Sendable {
     var stamp: UInt64
 }
 
+/// Whether a member knows this node's latest word of itself, as far as can be told.
+enum Acquaintance: Sendable {
+    /// Packets to it carry that word while the news of it goes round.
+    case unknown
+    /// It has shown so.
+    case introduced
+    /// Something that it said shows that it does not: packets to it carry the word until it has shown that it does.
+    case lacking
+}
+
 /// All that this node keeps of one member.
 struct MemberRecord: Sendable {
     var claim: Claim
@@ -22,10 +32,7 @@ struct MemberRecord: Sendable {
     /// How the present suspicion or verdict came about, the latest last.
     var findings: [Finding] = []
     var suspicion: Suspicion?
-    /// The member has shown that it knows this node; until then packets to it carry this node's own claim.
-    var isIntroduced = false
-    /// Something that it said shows that it does not, or knows an older word of this node.
-    var lacksIntroduction = false
+    var acquaintance = Acquaintance.unknown
     /// It has its place in the present round of probes.
     var isInRound = false
     /// Free places of the table keep their last record, so that no index ever points past it.
@@ -64,7 +71,6 @@ struct MemberTable: Sendable {
     private(set) var presentCount = 0
     /// Of those, the suspects.
     private(set) var suspectCount = 0
-    private(set) var crashedCount = 0
     /// Those present, by zone; a zone of which nobody is left is not kept.
     private var zones: [String: ZoneTally] = [:]
 
@@ -125,7 +131,6 @@ struct MemberTable: Sendable {
     }
 
     private mutating func count(_ record: MemberRecord, _ change: Int) {
-        if record.claim.status == .crashed { crashedCount += change }
         guard record.isPresent else { return }
         presentCount += change
         if record.isSuspect { suspectCount += change }
@@ -146,7 +151,4 @@ struct MemberTable: Sendable {
         records[Int(place)].suspicion = nil
         vacant.append(place)
     }
-
-    /// Every member's record, in the order of the places.
-    var all: some Sequence<MemberRecord> { records.lazy.filter { !$0.isVacant } }
 }

@@ -60,10 +60,9 @@ extension Membership {
         _ teller: NodeName, about place: MemberTable.Place, by channel: Channel,
         _ turn: inout Turn<some RandomNumberGenerator>
     ) {
-        guard channel == .packet, settings.isCautious, correctionsAllowedFrom <= turn.now,
-            let listener = table.place(of: teller), table[listener].isPresent
+        guard channel == .packet, settings.isCautious, let listener = table.place(of: teller),
+            table[listener].isPresent, correctionPace.passes(at: turn.now, every: settings.gossipInterval / 10)
         else { return }
-        correctionsAllowedFrom = turn.now + settings.gossipInterval / 10
         let claims = [table[place].claim]
         let packet = Packet(from: identity, message: .gossip, claims: claims)
         turn.effects.append(.send(packet, to: table[listener].claim.endpoint))
@@ -111,7 +110,9 @@ extension Membership {
         // Nobody joins who is gone; nobody is suspected before it has joined.
         switch claim.status {
         case .crashed, .left: break
-        case .alive, .restarting, .draining: tell(.joined, claim, previous: nil, heardFrom: teller, &turn)
+        case .alive, .restarting, .draining:
+            tell(.joined, claim, previous: nil, heardFrom: teller, &turn)
+            noteLife(of: claim, heardFrom: teller, &turn)
         case .suspect:
             tell(.joined, claim, previous: nil, heardFrom: teller, &turn)
             tell(.suspected, claim, previous: nil, heardFrom: teller, &turn)
@@ -143,10 +144,11 @@ extension Membership {
         if let kind = Self.event(from: known, to: claim) {
             let isPartOfZone = kind == .crashed && noteCrash(in: claim, heardFrom: teller, &turn)
             tell(kind, claim, previous: known.status, heardFrom: teller, isPartOfZone: isPartOfZone, &turn)
-            if kind == .returned { noteReturn(to: claim, heardFrom: teller, &turn) }
         }
-        if known.status == .crashed, !claim.status.isDeparted {
-            // It was away, perhaps with its whole side of a partition: compare everything, not only this.
+        noteLife(of: claim, heardFrom: teller, &turn)
+        if known.status == .crashed, !claim.status.isDeparted, teller == claim.name {
+            // It was away, perhaps with its whole side of a partition: compare everything, not only this. Who has it by
+            // hearsay leaves that to those who spoke with it, or a thousand would call one that has just come back.
             exchangeOutOfTurn(with: claim.name, at: claim.endpoint, &turn)
         }
     }
@@ -163,7 +165,7 @@ extension Membership {
     static func event(from known: Claim, to claim: Claim) -> MemberEvent.Kind? {
         let isNewLife = claim.epoch > known.epoch
         switch claim.status {
-        case .crashed: return .crashed
+        case .crashed: return known.status == .crashed && !isNewLife ? nil : .crashed
         case .left: return known.status == .left && !isNewLife ? nil : .left
         case .suspect:
             if known.status.isDeparted { return .returned }

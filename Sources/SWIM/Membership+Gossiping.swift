@@ -39,13 +39,11 @@ extension Membership {
     }
 
     mutating func introduced(to place: MemberTable.Place) {
-        table[place].isIntroduced = true
-        table[place].lacksIntroduction = false
+        table[place].acquaintance = .introduced
     }
 
     mutating func notIntroduced(to place: MemberTable.Place) {
-        table[place].isIntroduced = false
-        table[place].lacksIntroduction = true
+        table[place].acquaintance = .lacking
     }
 
     /// Answers where the question came from, whoever asked.
@@ -96,7 +94,11 @@ extension Membership {
     /// A member that does not know this node, as far as can be told. After the first minute the news has gone round: whoever
     /// missed it shows that by what it says.
     func needsIntroduction(_ record: MemberRecord, at now: Instant) -> Bool {
-        !record.isIntroduced && (record.lacksIntroduction || now - restatedAt < Self.introductionTime)
+        switch record.acquaintance {
+        case .unknown: now - restatedAt < Self.introductionTime
+        case .introduced: false
+        case .lacking: true
+        }
     }
 
     private static var introductionTime: Duration { .seconds(60) }

@@ -28,15 +28,26 @@ extension Membership {
     mutating func describeOneself(_ metadata: Metadata, _ turn: inout Turn<some RandomNumberGenerator>) {
         let own = table[ownPlace].claim
         guard own.metadata != metadata else { return }
-        restate(own.described(by: metadata).renewed(own.incarnation.next, status: own.status, intent: own.intent))
+        restate(own.described(by: metadata), &turn)
     }
 
     mutating func moveOneself(_ endpoint: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>) {
         let own = table[ownPlace].claim
         guard own.endpoint != endpoint else { return }
-        restate(own.moved(to: endpoint).renewed(own.incarnation.next, status: own.status, intent: own.intent))
+        restate(own.moved(to: endpoint), &turn)
         // Where this node is now, nobody can ask it: until the news has gone round, every packet says it.
         for place in table.allPlaces { notIntroduced(to: place) }
+    }
+
+    /// This node says the same state anew: its signature is by another key, or what it describes has changed.
+    mutating func restate(_ turn: inout Turn<some RandomNumberGenerator>) {
+        restate(table[ownPlace].claim, &turn)
+    }
+
+    private mutating func restate(_ claim: Claim, _ turn: inout Turn<some RandomNumberGenerator>) {
+        // Who lets a verdict stand would tell it of itself; the refutation that ends it tells what is new besides.
+        guard claim.status != .crashed else { return table.setClaim(claim, at: ownPlace, now: turn.now) }
+        restate(claim.renewed(claim.incarnation.next, status: claim.status, intent: claim.intent))
     }
 
     private mutating func restate(_ claim: Claim) {
@@ -69,7 +80,9 @@ extension Membership {
         if presentPeerCount > 0 || !crashedPlaces.isEmpty {
             nextExchange = turn.now + turn.part(of: settings.pushPullInterval)
         }
-        if !crashedPlaces.isEmpty { nextReconnect = turn.now + settings.reconnectInterval }
+        if !crashedPlaces.isEmpty || !forgottenToCall.isEmpty {
+            nextReconnect = turn.now + settings.reconnectInterval
+        }
     }
 
     /// Somebody speaks of this node.
@@ -89,7 +102,9 @@ extension Membership {
             }
             return
         }
-        guard !isAnsweredAlready(at: turn.now), mayContradict(claim, at: turn.now) else {
+        // One that lets a verdict stand does so whatever else is told of it: an older word is no end of its probation.
+        let verdict = own.status == .crashed ? .crashed : claim.status
+        guard !isAnsweredAlready(at: turn.now), mayContradict(verdict, at: turn.now) else {
             counters.refutationsWithheld &+= 1
             return
         }
@@ -97,14 +112,14 @@ extension Membership {
         let incarnation = Incarnation(max(own.incarnation.number, claim.incarnation.number)).next
         let status = own.status == .left ? Status.left : own.intent.status
         restate(own.renewed(incarnation, status: status, intent: own.intent))
-        guard claim.status.isAccusation else { return }
-        counters.refutations &+= 1
         refutedAt = turn.now
         unheardBy = []
-        if settings.isHealthAware, claim.status == .suspect || !settings.isCautious { health.refuted() }
-        if claim.status == .crashed { health.returned(at: turn.now) }
+        guard verdict.isAccusation else { return }
+        counters.refutations &+= 1
+        if settings.isHealthAware, verdict == .suspect || !settings.isCautious { health.refuted() }
+        if verdict == .crashed { health.returned(at: turn.now) }
         tell(
-            .refuted, table[ownPlace].claim, previous: claim.status, heardFrom: teller, by: claim.accuser ?? teller,
+            .refuted, table[ownPlace].claim, previous: verdict, heardFrom: teller, by: claim.accuser ?? teller,
             &turn)
     }
 
@@ -115,12 +130,15 @@ extension Membership {
         of claim: Claim, from teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         guard settings.isCautious, presentPeerCount > 1, !isLeaving, let refutedAt,
-            turn.now - refutedAt >= settings.probeInterval * 3
+            turn.now - refutedAt >= settings.probeInterval * 3,
+            // Its own probes fail, too; and those that say so are heard by the others. Two that send and do not hear would
+            // bring down whoever is well, else.
+            health.failedOfLate(at: turn.now), let place = table.place(of: teller), table[place].isPresent
         else { return }
         if unheardBy.count < Self.unheardByMin, !unheardBy.contains(teller) { unheardBy.append(teller) }
         guard unheardBy.count >= Self.unheardByMin else { return }
         health.wasNotHeard(at: turn.now)
-        guard !health.mayReturn(isMutual: hasGivenUpMost, at: turn.now) else { return }
+        guard !mayReturn(at: turn.now) else { return }
         counters.refutationsWithheld &+= 1
         table.setClaim(table[ownPlace].claim.accused(.crashed, by: claim.accusers), at: ownPlace, now: turn.now)
         news.remove(ownPlace)
@@ -136,20 +154,26 @@ extension Membership {
 
     /// A node whose own probes nearly all fail is at fault itself, most likely, and is no use to the others: it lets their
     /// verdict stand, and comes back when it has been well for a while. It would be in and out again and again, else.
-    private mutating func mayContradict(_ claim: Claim, at now: Instant) -> Bool {
-        // One that lets a verdict stand does so whatever else is told of it: an older word is no end of its probation.
-        let verdict = table[ownPlace].claim.status == .crashed ? .crashed : claim.status
+    private mutating func mayContradict(_ verdict: Status, at now: Instant) -> Bool {
         guard settings.isCautious, !isLeaving, presentPeerCount > 1 || verdict == .crashed else { return true }
         switch verdict {
         case .suspect: return !health.isDoubtful(at: now)
-        case .crashed: return health.mayReturn(isMutual: hasGivenUpMost, at: now)
+        case .crashed: return mayReturn(at: now)
         case .alive, .draining, .restarting, .left: return true
         }
     }
 
-    /// Of those known, half or more are suspects here or worse.
-    private var hasGivenUpMost: Bool {
-        let crashed = table.crashedCount - (table[ownPlace].claim.status == .crashed ? 1 : 0)
+    private mutating func mayReturn(at now: Instant) -> Bool {
+        let isMutual = health.wantsToKnowWhetherMutual(at: now).map { hasGivenUpMost(since: $0) } ?? false
+        return health.mayReturn(isMutual: isMutual, at: now)
+    }
+
+    /// Of those there when it began, half or more are suspects here or worse. Whoever crashed before has no part in it.
+    private func hasGivenUpMost(since began: Instant) -> Bool {
+        let crashed = Set(crashedPlaces).count { place in
+            let record = table[place]
+            return !record.isVacant && record.claim.status == .crashed && record.since >= began
+        }
         return (table.suspectCount + crashed) * 2 >= presentPeerCount + crashed
     }
 
@@ -161,8 +185,7 @@ extension Membership {
             return
         }
         // One that invents lives and addresses for this name makes this node write to each of them, and fills its log.
-        guard conflictAllowedFrom <= turn.now else { return }
-        conflictAllowedFrom = turn.now + settings.probeInterval
+        guard conflictPace.passes(at: turn.now, every: settings.probeInterval) else { return }
         reportedConflict = claim
         let own = table[ownPlace].claim
         tell(.conflict, claim, previous: own.status, heardFrom: teller, by: teller, &turn)

@@ -188,17 +188,20 @@ extension Membership {
         _ sequence: SequenceNumber, of name: NodeName, _ result: FallbackResult,
         _ turn: inout Turn<some RandomNumberGenerator>
     ) {
-        let index = probes.firstIndex { $0.target == name && $0.sequence == sequence }
-        switch result {
-        case .answered(let claims):
+        func probe() -> Int? { probes.firstIndex { $0.target == name && $0.sequence == sequence } }
+        if case .answered(let claims) = result {
             health.heard(at: turn.now)
+            counters.fallbacksAnswered &+= 1
             merge(claims, from: name, &turn)
-            guard let place = table.place(of: name) else { return }
-            if let index {
-                probes.remove(at: index)
-                counters.probesOverTLS &+= 1
-                answered(place, by: .tls, &turn)
-            }
+            // The answer may have been its farewell, with which the probe has ended.
+            guard let place = table.place(of: name), let index = probe() else { return }
+            probes.remove(at: index)
+            counters.probesOverTLS &+= 1
+            return answered(place, by: .tls, &turn)
+        }
+        let index = probe()
+        switch result {
+        case .answered: break
         case .refused:
             // It is a word from its host.
             health.heard(at: turn.now)
@@ -208,7 +211,9 @@ extension Membership {
             // Its kernel speaks for it.
             health.heard(at: turn.now)
             if let index { probes[index].fallback = .stalled }
-        case .silent: if let index, probes[index].fallback == .pending { probes[index].fallback = .silent }
+        case .silent:
+            counters.fallbacksSilent &+= 1
+            if let index, probes[index].fallback == .pending { probes[index].fallback = .silent }
         }
     }
 
@@ -219,6 +224,10 @@ extension Membership {
         guard record.claim.epoch == probe.precedence.epoch, record.claim.incarnation == probe.precedence.incarnation,
             !record.claim.status.isDeparted
         else { return }
+        switch record.claim.status {
+        case .restarting where turn.now < record.since + settings.restartTolerance: return
+        case .alive, .draining, .restarting, .suspect, .crashed, .left: break
+        }
         counters.probesFailed &+= 1
         let isDeaf = health.lastHeard < probe.sentAt && presentPeerCount > 1
         if isDeaf { counters.probesDeaf &+= 1 }
@@ -234,16 +243,12 @@ extension Membership {
                 health.probeFailed(isOwnFault: isOwnFault, points: points, isDeaf: isDeaf, at: turn.now)
             }
         }
-        switch record.claim.status {
-        case .restarting where turn.now < record.since + settings.restartTolerance: return
-        case .alive, .draining, .restarting, .suspect, .crashed, .left: break
-        }
         table[place].note(
             .unanswered(
                 tries: probe.tries.count, helpers: probe.helpers, nacks: probe.nacks.count, overTLS: probe.fallback),
             at: turn.now)
-        // Who hears nobody at all can not tell who is gone.
-        if settings.isCautious, isDeaf, health.deafProbes < Self.deafProbesMax { return }
+        // Who hears nobody at all can not tell who is gone; when that lasts, it is doubt, which has an end.
+        if settings.isCautious, isDeaf, !health.isDoubtful(at: turn.now) { return }
         // A process that holds its port is starved or stopped, most likely: it is suspected, but nobody's word but the first
         // shortens the time that it has.
         if probe.fallback == .stalled, record.claim.status == .suspect { return suspectStalled(place, &turn) }
@@ -258,9 +263,6 @@ extension Membership {
         else { return false }
         return doubt >= suspicionTimeoutMax
     }
-
-    /// After so many the silence of all is taken for what it looks like.
-    private static var deafProbesMax: Int { 3 }
 
     /// An answer, from the member itself or by way of a helper.
     mutating func receiveAck(

@@ -35,7 +35,7 @@ extension Membership {
         nextExchange = turn.now + exchangeInterval(at: turn.now) * (isCalm(at: turn.now) ? Self.calmExchangeFactor : 1)
         exchangeCount &+= 1
         let isAlone = presentPeerCount == 0
-        if isAlone || exchangeCount % 4 == 0, let place = crashedForExchange() {
+        if isAlone || exchangeCount % (isCalm(at: turn.now) ? 2 : 4) == 0, let place = crashedForExchange() {
             let claim = table[place].claim
             turn.effects.append(.exchange(with: claim.name, at: claim.endpoint))
             return
@@ -56,9 +56,10 @@ extension Membership {
 
     private static var exchangeIntervalFirst: Duration { .seconds(4) }
 
-    /// Nothing has changed for so long that everything has been compared with somebody since, and all are well.
+    /// Nothing has changed for so long that everything has been compared with somebody since. Who is left alone has not.
     private func isCalm(at now: Instant) -> Bool {
-        now - adoptedAt > settings.pushPullInterval && table.suspectCount == 0 && crashedPlaces.isEmpty
+        now - adoptedAt > settings.pushPullInterval && table.suspectCount == 0
+            && (presentPeerCount > 0 || crashedPlaces.isEmpty)
     }
 
     /// Who missed something is still asked by those who have it, as often as ever.
@@ -75,8 +76,7 @@ extension Membership {
     mutating func exchangeOutOfTurn(
         with name: NodeName, at endpoint: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
-        guard exchangeAllowedFrom <= turn.now, !isLeaving else { return }
-        exchangeAllowedFrom = turn.now + settings.probeInterval
+        guard !isLeaving, exchangePace.passes(at: turn.now, every: settings.probeInterval) else { return }
         turn.effects.append(.exchange(with: name, at: endpoint))
     }
 
@@ -85,7 +85,9 @@ extension Membership {
         _ name: NodeName, at source: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         if let mark = forgotten[name], mark.claim.status == .crashed {
-            // Forgotten here, yet alive: it must hear what it is accused of to be able to return everywhere.
+            // Forgotten here, yet alive: it must hear what it is accused of to be able to return everywhere. Not at each
+            // of its packets: when it has forgotten this node, too, each answer is a stranger's packet there.
+            guard forgottenPace.passes(at: turn.now, every: settings.gossipInterval) else { return }
             let claims = [mark.claim, table[ownPlace].claim]
             turn.effects.append(.send(Packet(from: identity, message: .gossip, claims: claims), to: source))
             return
@@ -146,7 +148,10 @@ extension Membership {
             let claims = [mark.claim, table[ownPlace].claim]
             turn.effects.append(
                 .send(Packet(from: identity, message: .gossip, claims: claims), to: mark.claim.endpoint))
-            // Datagrams may be sealed with keys that the two no longer share; TLS needs none.
+            // Datagrams may not pass at all, or be sealed with keys that the two no longer share; TLS needs none.
+            lastSequence = lastSequence.next
+            counters.fallbacks &+= 1
+            turn.effects.append(.fallback(lastSequence, with: name, at: mark.claim.endpoint, claims))
             turn.effects.append(.exchange(with: name, at: mark.claim.endpoint))
             return true
         }
@@ -172,7 +177,11 @@ extension Membership {
         let claim = table[place].claim
         news.remove(place)
         table.remove(place)
-        guard forgotten.count < Forgotten.countMax else { return }
+        if forgotten.count >= Forgotten.countMax {
+            // The oldest tenth at once: they are sorted once in two thousand times.
+            let oldest = forgotten.sorted { ($0.value.until, $0.key) < ($1.value.until, $1.key) }
+            for (name, _) in oldest.prefix(Forgotten.countMax / 10) { forgotten[name] = nil }
+        }
         forgotten[claim.name] = Forgotten(
             claim: claim, until: turn.now + settings.forgottenKeep, isForGood: isForGood)
         guard !isForGood, claim.status == .crashed else { return }

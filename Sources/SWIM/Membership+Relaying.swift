@@ -28,7 +28,10 @@ extension Membership {
     ) {
         guard target != identity else { return reply(.ack(sequence), to: requester, at: source, &turn) }
         guard relays.count < Relay.countMax, !isLeaving else { return }
-        let within = min(max(within, .milliseconds(10)), .seconds(60))
+        let within = min(max(within, settings.probeTimeoutMin), .seconds(60))
+        // Where a member is, this node knows; whoever else is to be pinged hears nothing but that, or a request would be
+        // a way to have this node send its news, in full datagrams, to anybody.
+        let endpoint = table.place(of: target).map { table[$0].claim.endpoint } ?? endpoint
         lastSequence = lastSequence.next
         counters.pingRequestsServed &+= 1
         relays.append(
@@ -39,7 +42,18 @@ extension Membership {
                 // memberlist's nack is due when a prober that is well gives up, and so comes too late; at 80 % it can arrive.
                 nackAt: turn.now + (settings.isCautious ? within * 4 / 5 : settings.probeTimeout),
                 deadline: turn.now + within))
-        reply(.ping(lastSequence, target: target), to: target, at: endpoint, &turn)
+        ping(target, at: endpoint, lastSequence, &turn)
+    }
+
+    private mutating func ping(
+        _ target: NodeName, at endpoint: Endpoint, _ sequence: SequenceNumber,
+        _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        let message = Message.ping(sequence, target: target)
+        guard let place = table.place(of: target) else {
+            return turn.effects.append(.send(Packet(from: identity, message: message, claims: []), to: endpoint))
+        }
+        send(message, to: endpoint, of: place, &turn)
     }
 
     /// An ack that belongs to a relay goes on to the one that asked.
@@ -64,7 +78,7 @@ extension Membership {
             }
             if let retryAt = relay.retryAt, retryAt <= turn.now {
                 relays[index].retryAt = nil
-                reply(.ping(relay.sequence, target: relay.target), to: relay.target, at: relay.endpoint, &turn)
+                ping(relay.target, at: relay.endpoint, relay.sequence, &turn)
             }
             if let nackAt = relay.nackAt, nackAt <= turn.now {
                 relays[index].nackAt = nil

@@ -27,12 +27,15 @@ extension Membership {
     /// than there are others to give them: with two of three gone at once nobody is left to confirm.
     private func suspicionTimeout(accusers: Int) -> Duration {
         let shortest = suspicionTimeout
-        let others = table.presentCount - table.suspectCount - 1
-        let wanted = min(settings.confirmationsWanted, max(0, others))
+        let wanted = confirmationsPossible
         guard wanted > 0, settings.suspicionMaxMultiplier > 1 else { return shortest }
         let confirmations = min(max(accusers - 1, 0), wanted)
         return suspicionTimeoutMax
             - (suspicionTimeoutMax - shortest) * Self.logarithms[confirmations] / Self.logarithms[wanted]
+    }
+
+    private var confirmationsPossible: Int {
+        min(settings.confirmationsWanted, max(0, table.presentCount - table.suspectCount - 1))
     }
 
     /// 1,000 · ln(i + 1).
@@ -130,15 +133,17 @@ extension Membership {
     /// Heard of a suspicion: some of those who do look for themselves at once. If the suspect lives, their pings tell it
     /// what it has to refute; if not, their word shortens the wait.
     mutating func considerConfirming(_ place: MemberTable.Place, _ turn: inout Turn<some RandomNumberGenerator>) {
+        if isDrawnToConfirm(&turn) { probe(place, &turn) }
+    }
+
+    /// Each of those who hear of a suspicion draws for itself: `confirmersWanted` of them are meant.
+    mutating func isDrawnToConfirm(_ turn: inout Turn<some RandomNumberGenerator>) -> Bool {
         let others = presentPeerCount - 1
         guard settings.confirmersWanted > 0, others > 0, !isLeaving, probes.count < Self.confirmingProbesMax else {
-            return
+            return false
         }
-        guard
-            others <= settings.confirmersWanted
-                || Int.random(in: 0..<others, using: &turn.random) < settings.confirmersWanted
-        else { return }
-        probe(place, &turn)
+        return others <= settings.confirmersWanted
+            || Int.random(in: 0..<others, using: &turn.random) < settings.confirmersWanted
     }
 
     /// A storm of accusations must not become a storm of pings.
@@ -178,8 +183,7 @@ extension Membership {
 
     /// Whom enough accuse needs no further proof; the others may have refuted what this node has not heard.
     private func wantsLastLook(at place: MemberTable.Place) -> Bool {
-        let others = table.presentCount - table.suspectCount - 1
-        let wanted = min(settings.confirmationsWanted, others)
+        let wanted = confirmationsPossible
         return settings.isCautious && wanted > 0 && table[place].claim.accusers.count <= wanted
     }
 

@@ -21,10 +21,13 @@ extension Membership {
         return true
     }
 
-    mutating func noteReturn(
-        to claim: Claim, heardFrom teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>
+    /// Who is present and accused of nothing shows that its zone is there, whether it has returned, refuted or is new.
+    mutating func noteLife(
+        of claim: Claim, heardFrom teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
-        guard let zone = claim.metadata.zone, let index = zonesDown.firstIndex(of: zone) else { return }
+        guard !zonesDown.isEmpty, !claim.status.isDeparted, !claim.status.isAccusation, let zone = claim.metadata.zone,
+            let index = zonesDown.firstIndex(of: zone)
+        else { return }
         zonesDown.remove(at: index)
         tell(.zoneReachable, claim, previous: .crashed, heardFrom: teller, by: claim.name, &turn)
     }
@@ -33,10 +36,10 @@ extension Membership {
     private static var zonesDownMax: Int { 1_000 }
 
     /// One member of a zone is a suspect: another one of it is looked at at once, so that a site that went as a whole is
-    /// seen as such when the first of it is judged.
+    /// seen as such when the first of it is judged. By some of those who hear of it, as with the suspect itself.
     mutating func probeFellow(of place: MemberTable.Place, _ turn: inout Turn<some RandomNumberGenerator>) {
-        guard settings.confirmersWanted > 0, let zone = table[place].claim.metadata.zone,
-            zone != table[ownPlace].claim.metadata.zone
+        guard let zone = table[place].claim.metadata.zone, zone != table[ownPlace].claim.metadata.zone,
+            isDrawnToConfirm(&turn)
         else { return }
         let fellow = randomPeers(1, besides: place, &turn) { $0.claim.metadata.zone == zone && !$0.isSuspect }.first
         if let fellow { probe(fellow, &turn) }

@@ -8,7 +8,7 @@ import Vocabulary
 /// and `deadline` says when to come back with a `.tick`. The agent and the simulator drive the same value.
 ///
 /// Its story is told by subject: what claims change (`+Claims`), what it says of itself (`+Oneself`), how it looks after
-/// others (`+Probing`, `+Relaying`, `+Suspicion`), and how news travels (`+Gossiping`, `+Reconciling`).
+/// others (`+Probing`, `+Relaying`, `+Suspicion`, `+Zones`), and how news travels (`+Gossiping`, `+Reconciling`).
 public struct Membership: Sendable {
     public enum Input: Sendable {
         /// `deadline` has come.
@@ -22,6 +22,8 @@ public struct Membership: Sendable {
         case metadata(Metadata)
         /// This node is now reached there.
         case endpoint(Endpoint)
+        /// This node signs with another key from now on: what it says of itself is to be told anew.
+        case resigned
         /// An operator's word that a crashed or left member is not coming back. Others are ignored: what still answers
         /// would come back by itself.
         case forget(NodeName)
@@ -87,10 +89,12 @@ public struct Membership: Sendable {
     var nextGossip: Instant
     var exchangeCount: UInt64 = 0
     var crashedExchangeCount: UInt64 = 0
-    /// An exchange out of turn (a stranger, a healed partition) waits for this, so that no flood of them arises.
-    var exchangeAllowedFrom: Instant
-    /// The same for corrections of what was refuted.
-    var correctionsAllowedFrom: Instant
+    /// What others can bring this node to do has a bound, each kind its own: exchanges out of turn, corrections of what was
+    /// refuted, words to those forgotten, conflicts told.
+    var exchangePace: Pace
+    var correctionPace: Pace
+    var forgottenPace: Pace
+    var conflictPace: Pace
 
     var farewellWavesLeft = 0
     let startedAt: Instant
@@ -108,8 +112,6 @@ public struct Membership: Sendable {
     var unheardBy: [NodeName] = []
     /// The last foreign claim to this node's name that was reported.
     var reportedConflict: Claim?
-    /// The next one is reported no earlier.
-    var conflictAllowedFrom: Instant
     public internal(set) var counters = Counters()
     var health: Health
     var position = Position()
@@ -136,9 +138,10 @@ public struct Membership: Sendable {
         restatedAt = now
         adoptedAt = now
         startedAt = now
-        exchangeAllowedFrom = now
-        correctionsAllowedFrom = now
-        conflictAllowedFrom = now
+        exchangePace = Pace(from: now)
+        correctionPace = Pace(from: now)
+        forgottenPace = Pace(from: now)
+        conflictPace = Pace(from: now)
         clock = now
     }
 
@@ -162,6 +165,7 @@ public struct Membership: Sendable {
         case .announce(let announcement): announce(announcement, &turn)
         case .metadata(let metadata): describeOneself(metadata, &turn)
         case .endpoint(let endpoint): moveOneself(endpoint, &turn)
+        case .resigned: restate(&turn)
         case .forget(let name): forget(name, &turn)
         case .expel(let name): expel(name, &turn)
         case .fallback(let sequence, let name, let result): fallbackEnded(sequence, of: name, result, &turn)
@@ -232,6 +236,14 @@ struct Turn<Random: RandomNumberGenerator> {
 // MARK: - Looking in
 
 extension Membership {
+    /// What a node that asked over TLS is answered: what this one says of itself, and what it holds against the other, who
+    /// could not refute it else where no datagrams pass.
+    public func answer(to name: NodeName) -> [Claim] {
+        let held = table.place(of: name).map { table[$0].claim } ?? forgotten[name]?.claim
+        guard let held, held.status.isAccusation, name != identity else { return [oneself.claim] }
+        return [oneself.claim, held]
+    }
+
     /// Every member by name, this one and the departed included.
     public var members: [Member] { table.byName.map { table[$0].member } }
 
@@ -240,7 +252,7 @@ extension Membership {
     /// This node as the others see it.
     public var oneself: Member { table[ownPlace].member }
 
-    /// The whole state, for an exchange or for the disk; by name.
+    /// The whole state, for an exchange; by name.
     public var claims: [Claim] { table.byName.map { table[$0].claim } }
 
     /// For the disk of a node that may start anew during a long cut: the whole state, and those forgotten who are still

@@ -71,8 +71,8 @@ extension Membership {
             /// Lifeguard's local health: it waits longer, and that is all.
             case localHealth
             /// What follows from it here. In doubt it accuses nobody and does not defend itself; it looks once more before
-            /// its verdict, believes another's only after a trial and an accusation only by a member, and forgives whatever
-            /// ran out while its process stood still.
+            /// its verdict, believes another's only after a trial and no accusation by one that is departed, and forgives
+            /// whatever ran out while its process stood still.
             case full
         }
 
@@ -86,7 +86,7 @@ extension Membership {
             it.probeTimeout = min(max(probeTimeout, .milliseconds(1)), .seconds(10))
             it.probeTimeoutMin = min(max(probeTimeoutMin, .milliseconds(1)), .seconds(1))
             it.probeDurationMin = min(max(probeDurationMin, .milliseconds(5)), it.probeInterval)
-            it.probeTries = min(max(probeTries, 1), 5)
+            it.probeTries = min(max(probeTries, 1), 3)
             it.indirectProbes = min(max(indirectProbes, 0), 16)
             it.suspicionMultiplier = min(max(suspicionMultiplier, 1), 100)
             it.suspicionMaxMultiplier = min(max(suspicionMaxMultiplier, 1), 20)

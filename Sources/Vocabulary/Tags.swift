@@ -67,22 +67,6 @@ extension Tags: CustomStringConvertible {
     public var description: String { pairs.map { "\($0.key)=\($0.value)" }.joined(separator: ",") }
 }
 
-extension Tags: Codable {
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        do {
-            try self.init(container.decode([String: String].self))
-        } catch let error as TagsError {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(error)")
-        }
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(byKey)
-    }
-}
-
 /// Why a node can not have these tags.
 public enum TagsError: Error, Hashable, Sendable, CustomStringConvertible {
     case key(String)

@@ -23,6 +23,8 @@ struct Storm {
     private let announced: [Membership.Announcement] = [.serving, .draining, .restarting, .leaving, .serving]
     /// Questions of this member that an enemy may answer.
     private var asked: [SequenceNumber] = []
+    /// And those over TLS, by the sequence of which some member may answer.
+    private var askedOverTLS: [(sequence: SequenceNumber, of: NodeName)] = []
     /// The last inputs, for the report of a failure.
     private(set) var story: [String] = []
     let tellsStory: Bool
@@ -91,7 +93,8 @@ struct Storm {
         switch dice.below(200) {
         case 0: try command()
         case 1: try merge()
-        case 2..<10: try reflect()
+        case 2..<9: try reflect()
+        case 9: try answerOverTLS()
         case 10..<20: try slander()
         case 20..<22: try honestProbe()
         default:
@@ -143,14 +146,30 @@ struct Storm {
         try input(.merge(subjects.map { grammar.claim(of: $0, &dice) }, from: grammar.name(&dice)))
     }
 
+    /// The member that was asked is an enemy itself: it has a certificate, and says what it likes; or another answers.
+    private mutating func answerOverTLS() throws {
+        guard !askedOverTLS.isEmpty else { return }
+        let (sequence, member) = dice.pick(askedOverTLS)
+        let name = dice.percent(90) ? member : grammar.name(&dice)
+        switch dice.below(8) {
+        case 0: try input(.fallback(sequence, of: name, .refused))
+        case 1: try input(.fallback(sequence, of: name, .stalled))
+        case 2: try input(.fallback(sequence, of: name, .silent))
+        default:
+            let subjects = [name] + (0..<dice.below(4)).map { _ in grammar.name(&dice) }
+            try input(.fallback(sequence, of: name, .answered(subjects.map { grammar.claim(of: $0, &dice) })))
+        }
+    }
+
     /// What the operator and the agent say meanwhile.
     private mutating func command() throws {
-        switch dice.below(6) {
+        switch dice.below(7) {
         case 0: try input(.announce(dice.pick(announced)))
         case 1: try input(.metadata(try Metadata(zone: dice.percent(50) ? "z" : nil, weight: UInt32(dice.below(9)))))
         case 2: try input(.endpoint(try Endpoint(host: "10.77.0.1", port: UInt16(7_000 + dice.below(9)))))
         case 3: try input(.forget(grammar.name(&dice)))
         case 4: try input(.expel(grammar.name(&dice)))
+        case 5: try input(.resigned)
         default: try input(.announce(.serving))
         }
     }
@@ -210,10 +229,20 @@ struct Storm {
         let exchanges = effects.compactMap { effect in
             if case .exchange(let name, let endpoint) = effect { (name, endpoint) } else { nil }
         }
+        var fallbacks: [(SequenceNumber, NodeName, [Claim])] = []
+        for case .fallback(let sequence, let name, _, let claims) in effects {
+            if askedOverTLS.count >= 16 { askedOverTLS.removeFirst() }
+            askedOverTLS.append((sequence, name))
+            fallbacks.append((sequence, name, claims))
+        }
         for (packet, endpoint) in answers { try hear(packet, from: endpoint) }
         for (name, endpoint) in exchanges {
             guard let index = honest.firstIndex(where: { $0.name == name && $0.endpoint == endpoint }) else { continue }
             try input(.merge(honest[index].exchange(membership.claims), from: name))
+        }
+        for (sequence, name, claims) in fallbacks {
+            guard let index = honest.firstIndex(where: { $0.name == name }) else { continue }
+            try input(.fallback(sequence, of: name, .answered(honest[index].exchange(claims))))
         }
     }
 

@@ -54,7 +54,7 @@ struct StormLaws {
         case .merge(let claims, _):
             for claim in claims { try follow(claim.name, membership) }
         case .fallback(_, of: let name, _): try follow(name, membership)
-        case .tick, .announce, .metadata, .endpoint, .forget, .expel: break
+        case .tick, .announce, .metadata, .endpoint, .resigned, .forget, .expel: break
         }
     }
 
@@ -105,7 +105,7 @@ struct StormLaws {
             return Count(
                 sends: Self.sendsPerPacketMax + Self.probesMax + 1, exchanges: 1, events: 3 * packet.claims.count)
         case .merge(let claims, _), .fallback(_, _, .answered(let claims)):
-            return Count(sends: 1 + Self.probesMax, exchanges: 1, events: 3 * claims.count + 1)
+            return Count(sends: 1 + Self.probesMax, exchanges: 1, events: 3 * claims.count + 2)
         case .fallback: return Count()
         case .tick:
             // Each probe may be begun, repeated with its helpers, and end in a word to the suspect.
@@ -115,7 +115,7 @@ struct StormLaws {
                 fallbacks: 2 * Self.probesMax, events: 2 * settings.membersMax)
         // Back from a farewell it takes up the suspicions again, and may look at fellows of the suspects.
         case .announce: return Count(sends: Self.probesMax)
-        case .metadata, .endpoint: return Count()
+        case .metadata, .endpoint, .resigned: return Count()
         case .forget, .expel: return Count(events: 1)
         }
     }

@@ -66,7 +66,9 @@ import Vocabulary
         for other in ["simba", "chui"] { solo.hear(claim(.alive, of: other)) }
         for _ in 0..<1_000 {
             let incarnation = solo.membership.oneself.incarnation.number
-            solo.hear(claim(.suspect, of: "mpologoma", epoch: 5, incarnation), from: "simba")
+            for status in [Status.suspect, .draining, .left, .crashed] {
+                solo.hear(claim(status, of: "mpologoma", epoch: 5, incarnation), from: "simba")
+            }
             solo.now = solo.now + .milliseconds(1)
         }
         let answered = solo.membership.oneself.incarnation.number
@@ -75,5 +77,40 @@ import Vocabulary
         solo.now = solo.now + .seconds(1)
         solo.hear(claim(.suspect, of: "mpologoma", epoch: 5, answered), from: "simba")
         #expect(solo.membership.oneself.incarnation.number == answered + 1)
+    }
+
+    @Test("one who is named twice, or is the accused itself, confirms nothing")
+    func accusers() {
+        let accused = claim(.suspect, of: "simba").accused(
+            .suspect, by: ["chui", "simba", "chui", "fisi", "chui", "a", "b", "c"].map { name($0) })
+        #expect(accused.accusers.map(\.text) == ["chui", "fisi", "a", "b"])
+    }
+
+    @Test("two that have forgotten each other do not answer each other's answers without end")
+    func forgotten() {
+        var solo = Solo()
+        solo.hear(claim(.alive, of: "mkango"), claim(.crashed, of: "chui", 4))
+        solo.input(.forget(name("chui")))
+        solo.effects = []
+        for _ in 0..<1_000 {
+            solo.hear(from: "chui")
+            solo.now = solo.now + .milliseconds(1)
+        }
+        #expect((1...6).contains(solo.sent.count), "\(solo.sent.count) in a second")
+    }
+
+    @Test("a request to ping whom nobody here knows carries no news there, and a member is pinged where it is")
+    func reflector() {
+        var solo = Solo()
+        solo.hear(claim(.alive, of: "mkango"), claim(.alive, of: "simba"))
+        let elsewhere = VirtualWire.endpoint(77)
+        for (target, isKnown) in [("simba", true), ("nobody", false)] {
+            solo.effects = []
+            solo.hear(
+                message: .pingRequest(SequenceNumber(9), target: name(target), at: elsewhere, within: .milliseconds(1)))
+            let pings = solo.sent.filter { if case .ping = $0.packet.message { true } else { false } }
+            #expect(pings.count == 1)
+            #expect(pings.allSatisfy { isKnown ? $0.to != elsewhere : $0.to == elsewhere && $0.packet.claims.isEmpty })
+        }
     }
 }

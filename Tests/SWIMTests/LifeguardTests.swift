@@ -142,26 +142,119 @@ import Vocabulary
         #expect(wire.run(for: .seconds(300)) { wire in others.allSatisfy { wire.view(of: $0)[faulty] == .alive } })
     }
 
+    /// Itself accused and refuted; then its own probes fail for some seconds, and two who are present have not heard the
+    /// refutation.
+    private func condemned() -> Solo {
+        var solo = Solo()
+        for other in ["simba", "chui", "fisi"] { solo.hear(Self.claim(.alive, of: other), from: other) }
+        solo.hear(Self.claim(.suspect, of: "mpologoma", epoch: 5, accusers: [name("simba")]), from: "simba")
+        solo.run(for: .seconds(8))
+        for teller in ["simba", "chui"] { solo.hear(Self.crashedAtFirst, from: teller) }
+        return solo
+    }
+
+    private static let crashedAtFirst = claim(.crashed, of: "mpologoma", epoch: 5, accusers: [name("simba")])
+
     @Test("an old word about a node that lets its verdict stand does not end its probation")
     func probation() {
-        var solo = Solo()
-        for other in ["simba", "chui", "fisi"] { solo.hear(Self.claim(.alive, of: other)) }
-        solo.hear(Self.claim(.suspect, of: "mpologoma", epoch: 5, accusers: [name("simba")]))
-        #expect(solo.membership.oneself.incarnation == Incarnation(1))
-        solo.now = solo.now + .seconds(4)
-        let condemned = Self.claim(.crashed, of: "mpologoma", epoch: 5, accusers: [name("simba")])
-        for teller in ["simba", "chui"] { solo.hear(condemned, from: teller) }
+        var solo = condemned()
         #expect(solo.membership.oneself.status == .crashed, "two have not heard its refutation")
-        for status in [Status.alive, .draining, .suspect] {
-            solo.hear(Self.claim(status, of: "mpologoma", epoch: 5), from: "fisi")
-            #expect(solo.membership.oneself.status == .crashed, "\(status)")
+        for _ in 0..<29 {
+            solo.run(for: .seconds(1))
+            for other in ["simba", "chui", "fisi"] { solo.answerPings(of: other) }
+            for status in [Status.alive, .draining, .suspect] {
+                solo.hear(Self.claim(status, of: "mpologoma", epoch: 5), from: "fisi")
+            }
+            #expect(solo.membership.oneself.status == .crashed)
         }
         #expect(solo.membership.oneself.incarnation == Incarnation(1))
-        // Its probation over, the next who speaks of it is answered.
-        solo.now = solo.now + .seconds(31)
+        // Its probation over, the next who speaks of it is answered, and that is its return, whatever the word was.
+        for _ in 0..<30 {
+            solo.run(for: .seconds(1))
+            for other in ["simba", "chui", "fisi"] { solo.answerPings(of: other) }
+        }
+        solo.effects = []
         solo.hear(Self.claim(.alive, of: "mpologoma", epoch: 5), from: "fisi")
         #expect(solo.membership.oneself.status == .alive)
         #expect(solo.membership.oneself.incarnation == Incarnation(2))
+        #expect(solo.events.map(\.kind) == [.refuted])
+        // One who has missed that does not bring it down again.
+        solo.hear(Self.crashedAtFirst, from: "simba")
+        #expect(solo.membership.oneself.status == .alive)
+    }
+
+    @Test("what a node on probation describes anew is told when it returns, and no verdict by itself meanwhile")
+    func describedOnProbation() throws {
+        var solo = condemned()
+        solo.effects = []
+        solo.input(.metadata(try Metadata(zone: "kampala")))
+        solo.run(for: .seconds(3))
+        #expect(!solo.sent.contains { $0.packet.claims.contains { $0.incarnation > Incarnation(1) } })
+        #expect(solo.membership.oneself.metadata.zone == "kampala")
+        #expect(solo.membership.oneself.status == .crashed)
+    }
+
+    @Test("two that send and do not hear bring down nobody who is well")
+    func deafPair() {
+        var wire = VirtualWire.settled(9, seed: 4)
+        wire.run(for: .seconds(20))
+        let deaf = [name("n3"), name("n6")]
+        let others = wire.names.filter { !deaf.contains($0) }
+        for host in deaf {
+            for other in wire.names where other != host { wire.cutOneWay(from: other, to: host) }
+        }
+        wire.run(for: .seconds(300))
+        for observer in others {
+            #expect(wire.events(.crashed).allSatisfy { $0.observer != observer || deaf.contains($0.event.name) })
+            #expect(wire.hosts[observer]?.membership.oneself.status == .alive)
+        }
+    }
+
+    @Test("the farewell of a member that was asked over TLS ends the probe, and nothing else")
+    func farewellOverTLS() {
+        var solo = Solo()
+        for other in ["simba", "chui"] { solo.hear(Self.claim(.alive, of: other), from: other) }
+        var asked: [(SequenceNumber, NodeName)] = []
+        for _ in 0..<20 where asked.isEmpty {
+            solo.run(for: .milliseconds(100))
+            asked = solo.effects.compactMap { effect in
+                if case .fallback(let sequence, let name, _, _) = effect { (sequence, name) } else { nil }
+            }
+        }
+        #expect(!asked.isEmpty)
+        for (sequence, member) in asked {
+            solo.input(.fallback(sequence, of: member, .answered([Self.claim(.left, of: member.text, 1)])))
+            #expect(solo.membership.member(member)?.status == .left)
+        }
+        solo.run(for: .seconds(20))
+        #expect(solo.events.allSatisfy { $0.kind != .crashed || !asked.map(\.1).contains($0.name) })
+    }
+
+    @Test("a zone whose others refute, or come back under other names, is there, and its next crash is told")
+    func zoneReturns() throws {
+        var solo = Solo()
+        func of(_ status: Status, _ subject: String, _ incarnation: UInt32 = 0) throws -> Claim {
+            let claim = Self.claim(
+                status, of: subject, incarnation, accusers: status.isAccusation ? [name("chui")] : [])
+            return try Claim(
+                name: claim.name, endpoint: claim.endpoint, epoch: 1, incarnation: claim.incarnation, status: status,
+                metadata: Metadata(zone: "dar"), accusers: claim.accusers)
+        }
+        func crash(_ subject: String, _ incarnation: UInt32 = 0) throws {
+            solo.hear(try of(.suspect, subject, incarnation), from: "chui")
+            solo.run(for: .seconds(2))
+            solo.hear(try of(.crashed, subject, incarnation), from: "chui")
+        }
+        solo.hear(Self.claim(.alive, of: "chui"), from: "chui")
+        for subject in ["a", "b", "c"] { solo.hear(try of(.alive, subject), from: subject) }
+        for subject in ["b", "c"] { solo.hear(try of(.suspect, subject), from: "chui") }
+        try crash("a")
+        #expect(solo.events.count { $0.kind == .zoneUnreachable } == 1)
+        for subject in ["b", "c"] { solo.hear(try of(.alive, subject, 1), from: subject) }
+        #expect(solo.events.count { $0.kind == .zoneReachable } == 1)
+        solo.effects = []
+        try crash("b", 1)
+        #expect(solo.events.count { $0.kind == .crashed && !$0.isPartOfZone } == 1)
     }
 
     @Test("a process that holds its port and does not answer has the longest time, however many see it so")

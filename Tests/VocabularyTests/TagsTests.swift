@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Testing
 import Vocabulary
 
@@ -62,18 +61,6 @@ struct TagsTests {
         var many: [String: String] = [:]
         for number in 0..<682 { many["\(1_00 + number)"] = "" }
         #expect(try Tags(many).encoded.count <= Tags.bytesMax)
-    }
-
-    @Test("what is wrong in JSON is refused, and what is right comes back with the same bytes")
-    func json() throws {
-        let tags = try Tags(["role": "edge", "a": "e\u{301}"])
-        let again = try JSONDecoder().decode(Tags.self, from: JSONEncoder().encode(tags))
-        #expect(again.encoded == tags.encoded)
-        for text in [
-            #"{"a b": "x"}"#, #"{"a": "\n"}"#, #"{"a": 1}"#, "[]", #"{"a": "\#(String(repeating: "v", count: 5000))"}"#,
-        ] {
-            #expect(throws: (any Error).self) { try JSONDecoder().decode(Tags.self, from: Data(text.utf8)) }
-        }
     }
 
     @Test("a digest is 16 bytes or 32 digits, and nothing else")

@@ -94,7 +94,11 @@ final class ClaimVerifier: Sendable {
     private func judge(
         _ claim: Claim, from teller: VerificationBudget.Teller, _ known: Claim?, into judgement: inout Judgement
     ) {
-        if let known, claim.precedence < known.precedence, claim.name != me { return }
+        if let known, claim.precedence < known.precedence, claim.name != me {
+            // Nothing of it counts; but who still tells an accusation that was refuted is told the refutation.
+            if claim.status.isAccusation { judgement.admitted.append(claim) }
+            return
+        }
         if let refusal = bounds(claim, from: teller, known) { return refuse(claim, from: teller, refusal) }
         if !needsSignature(claim, from: teller, known) { return judgement.admitted.append(claim) }
         switch verify(claim, from: teller) {
@@ -137,7 +141,7 @@ final class ClaimVerifier: Sendable {
         if claim.name == me {
             // Accusations may come from anybody, and what is behind the present life is answered by it. Another life
             // under this name, told of as a conflict, has to be one.
-            if claim.epoch == known.epoch { return false }
+            if claim.epoch == known.epoch { return !claim.status.isAccusation && claim.precedence > known.precedence }
             return claim.epoch > known.epoch || teller.name == me
         }
         return known.signature == nil || claim.statement != known.statement

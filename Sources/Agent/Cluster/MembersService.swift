@@ -131,8 +131,8 @@ struct MembersService: Sendable {
     func answer(_ probe: MemberProbe, from node: NodeName) async -> MemberProbe {
         let claims = await core.claims.admitted(core.revoked.admitted(probe.claims), from: node, asking: nil)
         core.driver.feed(.membership(.merge(claims, from: node)))
-        let own = core.driver.read { $0.membership.oneself.claim }
-        return MemberProbe(node: core.name, claims: core.signer.signed([own]))
+        let answer = core.driver.read { $0.membership.answer(to: node) }
+        return MemberProbe(node: core.name, claims: core.signer.signed(answer))
     }
 
     /// Answers another node's exchange.

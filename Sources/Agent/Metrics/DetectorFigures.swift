@@ -35,12 +35,9 @@ enum DetectorFigures {
         count(
             "fallbacks", "outcome",
             [
-                ("refused", counters.fallbacksRefused), ("answered", counters.probesOverTLS),
-                (
-                    "silent",
-                    counters.fallbacks &- min(counters.fallbacks, counters.fallbacksRefused &+ counters.probesOverTLS)
-                ),
-            ], "Probes over TLS; silent includes those under way.")
+                ("refused", counters.fallbacksRefused), ("answered", counters.fallbacksAnswered),
+                ("silent", counters.fallbacksSilent),
+            ], "Probes over TLS that ended.")
         count(
             "suspicions", "how",
             [

@@ -71,7 +71,7 @@ public struct SwimHost: SimulatedMachine {
         case .datagram(let packet, let source): apply(.packet(packet, from: source), &context)
         case .request(.fallback(let claims), let id, let peer):
             apply(.merge(claims, from: peer), &context)
-            let claims = [membership.oneself.claim]
+            let claims = membership.answer(to: peer)
             context.answer(id, claims, bytes: SwimTraffic.exchangeBytes(claims))
         case .request(.exchange(let claims), let id, let peer):
             // The answer is the state before the merge, as two halves of one exchange see it.
