@@ -228,6 +228,26 @@ struct CallTests {
         #expect(flock.outcomes().map(\.0) == ["wrongPeer", "HELLO"])
     }
 
+    @Test(
+        "that a stopped process's host took the call is told after the grace; of no process, and no power, nothing is")
+    func stall() throws {
+        var flock = try Flock(4)
+        flock.simulator.pause(flock.hosts[1])
+        flock.simulator.kill(flock.hosts[2])
+        flock.simulator.losePower(flock.hosts[3])
+        let start = flock.simulator.now
+        flock.ask(to: 1)
+        flock.run(.seconds(10))
+        let told = try #require(flock.stalls().first)
+        #expect(flock.stalls().count == 1)
+        // There and back, and what was named in the call.
+        #expect(.milliseconds(152) <= told - start && told - start < .milliseconds(200))
+        for other in [2, 3] { flock.ask(to: other) }
+        flock.run(.seconds(10))
+        #expect(flock.stalls().count == 1)
+        #expect(flock.outcomes().map(\.0) == ["timedOut", "refused", "timedOut"])
+    }
+
     @Test("a paused callee answers when it runs again, or too late")
     func paused() throws {
         var flock = try Flock(2)

@@ -36,6 +36,7 @@ struct Parrot: SimulatedMachine {
         case asked(String)
         case outcome(String)
         case ticked(at: Instant, wall: UInt64)
+        case stalled(at: Instant)
         case synced
         case full
 
@@ -46,6 +47,7 @@ struct Parrot: SimulatedMachine {
             case .asked(let text): "asked \(text)"
             case .outcome(let text): "outcome \(text)"
             case .ticked(let at, let wall): "ticked \(at) \(wall)"
+            case .stalled(let at): "stalled \(at)"
             case .synced: "synced"
             case .full: "full"
             }
@@ -72,11 +74,13 @@ struct Parrot: SimulatedMachine {
             if text != "silence" { context.answer(id, text.uppercased()) }
         case .response(.success(let text), _): context.observe(.outcome(text))
         case .response(.failure(let failure), _): context.observe(.outcome("\(failure)"))
+        case .stalled: context.observe(.stalled(at: context.now))
         case .synced: context.observe(.synced)
         case .command(.send(let numbers, let endpoint)):
             for number in numbers { context.send(number, to: endpoint, bytes: 100) }
         case .command(.ask(let text, let endpoint, let expecting, let timeout)):
-            _ = context.call(endpoint, expecting: expecting, text, timeout: timeout)
+            _ = context.call(
+                endpoint, expecting: expecting, text, timeout: timeout, stallsAfter: .milliseconds(150))
         case .command(.write(let numbers)):
             for number in numbers {
                 do { try context.disk.write(number) } catch { context.observe(.full) }
@@ -128,6 +132,14 @@ struct Flock {
     ) {
         let endpoint = simulator.endpoint(of: hosts[to])
         simulator.command(.ask(text, endpoint, expecting: expecting, timeout: timeout), to: hosts[from])
+    }
+
+    /// When a host was told that the one it had asked took its call and does not answer.
+    func stalls(_ host: Int = 0) -> [Instant] {
+        observed.compactMap { one in
+            guard one.host == hosts[host], case .stalled = one.what else { return nil }
+            return one.at
+        }
     }
 
     func heard(_ host: Int) -> [Int] {

@@ -132,4 +132,29 @@ struct SwimSimulationTests {
         #expect(cluster.falseAlarms(.crashed) == 0)
         #expect(cluster.isWhole)
     }
+
+    @Test("a process that stands still for 20 s is not condemned; one that does for a minute is, once, and comes back")
+    func standstill() throws {
+        for seed in UInt64(1)...6 {
+            func stop(for time: Duration) throws -> (cluster: SwimCluster, host: HostID, start: Instant) {
+                var cluster = try SwimCluster(count: 12, seed: seed)
+                cluster.run(for: .seconds(20))
+                let (host, start) = (cluster.hosts[5], cluster.simulator.now)
+                cluster.simulator.pause(host, for: time)
+                cluster.run(for: time + .seconds(60))
+                return (cluster, host, start)
+            }
+            let short = try stop(for: .seconds(20))
+            #expect(short.cluster.falseAlarms(.crashed) == 0, "seed \(seed)")
+            #expect(short.cluster.isAtPeace, "seed \(seed)")
+
+            let long = try stop(for: .seconds(60))
+            let verdicts = long.cluster.events.filter { $0.what.kind == .crashed }
+            #expect(verdicts.count == 11 && Set(verdicts.map(\.host)).count == 11, "seed \(seed)")
+            let tolerance = Membership.Settings().stallTolerance
+            #expect(verdicts.allSatisfy { $0.at - long.start >= tolerance }, "seed \(seed)")
+            #expect(long.cluster.falseAlarms(.crashed, besides: [long.host]) == 0, "seed \(seed)")
+            #expect(long.cluster.isAtPeace, "seed \(seed)")
+        }
+    }
 }

@@ -21,14 +21,10 @@ extension NodeHost {
                 host.feed(.membership(.merge(claims, from: teller)), &context)
             }
         case .fallbackProbe(let sequence, let node, let endpoint, let claims):
-            call(
+            let id = context.call(
                 endpoint, expecting: node, .probe(claims), bytes: SwimTraffic.exchangeBytes(claims),
-                within: .seconds(3), &context
-            ) { host, response, context in
-                var result = Membership.FallbackResult.silent
-                if case .members(_, let claims, _) = response { result = .answered(claims) }
-                host.feed(.membership(.fallback(sequence, of: node, result)), &context)
-            }
+                timeout: SwimTraffic.fallbackTimeout, stallsAfter: SwimTraffic.stallGrace)
+            fallbacks[id] = (sequence, node)
         case .event(let event):
             hasNews = true
             context.observe(.event(event))

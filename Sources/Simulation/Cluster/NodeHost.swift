@@ -39,6 +39,8 @@ public struct NodeHost: SimulatedMachine {
     let epoch: UInt64
 
     var replies: [CallID: Reply] = [:]
+    /// Probes by way of calls that have no answer yet. Looked up, never walked.
+    var fallbacks: [CallID: (sequence: SequenceNumber, node: NodeName)] = [:]
     var syncs: [(ticket: SyncTicket, step: Step)] = []
     private var timers: [(at: Instant, step: Step)] = []
     private var effects: [NodeMachine.Effect] = []
@@ -89,7 +91,16 @@ public struct NodeHost: SimulatedMachine {
             feed(.tick, &context)
         case .datagram(let packet, let source): feed(.membership(.packet(packet, from: source)), &context)
         case .request(let request, let id, let peer): serve(request, id, from: peer, &context)
+        case .stalled(let id):
+            guard let (sequence, node) = fallbacks[id] else { return }
+            feed(.membership(.fallback(sequence, of: node, .stalled)), &context)
         case .response(let result, let id):
+            if let (sequence, node) = fallbacks.removeValue(forKey: id) {
+                let outcome = Membership.FallbackResult(result) { response in
+                    if case .members(_, let claims, _) = response { claims } else { nil }
+                }
+                return feed(.membership(.fallback(sequence, of: node, outcome)), &context)
+            }
             guard let reply = replies.removeValue(forKey: id) else { return }
             switch result {
             case .success(let response): reply(&self, response, &context)

@@ -30,7 +30,7 @@ extension HostInput {
     /// It came from another host. A call that timed out came from the clock.
     var isMessage: Bool {
         switch self {
-        case .datagram, .request, .response(.success, _): true
+        case .datagram, .request, .stalled, .response(.success, _): true
         case .response(.failure(let failure), _): failure != .timedOut
         case .tick, .synced, .command: false
         }

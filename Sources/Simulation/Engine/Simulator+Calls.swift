@@ -6,14 +6,14 @@ import Vocabulary
 extension Simulator {
     mutating func begin(
         _ id: CallID, _ request: Machine.Request, to endpoint: Endpoint, expecting: NodeName?, bytes: Int,
-        timeout: Duration
+        timeout: Duration, stallsAfter grace: Duration?
     ) {
         let caller = id.caller.number
         hosts[caller].calling.append(id)
         hosts[caller].sent.calls += 1
         hosts[caller].sent.callBytes += bytes
         calls[id] = CallInFlight(
-            endpoint: endpoint, expecting: expecting, phase: .request(request, bytes: bytes))
+            endpoint: endpoint, expecting: expecting, stallsAfter: grace, phase: .request(request, bytes: bytes))
         trace.note(.call, at: now, id.caller, listeners[endpoint], number: Int64(truncatingIfNeeded: id.number))
         queue.schedule(.callTimesOut(id), at: now + max(timeout, .zero))
         if hosts[caller].blockage == nil { transmit(id) } else { hold(.call(id), from: id.caller) }
@@ -56,6 +56,9 @@ extension Simulator {
             hosts[callee.number].received.calls += 1
             hosts[callee.number].received.callBytes += bytes
             trace.note(.served, at: now, callee, id.caller, number: Int64(truncatingIfNeeded: id.number))
+            if let grace = call.stallsAfter, let back = network.timeOfLeg(bytes: 0, from: callee, to: id.caller) {
+                queue.schedule(.callStalls(id), at: now + back + grace)
+            }
             deliver(.request(request, id, from: hosts[id.caller.number].name), to: callee)
         case .served: return
         case .response(let result, let bytes, let callee):
@@ -63,6 +66,13 @@ extension Simulator {
             hosts[id.caller.number].received.callBytes += bytes
             settle(id, result)
         }
+    }
+
+    /// The kernel at the other end took the call: that much the caller knows, whatever its process does.
+    mutating func callStalls(_ id: CallID) {
+        guard let call = calls[id], case .served = call.phase else { return }
+        trace.note(.stalled, at: now, id.caller, number: Int64(truncatingIfNeeded: id.number))
+        deliver(.stalled(id), to: id.caller)
     }
 
     /// A machine answers. Late answers, and those to callers that are gone, go nowhere.

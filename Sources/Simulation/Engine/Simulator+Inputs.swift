@@ -100,8 +100,10 @@ extension Simulator {
                 } else {
                     hold(.datagram(datagram, to: target, bytes: bytes), from: id)
                 }
-            case .call(let call, let request, let target, let expecting, let bytes, let timeout):
-                begin(call, request, to: target, expecting: expecting, bytes: bytes, timeout: timeout)
+            case .call(let call, let request, let target, let expecting, let bytes, let timeout, let grace):
+                begin(
+                    call, request, to: target, expecting: expecting, bytes: bytes, timeout: timeout,
+                    stallsAfter: grace)
             case .answer(let call, let response, let bytes):
                 if hosts[index].blockage == nil {
                     answer(call, response, bytes: bytes, from: id)

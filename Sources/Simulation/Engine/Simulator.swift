@@ -34,6 +34,7 @@ public struct Simulator<Machine: SimulatedMachine>: Sendable {
         case callArrives(CallID)
         case callRetries(CallID)
         case callTimesOut(CallID)
+        case callStalls(CallID)
         case synced(HostID, SyncTicket, life: UInt32)
         /// The next in the inbox of a host that was busy.
         case drain(HostID, life: UInt32)
@@ -140,6 +141,7 @@ public struct Simulator<Machine: SimulatedMachine>: Sendable {
         case .callArrives(let id): callArrives(id)
         case .callRetries(let id): transmit(id)
         case .callTimesOut(let id): settle(id, .failure(.timedOut))
+        case .callStalls(let id): callStalls(id)
         case .synced(let host, let ticket, let life): synced(host, ticket, life)
         case .drain(let host, let life): drain(host, life)
         case .resume(let host, let life): if hosts[host.number].life == life { resume(host) }

@@ -45,6 +45,7 @@ public struct Trace: Sendable {
         case call, served, answered, failed
         case synced, told, action, spun
         case blocked, unblocked
+        case stalled
     }
 
     private mutating func fold(_ value: UInt64) {

@@ -36,6 +36,9 @@ public enum HostInput<Machine: SimulatedMachine>: Sendable {
     /// To be answered by `context.answer(id, …)`, now or later, or never.
     case request(Machine.Request, CallID, from: NodeName)
     case response(Result<Machine.Response, CallFailure>, CallID)
+    /// The host at the other end took the call, and its process has not answered in the time that `call` named for that. The
+    /// outcome still comes.
+    case stalled(CallID)
     /// A sync that was asked for is done: what was written before it lasts.
     case synced(SyncTicket)
     case command(Machine.Command)
@@ -62,7 +65,8 @@ public struct HostContext<Machine: SimulatedMachine>: Sendable {
     enum Wish: Sendable {
         case send(Machine.Datagram, to: Endpoint, bytes: Int)
         case call(
-            CallID, Machine.Request, to: Endpoint, expecting: NodeName?, bytes: Int, timeout: Duration)
+            CallID, Machine.Request, to: Endpoint, expecting: NodeName?, bytes: Int, timeout: Duration,
+            stallsAfter: Duration?)
         case answer(CallID, Machine.Response, bytes: Int)
         case sync(SyncTicket)
         case observe(Machine.Observation)
@@ -80,13 +84,17 @@ public struct HostContext<Machine: SimulatedMachine>: Sendable {
     }
 
     /// The outcome comes as `.response`, exactly once, at the latest after `timeout`, unless this process ends first.
+    ///
+    /// - Parameter grace: once the other host has taken the call, its process has so long before `.stalled` tells that it
+    ///   does not answer.
     public mutating func call(
         _ endpoint: Endpoint, expecting name: NodeName? = nil, _ request: Machine.Request, bytes: Int = 500,
-        timeout: Duration
+        timeout: Duration, stallsAfter grace: Duration? = nil
     ) -> CallID {
         let id = CallID(caller: host, number: nextCallNumber)
         nextCallNumber += 1
-        wishes.append(.call(id, request, to: endpoint, expecting: name, bytes: bytes, timeout: timeout))
+        wishes.append(
+            .call(id, request, to: endpoint, expecting: name, bytes: bytes, timeout: timeout, stallsAfter: grace))
         return id
     }
 

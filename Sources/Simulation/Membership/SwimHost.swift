@@ -80,7 +80,7 @@ public struct SwimHost: SimulatedMachine {
         case .response(let result, let id):
             if let index = fallbacks.firstIndex(where: { $0.call == id }) {
                 let (_, sequence, target) = fallbacks.remove(at: index)
-                return apply(.fallback(sequence, of: target, Self.outcome(result)), &context)
+                return apply(.fallback(sequence, of: target, .init(result) { $0 }), &context)
             }
             let wasJoin = joinCall == id
             if wasJoin { joinCall = nil }
@@ -89,6 +89,9 @@ public struct SwimHost: SimulatedMachine {
             // The first claim of an answer is the one of the member that gives it.
             apply(.merge(claims, from: teller), &context)
             remember(&context)
+        case .stalled(let id):
+            guard let (_, sequence, target) = fallbacks.first(where: { $0.call == id }) else { return }
+            apply(.fallback(sequence, of: target, .stalled), &context)
         case .synced: break
         case .command(.announce(let announcement)): apply(.announce(announcement), &context)
         case .command(.forget(let name)): apply(.forget(name), &context)
@@ -106,7 +109,7 @@ public struct SwimHost: SimulatedMachine {
             case .fallback(let sequence, let name, let target, let claims):
                 let call = context.call(
                     target, expecting: name, .fallback(claims), bytes: SwimTraffic.exchangeBytes(claims),
-                    timeout: .seconds(3))
+                    timeout: SwimTraffic.fallbackTimeout, stallsAfter: SwimTraffic.stallGrace)
                 fallbacks.append((call, sequence, name))
             case .event(let event): context.observe(event)
             }
@@ -115,14 +118,6 @@ public struct SwimHost: SimulatedMachine {
         if membership.farewellComplete {
             remember(&context)
             context.exit()
-        }
-    }
-
-    private static func outcome(_ result: Result<Response, CallFailure>) -> Membership.FallbackResult {
-        switch result {
-        case .success(let claims): .answered(claims)
-        case .failure(.refused): .refused
-        case .failure(.reset), .failure(.timedOut), .failure(.wrongPeer): .silent
         }
     }
 
@@ -193,8 +188,24 @@ public struct SwimDisk: DiskState {
     private static func size(_ claims: [Claim]) -> Int { claims.reduce(0) { $0 + $1.wireSize } }
 }
 
+extension Membership.FallbackResult {
+    /// - Parameter claims: those in an answer; `nil` when it is none to such a question.
+    init<Response>(_ result: Result<Response, CallFailure>, claims: (Response) -> [Claim]?) {
+        switch result {
+        case .success(let response): self = claims(response).map(Self.answered) ?? .silent
+        // A process that ended, by whatever cause: its host lives, and says so.
+        case .failure(.refused): self = .refused
+        case .failure(.reset), .failure(.timedOut), .failure(.wrongPeer): self = .silent
+        }
+    }
+}
+
 /// What the membership's traffic takes on the wire.
 public enum SwimTraffic {
+    /// Of a probe over TLS.
+    static let fallbackTimeout = Duration.seconds(3)
+    /// A live agent has answered by then: `MembersService.stallGrace`.
+    static let stallGrace = Duration.milliseconds(150)
     /// Sealing (`Packet.wireSizeMax`): 45 bytes; UDP over IPv4: 28.
     public static let datagramOverhead = 45 + 28
     /// An exchange's HTTP and TLS record headers, about; the handshake of a kept connection costs nothing.

@@ -33,6 +33,7 @@ struct CallInFlight<Machine: SimulatedMachine>: Sendable {
 
     let endpoint: Endpoint
     let expecting: NodeName?
+    let stallsAfter: Duration?
     var phase: Phase
     /// Tries of the present leg while the way is cut.
     var attempts = 0

@@ -42,6 +42,7 @@ struct Sabotage: Interference {
             return [.request(.fallback(claims.compactMap { hear($0, machine) }), id, from: peer)]
         case .response(.success(let claims), let id):
             return [.response(.success(claims.compactMap { hear($0, machine) }), id)]
+        case .stalled: return defect == .stallUntold ? [] : [input]
         case .tick, .response(.failure, _), .synced, .command: return [input]
         }
     }
@@ -108,14 +109,16 @@ struct Sabotage: Interference {
             }
             given.append(send)
             if defect == .gossipWithoutNews, case .ping = spoilt.message { given += gossipToAll(machine) }
-        case .call(let id, let request, let target, let expecting, let bytes, let timeout):
+        case .call(let id, let request, let target, let expecting, let bytes, let timeout, let grace):
             guard defect != .departedGivenUp || !isCrashed(target, machine) else { return }
             let spoilt: SwimHost.Request =
                 switch request {
                 case .exchange(let claims): .exchange(exchange(claims, machine))
                 case .fallback(let claims): .fallback(claims.map { say($0, machine) })
                 }
-            given.append(.call(id, spoilt, to: target, expecting: expecting, bytes: bytes, timeout: timeout))
+            given.append(
+                .call(
+                    id, spoilt, to: target, expecting: expecting, bytes: bytes, timeout: timeout, stallsAfter: grace))
         case .answer(let id, let claims, let bytes):
             given.append(.answer(id, exchange(claims, machine), bytes: bytes))
         case .sync, .observe, .exit: given.append(wish)

@@ -10,6 +10,7 @@ public enum SwimCheck: String, Sendable, Hashable, CaseIterable {
     case helpersVouch = "helpers-vouch"
     case helpersAnswer = "helpers-answer"
     case pausedIsNotCondemned = "paused-is-not-condemned"
+    case stalledIsTolerated = "stalled-is-tolerated"
     case leftIsLeft = "left-is-left"
     case leftMayReturn = "left-may-return"
     case crashedMayReturn = "crashed-may-return"
@@ -34,7 +35,9 @@ public enum SwimCheck: String, Sendable, Hashable, CaseIterable {
         case .noFalseAlarm: "without loss, nobody is suspected, and datagrams reach everybody"
         case .helpersVouch: "two members that do not reach each other are not even suspected"
         case .helpersAnswer: "without loss, a helper says in time what it found, 9 times of 10"
-        case .pausedIsNotCondemned: "a pause of 3.5 s brings no verdict"
+        case .pausedIsNotCondemned: "a pause of 3.5 s brings no verdict, also where datagrams are all that passes"
+        case .stalledIsTolerated:
+            "a process that stands still for 20 s is not condemned while its host takes connections"
         case .leftIsLeft: "a farewell is known by all within 3 s, and nobody takes it for a crash"
         case .leftMayReturn: "who left and came back is not called left again"
         case .crashedMayReturn: "who crashed and starts again is present in every view within 30 s"
@@ -73,6 +76,7 @@ public enum SwimCheck: String, Sendable, Hashable, CaseIterable {
         case .helpersVouch: return trial.helpersVouch()
         case .helpersAnswer: return trial.helpersAnswer()
         case .pausedIsNotCondemned: return trial.pausedIsNotCondemned()
+        case .stalledIsTolerated: return trial.stalledIsTolerated()
         case .leftIsLeft: return trial.leftIsLeft()
         case .leftMayReturn: return trial.leftMayReturn()
         case .crashedMayReturn: return trial.crashedMayReturn()

@@ -16,6 +16,7 @@ public enum SwimDefect: String, Sendable, Hashable, CaseIterable {
     case nackLate = "nack-late"
     case nackNever = "nack-never"
     case answersForOthers = "answers-for-others"
+    case stallUntold = "stall-untold"
     // News.
     case newsUntold = "news-untold"
     case newsWithoutEnd = "news-without-end"
@@ -55,6 +56,7 @@ public enum SwimDefect: String, Sendable, Hashable, CaseIterable {
         case .nackLate: "a nack goes out 400 ms late"
         case .nackNever: "a nack never goes out"
         case .answersForOthers: "whoever has the address answers, under the name that was asked for"
+        case .stallUntold: "that a host takes connections goes unheard"
         case .newsUntold: "datagrams carry no claims"
         case .newsWithoutEnd: "each piece of news is told 25 times as often as it should be"
         case .gossipWithoutNews: "with each ping, everybody is told what all know"
@@ -87,6 +89,7 @@ public enum SwimDefect: String, Sendable, Hashable, CaseIterable {
         case .relayRefused, .relayedAckKept: .helpersVouch
         case .nackLate, .nackNever: .helpersAnswer
         case .suspicionTooShort, .buddyForgotten, .refutationUnnumbered: .pausedIsNotCondemned
+        case .stallUntold: .stalledIsTolerated
         case .answersForOthers: .addressIsNotIdentity
         case .newsWithoutEnd, .gossipWithoutNews: .quietAgain
         case .datagramOverfull: .datagramsFit
