@@ -12,6 +12,8 @@ struct Sabotage: Interference {
     private var asked: Set<Question> = []
     /// For whom such a ping was meant, for `answersForOthers`.
     private var meant: [Question: NodeName] = [:]
+    /// Probes over TLS that were never sent, for `fallbackVouches`.
+    private var vouched: [(since: Instant, call: CallID, target: NodeName)] = []
     /// Farewells that were heard, by name, each with the last claim that was spoilt by it.
     private var farewells: [NodeName: Claim] = [:]
     /// The epoch of the first life.
@@ -24,7 +26,7 @@ struct Sabotage: Interference {
 
     init(_ defect: SwimDefect?) { self.defect = defect }
 
-    var deadline: Instant? { held.map(\.until).min() }
+    var deadline: Instant? { (held.map(\.until) + vouched.map(\.since)).min() }
 
     // MARK: In
 
@@ -32,10 +34,26 @@ struct Sabotage: Interference {
         _ input: HostInput<SwimHost>, for machine: SwimHost, in context: inout HostContext<SwimHost>
     ) -> [HostInput<SwimHost>] {
         if defect == .sameOrderEverywhere { context.random = SeededGenerator(seed: 1) }
+        return vouch(machine) + spoil(input, machine, at: context.now)
+    }
+
+    /// What those would have answered who are not even asked.
+    private mutating func vouch(_ machine: SwimHost) -> [HostInput<SwimHost>] {
+        defer { vouched = [] }
+        return vouched.map { _, call, target in
+            let known = machine.membership.member(target)?.claim
+            return .response(.success(known.map { [$0.told(status: .alive)] } ?? []), call)
+        }
+    }
+
+    private mutating func spoil(
+        _ input: HostInput<SwimHost>, _ machine: SwimHost, at now: Instant
+    ) -> [HostInput<SwimHost>] {
         switch input {
         case .datagram(let packet, let source):
-            watch.heard(packet, at: context.now)
-            return hear(packet, from: source, machine).map { [.datagram($0, from: source)] } ?? []
+            watch.heard(packet, at: now)
+            let heard = hear(packet, from: source, machine).map { HostInput<SwimHost>.datagram($0, from: source) }
+            return (heard.map { [$0] } ?? []) + accusation(after: packet, from: source, machine)
         case .request(.exchange(let claims), let id, let peer):
             return [.request(.exchange(claims.compactMap { hear($0, machine) }), id, from: peer)]
         case .request(.fallback(let claims), let id, let peer):
@@ -45,6 +63,16 @@ struct Sabotage: Interference {
         case .stalled: return defect == .stallUntold ? [] : [input]
         case .tick, .response(.failure, _), .synced, .command: return [input]
         }
+    }
+
+    private func accusation(
+        after packet: Packet, from source: Endpoint, _ machine: SwimHost
+    ) -> [HostInput<SwimHost>] {
+        guard defect == .healthNeverFalls, machine.membership.healthScore > 0, case .ack = packet.message else {
+            return []
+        }
+        let accused = machine.membership.oneself.claim.told(status: .suspect, accuser: packet.from)
+        return [.datagram(Packet(from: packet.from, message: .gossip, claims: [accused]), from: source)]
     }
 
     private mutating func hear(_ packet: Packet, from source: Endpoint, _ machine: SwimHost) -> Packet? {
@@ -111,6 +139,9 @@ struct Sabotage: Interference {
             if defect == .gossipWithoutNews, case .ping = spoilt.message { given += gossipToAll(machine) }
         case .call(let id, let request, let target, let expecting, let bytes, let timeout, let grace):
             guard defect != .departedGivenUp || !isCrashed(target, machine) else { return }
+            if defect == .fallbackVouches, case .fallback = request, let expecting {
+                return vouched.append((now, id, expecting))
+            }
             let spoilt: SwimHost.Request =
                 switch request {
                 case .exchange(let claims): .exchange(exchange(claims, machine))

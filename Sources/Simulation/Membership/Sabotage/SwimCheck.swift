@@ -5,12 +5,15 @@ import Vocabulary
 /// `SwimDefect`, and holds where none is planted.
 public enum SwimCheck: String, Sendable, Hashable, CaseIterable {
     case knownInTime = "known-in-time"
+    case confirmationsShorten = "confirmations-shorten"
     case promptOnAverage = "prompt-on-average"
     case noFalseAlarm = "no-false-alarm"
     case helpersVouch = "helpers-vouch"
     case helpersAnswer = "helpers-answer"
     case pausedIsNotCondemned = "paused-is-not-condemned"
     case stalledIsTolerated = "stalled-is-tolerated"
+    case deafAccusesNobody = "deaf-accuses-nobody"
+    case healthComesBack = "health-comes-back"
     case leftIsLeft = "left-is-left"
     case leftMayReturn = "left-may-return"
     case crashedMayReturn = "crashed-may-return"
@@ -31,6 +34,7 @@ public enum SwimCheck: String, Sendable, Hashable, CaseIterable {
     public var law: String {
         switch self {
         case .knownInTime: "16 members: a power loss is suspected within 5 s and known by all within 15 s"
+        case .confirmationsShorten: "16 members: who is gone for all of them is so within 7 s of the first suspicion"
         case .promptOnAverage: "16 members: over 8 power losses, the first suspicion comes after 3 s on the average"
         case .noFalseAlarm: "without loss, nobody is suspected, and datagrams reach everybody"
         case .helpersVouch: "two members that do not reach each other are not even suspected"
@@ -38,6 +42,8 @@ public enum SwimCheck: String, Sendable, Hashable, CaseIterable {
         case .pausedIsNotCondemned: "a pause of 3.5 s brings no verdict, also where datagrams are all that passes"
         case .stalledIsTolerated:
             "a process that stands still for 20 s is not condemned while its host takes connections"
+        case .deafAccusesNobody: "who blocks on its messages for 10 s accuses nobody of that silence"
+        case .healthComesBack: "and a minute later its health score is 0 again"
         case .leftIsLeft: "a farewell is known by all within 3 s, and nobody takes it for a crash"
         case .leftMayReturn: "who left and came back is not called left again"
         case .crashedMayReturn: "who crashed and starts again is present in every view within 30 s"
@@ -71,12 +77,15 @@ public enum SwimCheck: String, Sendable, Hashable, CaseIterable {
         var trial = try SwimTrial(defect, seed: seed)
         switch self {
         case .knownInTime: return trial.knownInTime()
+        case .confirmationsShorten: return trial.confirmationsShorten()
         case .promptOnAverage: return try SwimTrial.promptOnAverage(defect, seed: seed)
         case .noFalseAlarm: return trial.noFalseAlarm()
         case .helpersVouch: return trial.helpersVouch()
         case .helpersAnswer: return trial.helpersAnswer()
         case .pausedIsNotCondemned: return trial.pausedIsNotCondemned()
         case .stalledIsTolerated: return trial.stalledIsTolerated()
+        case .deafAccusesNobody: return trial.deafAccusesNobody()
+        case .healthComesBack: return trial.healthComesBack()
         case .leftIsLeft: return trial.leftIsLeft()
         case .leftMayReturn: return trial.leftMayReturn()
         case .crashedMayReturn: return trial.crashedMayReturn()

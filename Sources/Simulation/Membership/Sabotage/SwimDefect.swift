@@ -7,6 +7,7 @@ public enum SwimDefect: String, Sendable, Hashable, CaseIterable {
     // The clockwork.
     case suspicionNeverEnds = "suspicion-never-ends"
     case suspicionTooShort = "suspicion-too-short"
+    case suspicionNeverShrinks = "suspicion-never-shrinks"
     case sameOrderEverywhere = "same-order-everywhere"
     // Probing.
     case noAck = "no-ack"
@@ -17,6 +18,10 @@ public enum SwimDefect: String, Sendable, Hashable, CaseIterable {
     case nackNever = "nack-never"
     case answersForOthers = "answers-for-others"
     case stallUntold = "stall-untold"
+    case fallbackVouches = "fallback-vouches"
+    // The judge's own health.
+    case healthIgnored = "health-ignored"
+    case healthNeverFalls = "health-never-falls"
     // News.
     case newsUntold = "news-untold"
     case newsWithoutEnd = "news-without-end"
@@ -48,6 +53,7 @@ public enum SwimDefect: String, Sendable, Hashable, CaseIterable {
         switch self {
         case .suspicionNeverEnds: "a suspicion lasts a hundred times log n periods"
         case .suspicionTooShort: "a suspicion lasts one period"
+        case .suspicionNeverShrinks: "a suspicion lasts its longest, however many confirm it"
         case .sameOrderEverywhere: "every draw comes out the same: nobody's list is shuffled"
         case .noAck: "no ping is answered"
         case .wrongSequence: "an ack carries the next number"
@@ -57,6 +63,9 @@ public enum SwimDefect: String, Sendable, Hashable, CaseIterable {
         case .nackNever: "a nack never goes out"
         case .answersForOthers: "whoever has the address answers, under the name that was asked for"
         case .stallUntold: "that a host takes connections goes unheard"
+        case .fallbackVouches: "whoever is asked for over TLS is said to have answered"
+        case .healthIgnored: "a node that hears nobody judges like any other"
+        case .healthNeverFalls: "an accusation makes up for each probe that would better one's health score"
         case .newsUntold: "datagrams carry no claims"
         case .newsWithoutEnd: "each piece of news is told 25 times as often as it should be"
         case .gossipWithoutNews: "with each ping, everybody is told what all know"
@@ -83,7 +92,10 @@ public enum SwimDefect: String, Sendable, Hashable, CaseIterable {
     /// What must catch it.
     public var check: SwimCheck {
         switch self {
-        case .suspicionNeverEnds, .newsUntold: .knownInTime
+        case .suspicionNeverEnds, .newsUntold, .fallbackVouches: .knownInTime
+        case .suspicionNeverShrinks: .confirmationsShorten
+        case .healthIgnored: .deafAccusesNobody
+        case .healthNeverFalls: .healthComesBack
         case .sameOrderEverywhere: .promptOnAverage
         case .noAck, .wrongSequence: .noFalseAlarm
         case .relayRefused, .relayedAckKept: .helpersVouch
@@ -111,6 +123,11 @@ public enum SwimDefect: String, Sendable, Hashable, CaseIterable {
     func spoil(_ settings: inout Membership.Settings) {
         if self == .suspicionNeverEnds { settings.suspicionMultiplier = 100 }
         if self == .suspicionTooShort { settings.suspicionMultiplier = 1 }
+        if self == .suspicionNeverShrinks {
+            settings.suspicionMultiplier *= settings.suspicionMaxMultiplier
+            settings.suspicionMaxMultiplier = 1
+        }
+        if self == .healthIgnored { settings.caution = .none }
         if self == .newsWithoutEnd { settings.retransmitMultiplier = 100 }
     }
 }

@@ -63,6 +63,12 @@ struct SwimTrial {
             ?? wait(.seconds(10), "known by all") { $0.count(.crashed) == $0.others.count }
     }
 
+    mutating func confirmationsShorten() -> String? {
+        cluster.simulator.losePower(subject)
+        _ = wait(.seconds(30), "suspected by somebody") { $0.count(.suspect) > 0 }
+        return wait(.seconds(7), "known by all, after that") { $0.count(.crashed) == $0.others.count }
+    }
+
     static func promptOnAverage(_ defect: SwimDefect?, seed: UInt64) throws -> String? {
         var sum = Duration.zero
         for part in UInt64(0)..<8 {
@@ -109,6 +115,23 @@ struct SwimTrial {
         cluster.simulator.pause(subject, for: .seconds(20))
         cluster.run(for: .seconds(40))
         return happened(.crashed)
+    }
+
+    // MARK: The judge's own health
+
+    mutating func deafAccusesNobody() -> String? {
+        cluster.simulator.block(subject, for: .seconds(10))
+        cluster.run(for: .seconds(9))
+        let subject = subject
+        return cluster.events.first { $0.host == subject && $0.what.kind == .suspected }.map { "\($0.at): \($0.what)" }
+    }
+
+    mutating func healthComesBack() -> String? {
+        let subject = subject
+        cluster.simulator.block(subject, for: .seconds(10))
+        cluster.run(for: .seconds(10))
+        guard let worst = cluster.membership(subject)?.healthScore, worst > 0 else { return "it never was bad" }
+        return wait(.seconds(60), "from \(worst) back to 0") { $0.cluster.membership(subject)?.healthScore == 0 }
     }
 
     // MARK: Coming and going
