@@ -54,10 +54,22 @@ struct ExperimentTests {
         #expect(rtt >= far * 2)
     }
 
-    @Test("who moves while restarting is found at the new address")
+    @Test("who moves while restarting is found at the new address, and the curve of that ends where all know all")
     func restart() throws {
-        let run = try Restarting(SwimGroup(nodes: 12), within: .seconds(10), moved: .percent(50)).run(seed: 2)
+        var restarting = Restarting(SwimGroup(nodes: 12), within: .seconds(10), moved: .percent(50))
+        let run = try restarting.run(seed: 2)
         #expect(try #require(run[.viewsFull]) < 120)
+        restarting.keepsCurve = true
+        let drawn = try restarting.run(seed: 2)
+        #expect(drawn.traceHash == run.traceHash, "to look at it changes nothing")
+        #expect(drawn.curve.first?.lowest == 12 && drawn.curve.last?.lowest == 12)
+        #expect(drawn.curve.contains { $0.lowest < 12 })
+    }
+
+    @Test("the curve of a flapping member shows when it is condemned")
+    func flapping() throws {
+        let run = try Flapping(SwimGroup(nodes: 12), .outbound, time: .seconds(60)).run(seed: 2)
+        #expect(run.curve.first?.highest == 0 && run.curve.contains { $0.highest == 100 })
     }
 
     @Test("a crash is known sooner than by memberlist's rules, which take as long here as where they come from")
