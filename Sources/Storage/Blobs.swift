@@ -27,6 +27,8 @@ final class Blobs: Sendable {
         /// To be looked at by the collector; bounded by what is on disk.
         var candidates: Set<ContentDigest> = []
         var serial: UInt64 = 0
+        /// Known to be durable; at most 256.
+        var shelves: Set<String> = []
     }
 
     init(folder: DataFolder, threads: Threads, streams: Streams) {
@@ -92,6 +94,18 @@ final class Blobs: Sendable {
     func has(_ digest: ContentDigest, size: UInt64?) throws(StorageError) -> Bool {
         guard let facts = try Files.facts(folder.blob(digest)) else { return false }
         return size.map { $0 == facts.size } ?? true
+    }
+
+    /// Makes the folder of a blob, durably, before the first one comes into it. Blocks.
+    ///
+    /// One that is there already may have been made by another thread a moment ago, or right before a crash: only what was
+    /// synced since this start counts as durable.
+    func prepareShelf(of digest: ContentDigest) throws(StorageError) {
+        let shelf = folder.shelf(digest)
+        if state.withLockedValue({ $0.shelves.contains(shelf) }) { return }
+        guard mkdir(shelf, 0o700) == 0 || errno == EEXIST else { throw .posix("create the folder", shelf, errno) }
+        try Files.syncFolder(folder.blobs)
+        state.withLockedValue { _ = $0.shelves.insert(shelf) }
     }
 
     /// Makes a synced temporary file the blob and returns the lease that keeps it. Blocks.

@@ -82,7 +82,7 @@ final class Collector: Sendable {
 
     private func sweep() async throws {
         let (blobs, folder, path) = (blobs, blobs.folder, catalogue.path)
-        for shelf in DataFolder.shelves {
+        for shelf in try await blobs.threads.run({ () throws(StorageError) in try folder.shelves() }) {
             let found = try await blobs.threads.run { () throws(StorageError) in
                 try Files.names(in: "\(folder.blobs)/\(shelf)").compactMap { ContentDigest(hex: shelf + $0) }
             }

@@ -26,10 +26,15 @@ struct DataFolder: Sendable {
     func blob(_ digest: ContentDigest) -> String { shelf(digest) + "/" + digest.hex.dropFirst(2) }
     func partial(_ digest: ContentDigest) -> String { "\(incoming)/\(digest.hex).partial" }
 
-    static let shelves: [String] = (0..<256).map { number in
-        let digits = String(number, radix: 16)
-        return digits.count == 1 ? "0" + digits : digits
+    /// The folders of blobs that there are; each was made for its first one. Made beforehand, the 256 of them would be
+    /// most of what a first start costs.
+    func shelves() throws(StorageError) -> [String] {
+        try Files.names(in: blobs).filter { name in
+            name.utf8.count == 2 && name.utf8.allSatisfy { Self.digits.contains($0) }
+        }
     }
+
+    private static let digits = Array("0123456789abcdef".utf8)
 
     /// Creates what is missing, refuses what is not ours, and takes the lock, which lasts as long as the result.
     func prepare() throws(StorageError) -> OpenFile {
@@ -50,15 +55,12 @@ struct DataFolder: Sendable {
         }
         try Files.makeFolder(blobs)
         try Files.makeFolder(incoming)
-        var made = false
-        for shelf in Self.shelves where mkdir("\(blobs)/\(shelf)", 0o700) == 0 { made = true }
-        if made { try Files.syncFolder(blobs) }
         return held
     }
 
     /// Whether any blob is here: a catalogue that is gone or empty beside blobs is damage, not a fresh start.
     func hasBlobs() throws(StorageError) -> Bool {
-        for shelf in Self.shelves where try !Files.names(in: "\(blobs)/\(shelf)").isEmpty { return true }
+        for shelf in try shelves() where try !Files.names(in: "\(blobs)/\(shelf)").isEmpty { return true }
         return false
     }
 

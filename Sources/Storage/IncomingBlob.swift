@@ -139,6 +139,7 @@ public final class IncomingBlob: Sendable {
             for wanted in [expected, announced?.digest].compactMap({ $0 }) where wanted != digest {
                 throw .digestMismatch(expected: wanted, actual: digest)
             }
+            try blobs.prepareShelf(of: digest)
             try file.sync()
             let lease = try blobs.adopt(file.path, as: digest, size: disk.written)
             disk.stage = .ended

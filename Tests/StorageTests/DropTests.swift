@@ -70,6 +70,7 @@ import Vocabulary
             try await store.put("a", text("kept"))
             // A crash between finish and commit leaves just this.
             let path = store.data.blob(orphan)
+            try Files.makeFolder(Files.parent(of: path))
             let file = try Files.open(path, 0o102)
             text("orphan").withUnsafeBytes { bytes in _ = try? file.write(bytes) }
         }
