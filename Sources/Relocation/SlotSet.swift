@@ -82,10 +82,20 @@ extension SlotSet: Sequence {
 }
 
 extension SlotSet: Codable {
-    /// On the wire: runs of slots as `[first, last, first, last, …]`, so that "all of them" is two numbers.
+    /// On the wire: runs of slots as `[first, last, first, last, …]`, so that "all of them" is two numbers; or, when there
+    /// are many runs, the bits in hexadecimal digits. What a node has to hear of one of 32 others are some thousand runs,
+    /// and as numbers they cost ten times as much to write and to read as all the rest of the question.
     public init(from decoder: any Decoder) throws {
-        self.init()
         let container = try decoder.singleValueContainer()
+        if let digits = try? container.decode(String.self) {
+            guard let set = SlotSet(digits: digits) else {
+                throw DecodingError.dataCorruptedError(
+                    in: container, debugDescription: "the bits of a slot set are \(Self.digitCount) hexadecimal digits")
+            }
+            self = set
+            return
+        }
+        self.init()
         let bounds = try container.decode([Int].self)
         let legal = bounds.count.isMultiple(of: 2) && bounds.allSatisfy { (0..<Slot.count).contains($0) }
         guard legal, bounds == bounds.sorted() else {
@@ -98,16 +108,62 @@ extension SlotSet: Codable {
     }
 
     public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let bounds = runs(atMost: Self.runsMax) {
+            try container.encode(bounds)
+        } else {
+            try container.encode(digits)
+        }
+    }
+
+    /// Past it the digits are shorter.
+    private static let runsMax = 400
+    private static let digitCount = Slot.count / 4
+
+    /// `nil` when there are more.
+    private func runs(atMost limit: Int) -> [Int]? {
         var bounds: [Int] = []
         for slot in self {
             let number = Int(slot.number)
             if bounds.last == number - 1 {
                 bounds[bounds.count - 1] = number
             } else {
+                guard bounds.count < 2 * limit else { return nil }
                 bounds += [number, number]
             }
         }
-        var container = encoder.singleValueContainer()
-        try container.encode(bounds)
+        return bounds
+    }
+
+    /// The first four slots are the first digit, and the lowest of its bits is slot 0.
+    private var digits: String {
+        var digits: [UInt8] = []
+        digits.reserveCapacity(Self.digitCount)
+        for word in words {
+            for shift in stride(from: UInt64(0), to: 64, by: 4) {
+                digits.append(Self.alphabet[Int(word >> shift & 15)])
+            }
+        }
+        return String(decoding: digits, as: UTF8.self)
+    }
+
+    private static let alphabet = Array("0123456789abcdef".utf8)
+
+    private init?(digits: String) {
+        guard digits.utf8.count == Self.digitCount else { return nil }
+        self.init()
+        for (index, digit) in digits.utf8.enumerated() {
+            guard let value = Self.value(digit) else { return nil }
+            words[index / 16] |= value << UInt64(index % 16 * 4)
+        }
+        count = words.reduce(0) { $0 + $1.nonzeroBitCount }
+    }
+
+    private static func value(_ digit: UInt8) -> UInt64? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(digit - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(digit - UInt8(ascii: "a") + 10)
+        default: nil
+        }
     }
 }
