@@ -5,14 +5,13 @@ import Vocabulary
 ///
 /// Nothing is stored but the members, so a ring is cheap to build and to compare. A member's arrival or departure
 /// changes exactly the slots that it owns. Two owners among 100 members with weights and zones cost 26 ns a member in an
-/// optimised build, two among three 0.2 µs in all, so all 16,384 slots of a cluster of 100 take 43 ms: a linear scan
-/// needs no tree.
+/// optimised build: a linear scan needs no tree. `SlotOwners` keeps those of all 16,384 slots.
 public struct Ring: Hashable, Sendable {
     /// Sorted by name, one of each, none with a weight of 0.
     public let candidates: [Candidate]
-    private let seeds: [UInt64]
+    let seeds: [UInt64]
     /// For each candidate a small number that only members of its zone share.
-    private let zones: [Int]
+    let zones: [Int]
 
     /// The order of the input does not matter. Of two candidates with one name the heavier counts.
     public init(_ candidates: [Candidate]) {
@@ -58,40 +57,6 @@ public struct Ring: Hashable, Sendable {
         return owners.map { candidates[$0].name }
     }
 
-    /// The owners of every slot, by slot number, for names without a home: what `owners(of:home:count:)` says of each,
-    /// in one pass. Slots with the same owners share one array, so that the table is small and quick to compare.
-    public func ownersOfAllSlots(count: Int) -> [[NodeName]] {
-        let wanted = min(max(count, 0), candidates.count)
-        guard wanted > 0 else { return Array(repeating: [], count: Slot.count) }
-        // Every possible row of owners by its number, as long as they are few; more are not worth sharing.
-        var rows = 1
-        for _ in 0..<wanted where rows <= Self.sharedRowsMax { rows *= candidates.count }
-        var known: [[NodeName]?] = Array(repeating: nil, count: rows <= Self.sharedRowsMax ? rows : 0)
-        var costs = Array(repeating: Cost(hash: 0), count: candidates.count)
-        var owners: [Int] = []
-        var result: [[NodeName]] = []
-        result.reserveCapacity(Slot.count)
-        for slot in Slot.all {
-            fill(&costs, slot)
-            owners.removeAll(keepingCapacity: true)
-            while owners.count < wanted {
-                guard let next = best(besides: owners, costs) else { break }
-                owners.append(next)
-            }
-            let row = known.isEmpty ? 0 : owners.reduce(0) { $0 * candidates.count + $1 }
-            if !known.isEmpty, let names = known[row] {
-                result.append(names)
-            } else {
-                let names = owners.map { candidates[$0].name }
-                if !known.isEmpty { known[row] = names }
-                result.append(names)
-            }
-        }
-        return result
-    }
-
-    private static let sharedRowsMax = 65_536
-
     /// The best ranked of the unused zones; when every zone is used, the best ranked of all that are left.
     private func best(besides owners: [Int], _ costs: [Cost]) -> Int? {
         var fresh: Int?
@@ -105,24 +70,29 @@ public struct Ring: Hashable, Sendable {
     }
 
     /// The hash of (member, slot) is the slot's output of SplitMix64 seeded by the member's name.
-    private func costs(_ slot: Slot) -> [Cost] {
-        var costs = Array(repeating: Cost(hash: 0), count: seeds.count)
-        fill(&costs, slot)
-        return costs
+    static func cost(_ seed: UInt64, _ jump: UInt64) -> Cost {
+        var generator = SeededGenerator(seed: seed &+ jump)
+        return Cost(hash: generator.next())
     }
 
-    private func fill(_ costs: inout [Cost], _ slot: Slot) {
-        let jump = UInt64(slot.number) &* 0x9E37_79B9_7F4A_7C15
-        for (index, seed) in seeds.enumerated() {
-            var generator = SeededGenerator(seed: seed &+ jump)
-            costs[index] = Cost(hash: generator.next())
-        }
+    static func jump(to slot: Slot) -> UInt64 { UInt64(slot.number) &* 0x9E37_79B9_7F4A_7C15 }
+
+    private func costs(_ slot: Slot) -> [Cost] {
+        let jump = Self.jump(to: slot)
+        return seeds.map { Self.cost($0, jump) }
+    }
+
+    private func precedes(_ a: Int, _ b: Int, _ costs: [Cost]) -> Bool {
+        Self.precedes(
+            a, costs[a].raw, UInt64(candidates[a].weight), b, costs[b].raw, UInt64(candidates[b].weight))
     }
 
     /// cost / weight compared without a division, which would round: a.cost · b.weight against b.cost · a.weight.
-    private func precedes(_ a: Int, _ b: Int, _ costs: [Cost]) -> Bool {
-        let left = costs[a].raw.multipliedFullWidth(by: UInt64(candidates[b].weight))
-        let right = costs[b].raw.multipliedFullWidth(by: UInt64(candidates[a].weight))
+    static func precedes(
+        _ a: Int, _ costOfA: UInt64, _ weightOfA: UInt64, _ b: Int, _ costOfB: UInt64, _ weightOfB: UInt64
+    ) -> Bool {
+        let left = costOfA.multipliedFullWidth(by: weightOfB)
+        let right = costOfB.multipliedFullWidth(by: weightOfA)
         // Candidates are sorted by name, so the index breaks a tie as the name would.
         return (left.high, left.low, a) < (right.high, right.low, b)
     }

@@ -13,7 +13,7 @@ extension Convergence {
         noteVouched(next, hear: hear, fresh: fresh)
         view = next
         if ringChanged {
-            slotOwners = Self.slotOwners(of: next.ring, replicas: settings.replicas)
+            ownersBySlot.follow(next.ring)
             if settledAt <= now { unsettled = SlotSet() }
             for slot in Slot.all where slotOwners[Int(slot.number)] != before[Int(slot.number)] {
                 unsettled.insert(slot)
@@ -90,7 +90,7 @@ extension Convergence {
         let others = Ring(
             view.ring.candidates.filter { $0.name != me && view.canCall($0.name) }
                 .map { Candidate(name: $0.name, weight: $0.weight) })
-        let leaders = others.ownersOfAllSlots(count: settings.replicas)
+        let leaders = SlotOwners(others, count: settings.replicas).names
         for name in fresh.sorted() {
             var slots = SlotSet()
             for slot in Slot.all {

@@ -153,7 +153,8 @@ public struct Convergence: Sendable {
     var keys: [Slot: [GroupKey]] = [:]
     var peers: [NodeName: PeerState] = [:]
     /// The owners of each slot for names without a home, by slot number; recomputed when the ring changes.
-    var slotOwners: [[NodeName]] = []
+    var slotOwners: [[NodeName]] { ownersBySlot.names }
+    var ownersBySlot: SlotOwners
     var pulls = PullQueue()
     /// Slots whose owners changed lately, until `settledAt`.
     var unsettled = SlotSet()
@@ -170,7 +171,7 @@ public struct Convergence: Sendable {
         self.settings = settings
         self.view = view
         antiEntropyAt = now + settings.antiEntropy
-        slotOwners = Self.slotOwners(of: view.ring, replicas: settings.replicas)
+        ownersBySlot = SlotOwners(view.ring, count: settings.replicas)
     }
 
     /// Applies one input completely; what is to be done next is appended to `effects`, in order.
@@ -214,8 +215,6 @@ public struct Convergence: Sendable {
         callNumber &+= 1
         return CallID(number: callNumber)
     }
-
-    static func slotOwners(of ring: Ring, replicas: Int) -> [[NodeName]] { ring.ownersOfAllSlots(count: replicas) }
 
     // MARK: What is held
 

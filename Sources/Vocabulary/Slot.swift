@@ -8,6 +8,10 @@ public struct Slot: Hashable, Comparable, Sendable, Codable, CustomStringConvert
     /// 0 ..< 16384
     public let number: UInt16
 
+    public static let first = Slot(0)
+
+    private init(_ number: UInt16) { self.number = number }
+
     /// `nil` when there is no such slot.
     public init?(number: Int) {
         guard (0..<Self.count).contains(number) else { return nil }

@@ -30,7 +30,7 @@ struct RingTests {
     func allSlots() throws {
         for (count, copies) in [(0, 2), (1, 2), (3, 2), (7, 3), (40, 2), (50, 3)] {
             let ring = Ring(try members(count, weight: { UInt32($0 % 3 + 1) }, zone: { ["a", "b", nil][$0 % 3] }))
-            let table = ring.ownersOfAllSlots(count: copies)
+            let table = SlotOwners(ring, count: copies).names
             #expect(table.count == Slot.count)
             for slot in Slot.all where slot.number % 7 == 0 {
                 #expect(table[Int(slot.number)] == ring.owners(of: slot, count: copies))
