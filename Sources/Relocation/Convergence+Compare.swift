@@ -67,6 +67,7 @@ extension Convergence {
                 }
             }
         }
+        if let due = gathering?.until, due <= now { endGathering() }
         for name in peers.keys.sorted() {
             guard var peer = peers[name] else { continue }
             if let at = peer.recheckAt, at <= now {
@@ -75,7 +76,7 @@ extension Convergence {
                 peer.lacking = SlotSet()
                 peer.recheckAt = nil
             }
-            if peer.call == nil, peer.retryAt <= now, view.canCall(name) {
+            if gathering == nil, peer.call == nil, peer.retryAt <= now, view.canCall(name) {
                 startWork(with: name, &peer, into: &effects)
             }
             peers[name] = peer

@@ -23,6 +23,7 @@ extension Convergence {
         for name in gone {
             // What it had confirmed may be lost with it; what it might have told can not be waited for, and is not known.
             if var peer = peers.removeValue(forKey: name) { giveUpHearing(&peer, at: now) }
+            if gathering?.met.remove(name) != nil { giveUpHearing(SlotSet.all, at: now) }
         }
         newerElsewhere.forget(tellers: gone)
         var inherited: [NodeName: SlotSet] = [:]
@@ -50,7 +51,8 @@ extension Convergence {
         }
         for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
         switch hear {
-        case .everyone: hearStandIns(fresh)
+        case .everyone:
+            gather(fresh, at: now)
         case .these(let names):
             // Of all slots: of the two that stood in for this node one may be restarting, and what it is to be heard of
             // the home of a name knows, too.
@@ -81,10 +83,26 @@ extension Convergence {
         peers[name]?.dirty.formUnion(slots)
     }
 
-    /// After a join: whoever took writes while this node was away stands in the first ranks without it.
+    /// After a join: whom this node has met is heard when it has met them all.
+    private mutating func gather(_ fresh: [NodeName], at now: Instant) {
+        guard !fresh.isEmpty else { return }
+        var next = gathering ?? Gathering(since: now, until: now, met: [])
+        next.met.formUnion(fresh)
+        let doublings = Int.bitWidth - next.met.count.leadingZeroBitCount
+        next.until = min(now + settings.gathering * doublings, next.since + settings.gatheringMax)
+        gathering = next
+    }
+
+    mutating func endGathering() {
+        let met = gathering?.met ?? []
+        gathering = nil
+        hearStandIns(met.filter { view.canCall($0) })
+    }
+
+    /// Whoever took writes while this node was away stands in the first ranks without it.
     ///
     /// - Parameter fresh: members that could not be called before; the others were heard, or are being heard.
-    private mutating func hearStandIns(_ fresh: [NodeName]) {
+    private mutating func hearStandIns(_ fresh: Set<NodeName>) {
         guard !fresh.isEmpty else { return }
         // The first ranks whatever their zones: without zones every member is in one of its own.
         let others = Ring(

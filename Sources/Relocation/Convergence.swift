@@ -37,6 +37,14 @@ public struct Convergence: Sendable {
         /// says that there is none: what a third node shared with a former owner may be on its way still. At half, a
         /// slow handover shows as a missing name; at double, a query for a missing name takes longer for longer.
         public var settling = Duration.seconds(60)
+        /// A node that comes in waits until it has met nobody new for this long, for each doubling of those met, before it
+        /// compares what it holds: so long news needs to go round among them. When many start together, what is compared
+        /// under a ring that the next newcomer changes is compared again, and all of that keeps the machines from telling
+        /// each other who is there. At half, the last newcomers are compared with anew; at double, a single one is in step
+        /// that much later.
+        public var gathering = Duration.milliseconds(250)
+        /// However many come, it begins after so long.
+        public var gatheringMax = Duration.seconds(4)
 
         public init(replicas: Int = 2) { self.replicas = min(max(replicas, 1), 8) }
     }
@@ -117,6 +125,13 @@ public struct Convergence: Sendable {
         var vouched = false
     }
 
+    struct Gathering: Sendable {
+        let since: Instant
+        var until: Instant
+        /// Those met, all of whom this node has to hear.
+        var met: Set<NodeName>
+    }
+
     struct PeerState: Sendable {
         /// To be compared as soon as the peer is free.
         var dirty = SlotSet()
@@ -162,6 +177,8 @@ public struct Convergence: Sendable {
     /// Slots in which this node had still to hear somebody who is gone now, until `halfHeardUntil`.
     var halfHeard = SlotSet()
     var halfHeardUntil = Instant.zero
+    /// While this node comes in and meets others: nothing is compared yet, and no slot is in step.
+    var gathering: Gathering?
     var antiEntropyAt: Instant
     private var callNumber: UInt64 = 0
 
@@ -208,6 +225,7 @@ public struct Convergence: Sendable {
             }
         }
         if let due = dropsDeadline { earliest = min(earliest, due) }
+        if let due = gathering?.until { earliest = min(earliest, due) }
         return earliest
     }
 
@@ -296,7 +314,7 @@ public struct Convergence: Sendable {
 
     /// Whether this node's own copies in the slot may answer a query (law 6).
     public func isSynced(_ slot: Slot) -> Bool {
-        !isJoining && !peers.values.contains { $0.mustHear.contains(slot) }
+        !isJoining && gathering == nil && !peers.values.contains { $0.mustHear.contains(slot) }
     }
 
     /// Whether what this node holds of the group may answer a query (law 6).
@@ -320,15 +338,19 @@ public struct Convergence: Sendable {
     /// Stops waiting for what a member may know.
     mutating func giveUpHearing(_ peer: inout PeerState, at now: Instant) {
         guard !peer.mustHear.isEmpty else { return }
-        halfHeard.formUnion(peer.mustHear)
-        halfHeardUntil = now + settings.settling
+        giveUpHearing(peer.mustHear, at: now)
         peer.mustHear = SlotSet()
         peer.unheard = [:]
     }
 
+    mutating func giveUpHearing(_ slots: SlotSet, at now: Instant) {
+        halfHeard.formUnion(slots)
+        halfHeardUntil = now + settings.settling
+    }
+
     /// Slots that still wait to be heard of.
     public var slotsUnsynced: Int {
-        if isJoining { return Slot.count }
+        if isJoining || gathering != nil { return Slot.count }
         var all = SlotSet()
         for peer in peers.values where !peer.mustHear.isEmpty { all.formUnion(peer.mustHear) }
         return all.count

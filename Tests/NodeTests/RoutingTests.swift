@@ -21,11 +21,13 @@ import Vocabulary
 
     /// A node that has joined the others and heard that they hold nothing.
     private func machine(_ me: String) throws -> NodeMachine {
+        var settings = NodeMachine.Settings()
+        settings.convergence.gathering = .zero
         var machine = NodeMachine(
             NodeMachine.Identity(
                 name: try node(me), cluster: try ClusterName("crane"), epoch: 1,
                 endpoint: try Endpoint(host: "10.0.0.\(me.utf8.first ?? 0)", port: 7667), metadata: .standard),
-            settings: NodeMachine.Settings(), at: .zero)
+            settings: settings, at: .zero)
         let others = try names.filter { $0 != me }.map { try claim($0) }
         drain(&machine, .lifecycle(.joined(others, from: try node(names.first { $0 != me } ?? "bob"))))
         return machine

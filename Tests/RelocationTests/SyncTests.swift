@@ -22,6 +22,44 @@ import Vocabulary
         #expect(subject.core.slotsUnsynced == 0)
     }
 
+    @Test(
+        "a newcomer compares when it has met nobody new for a while, with everybody once, and vouches for nothing before"
+    )
+    func gathers() {
+        var subject = Subject("cid", among: ["cid"], gathering: .milliseconds(250))
+        func compares() -> [NodeName] {
+            subject.effects.compactMap { if case .compare(_, let node, _) = $0 { node } else { nil } }
+        }
+        subject.feed(.view(World.view(["ada", "cid"], for: "cid"), hear: .everyone, restarted: []))
+        #expect(subject.core.deadline == subject.now + .milliseconds(250))
+        subject.feed(.view(World.view(names, for: "cid"), hear: .everyone, restarted: []), after: .milliseconds(200))
+        subject.feed(.tick, after: .milliseconds(499))
+        #expect(compares().isEmpty, "two were met: twice as long")
+        #expect(subject.core.slotsUnsynced == Slot.count)
+        subject.feed(.tick, after: .milliseconds(1))
+        #expect(compares().sorted() == [World.node("ada"), World.node("bob")])
+        #expect(subject.core.slotsUnsynced > 0, "they have not answered")
+    }
+
+    @Test("who goes while a newcomer still gathers may have told it of any slot")
+    func goesWhileGathering() throws {
+        var subject = Subject("cid", among: ["cid"], gathering: .milliseconds(250))
+        subject.feed(.view(World.view(names, for: "cid"), hear: .everyone, restarted: []))
+        subject.feed(.view(World.view(["bob", "cid"], for: "cid"), hear: .everyone, restarted: []))
+        #expect(subject.core.isHalfHeard(try #require(Slot(number: 7))))
+    }
+
+    @Test("newcomers without end do not keep a node from comparing")
+    func gathersBounded() {
+        var subject = Subject("me", among: ["me"], gathering: .milliseconds(250))
+        var names = ["me"]
+        for number in 0..<40 {
+            names.append("n\(number)")
+            subject.feed(.view(World.view(names, for: "me"), hear: .everyone, restarted: []), after: .milliseconds(200))
+        }
+        #expect(subject.effects.contains { if case .compare = $0 { true } else { false } })
+    }
+
     @Test("what a peer holds of an owned group is exchanged, pulled, and only then is the slot in step")
     func pullsWhatItLacks() throws {
         let name = World.nameOwned(by: ["cid", "ada"], among: names)

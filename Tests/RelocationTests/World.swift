@@ -69,9 +69,11 @@ struct Subject {
     var effects: [Convergence.Effect] = []
     var now = Instant.zero
 
-    init(_ me: String, among names: [String], replicas: Int = 2) {
+    /// - Parameter gathering: what a newcomer waits before it compares; nothing where that is not the subject.
+    init(_ me: String, among names: [String], replicas: Int = 2, gathering: Duration = .zero) {
         var settings = Convergence.Settings(replicas: replicas)
         settings.antiEntropy = .seconds(3600)
+        settings.gathering = gathering
         core = Convergence(
             me: World.node(me), cluster: World.cluster, settings: settings, view: World.view(names, for: me), at: .zero)
     }
