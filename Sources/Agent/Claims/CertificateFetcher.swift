@@ -6,19 +6,29 @@ import Vocabulary
 /// Asks for the certificates that claims came without: those who tell of a member have verified it, so they know its
 /// certificate. What they told waits here meanwhile, so that nothing hangs on its being told again.
 ///
+/// First one member is asked for all that is missing, whoever told it: one that this node is connected with, and that had
+/// an answer so far. When many join at once, the news of them comes from everybody, and a connection to each teller
+/// would cost each node more than all the rest of the join. What that one does not know the tellers are asked for.
+///
 /// Everything is bounded: a signature of a made-up certificate is cheap to send, and must lead to no flood of calls.
 final class CertificateFetcher: Sendable {
     struct Waiting: Sendable {
         let claim: Claim
+        let teller: NodeName
         let source: Endpoint
     }
 
-    typealias Ask = @Sendable (_ names: [NodeName], _ teller: NodeName) async throws -> [CertificateChain]
-    typealias Deliver = @Sendable (_ claims: [Waiting], _ teller: NodeName) -> Void
+    typealias Ask =
+        @Sendable (_ names: [NodeName], _ node: NodeName, _ source: Endpoint?) async throws ->
+        [CertificateChain]
+    typealias Deliver = @Sendable (_ claims: [Waiting]) -> Void
 
     static let waitingMax = 256
-    /// Between two calls.
-    static let pause = Duration.milliseconds(100)
+    /// Between two rounds of calls. At half, twice the calls while many join; at double, news of a newcomer takes that
+    /// much longer at each member on its way.
+    static let pause = Duration.milliseconds(50)
+    /// Asked at once.
+    static let tellersMax = 4
     /// Before the same node is asked for the same name again.
     static let againAfter = Duration.seconds(5)
     private static let askedMax = 4_096
@@ -29,8 +39,9 @@ final class CertificateFetcher: Sendable {
     }
 
     private struct State {
-        var waiting: [NodeName: [Waiting]] = [:]
-        var count = 0
+        var waiting: [Waiting] = []
+        /// Who is asked first.
+        var helper: NodeName?
         var asked: [Question: Instant] = [:]
         var cleared = Instant(nanoseconds: 0)
         var isRunning = false
@@ -60,14 +71,13 @@ final class CertificateFetcher: Sendable {
                 state.cleared = now
                 state.asked = state.asked.filter { now < $0.value }
             }
-            for claim in claims where state.count < Self.waitingMax {
+            for claim in claims where state.waiting.count < Self.waitingMax {
                 let question = Question(name: claim.name, teller: teller)
                 if let notBefore = state.asked[question], now < notBefore { continue }
                 state.asked[question] = now + Self.againAfter
-                state.waiting[teller, default: []].append(Waiting(claim: claim, source: source))
-                state.count += 1
+                state.waiting.append(Waiting(claim: claim, teller: teller, source: source))
             }
-            guard state.count > 0, !state.isRunning else { return false }
+            guard !state.waiting.isEmpty, !state.isRunning else { return false }
             state.isRunning = true
             return true
         }
@@ -98,28 +108,57 @@ final class CertificateFetcher: Sendable {
         return claims.filter { news.contains($0.name) }
     }
 
+    /// Takes a member for the one to be asked first: this node has come in by it, so it knows whom this node may miss.
+    func prefer(_ node: NodeName) { state.withLockedValue { $0.helper = node } }
+
     private func run(_ deliver: @escaping Deliver) async {
-        while let (teller, claims) = next() {
-            do {
-                let names = Set(claims.map(\.claim.name)).sorted()
-                let news = book.learn(try await ask(names, teller))
-                deliver(claims.filter { news.contains($0.claim.name) }, teller)
-            } catch {
-                log.debug("no certificates", metadata: ["from": "\(teller)", "error": "\(error)"])
+        while let (claims, helper) = next() {
+            var rest = claims
+            if let helper {
+                rest = await fetch(claims, from: helper, at: nil, deliver)
+            }
+            let byTeller = Dictionary(grouping: rest.filter { $0.teller != helper }, by: \.teller)
+            await withDiscardingTaskGroup { group in
+                // Those who told most; what is left out is told again, or comes with an exchange.
+                let tellers = byTeller.sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }
+                for (teller, claims) in tellers.prefix(Self.tellersMax) {
+                    group.addTask {
+                        if await self.fetch(claims, from: teller, at: claims.first?.source, deliver).isEmpty {
+                            self.state.withLockedValue { $0.helper = $0.helper ?? teller }
+                        }
+                    }
+                }
             }
             try? await Task.sleep(for: Self.pause)
         }
     }
 
-    private func next() -> (NodeName, [Waiting])? {
+    /// - Returns: those whose certificates did not come.
+    private func fetch(
+        _ claims: [Waiting], from node: NodeName, at source: Endpoint?, _ deliver: Deliver
+    ) async -> [Waiting] {
+        let names = Set(claims.map(\.claim.name)).sorted()
+        do {
+            let news = book.learn(try await ask(names, node, source))
+            let known = claims.filter { news.contains($0.claim.name) }
+            if !known.isEmpty { deliver(known) }
+            return claims.filter { !news.contains($0.claim.name) }
+        } catch {
+            log.debug("no certificates", metadata: ["from": "\(node)", "error": "\(error)"])
+            // Another will do as well.
+            state.withLockedValue { if $0.helper == node { $0.helper = nil } }
+            return claims
+        }
+    }
+
+    private func next() -> (claims: [Waiting], helper: NodeName?)? {
         state.withLockedValue { state in
-            guard let (teller, claims) = state.waiting.first else {
+            guard !state.waiting.isEmpty else {
                 state.isRunning = false
                 return nil
             }
-            state.waiting[teller] = nil
-            state.count -= claims.count
-            return (teller, claims)
+            defer { state.waiting = [] }
+            return (state.waiting, state.helper)
         }
     }
 }

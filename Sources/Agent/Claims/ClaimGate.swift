@@ -20,6 +20,9 @@ final class ClaimGate: Sendable {
         self.fetcher = fetcher
     }
 
+    /// This node has come in by that one.
+    func hasJoined(through node: NodeName) { fetcher.prefer(node) }
+
     // MARK: Datagrams
 
     /// A datagram that authenticated, from a node that is not revoked. Called on the loop of the gossip port.
@@ -45,27 +48,32 @@ final class ClaimGate: Sendable {
     private func askLater(for unknown: [Claim], from teller: NodeName, at source: Endpoint) {
         // Another host of this node's name is not to be reached by that name: it would be this one.
         guard teller != conflicts.me else { return }
-        fetcher.add(unknown, from: teller, at: source) { [weak self] claims, teller in
-            for waiting in claims { self?.hear(waiting.claim, from: teller, at: waiting.source) }
+        fetcher.add(unknown, from: teller, at: source) { [weak self] claims in self?.hear(claims) }
+    }
+
+    /// Those that had to wait: of each teller in one go, so that the ring of the members changes once.
+    private func hear(_ waiting: [CertificateFetcher.Waiting]) {
+        struct Source: Hashable {
+            let teller: NodeName
+            let endpoint: Endpoint
+        }
+        let bySource = Dictionary(grouping: waiting) { Source(teller: $0.teller, endpoint: $0.source) }
+        for (source, waiting) in bySource.sorted(by: { $0.key.teller < $1.key.teller }) {
+            let judgement = judge(waiting.map(\.claim), from: source.teller, isProven: false)
+            feed(judgement.admitted, from: source.teller, at: source.endpoint)
+            for claim in judgement.contested { settle(claim, toldBy: source.teller, at: source.endpoint) }
         }
     }
 
-    /// One that had to wait.
-    private func hear(_ claim: Claim, from teller: NodeName, at source: Endpoint) {
-        let judgement = judge([claim], from: teller, isProven: false)
-        if !judgement.admitted.isEmpty { feed(claim, from: teller, at: source) }
-        for claim in judgement.contested { settle(claim, toldBy: teller, at: source) }
-    }
-
-    private func feed(_ claim: Claim, from teller: NodeName, at source: Endpoint) {
-        driver.feed(
-            .membership(.packet(Packet(from: teller, message: .gossip, claims: [claim]), from: source)))
+    private func feed(_ claims: [Claim], from teller: NodeName, at source: Endpoint) {
+        guard !claims.isEmpty else { return }
+        driver.feed(.membership(.packet(Packet(from: teller, message: .gossip, claims: claims), from: source)))
     }
 
     /// In the background; one question for each life of a name at a time.
     private func settle(_ claim: Claim, toldBy teller: NodeName, at source: Endpoint) {
         switch conflicts.recent(claim) {
-        case .free: return feed(claim, from: teller, at: source)
+        case .free: return feed([claim], from: teller, at: source)
         case .held: return
         case nil: break
         }
@@ -74,7 +82,7 @@ final class ClaimGate: Sendable {
         }
         Task {
             if case .free = await conflicts.verdict(on: claim, against: holder) {
-                feed(claim, from: teller, at: source)
+                feed([claim], from: teller, at: source)
             }
         }
     }

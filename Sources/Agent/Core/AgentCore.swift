@@ -63,8 +63,11 @@ final class AgentCore: Sendable {
             conflicts: NameConflicts(
                 me: name, driver: driver, credentials: credentials, book: certificates, events: events, log: log,
                 group: group),
-            fetcher: CertificateFetcher(book: certificates, log: log) { names, teller in
-                try await calls.certificates(of: names, from: teller, at: calls.endpoint(of: teller))
+            fetcher: CertificateFetcher(book: certificates, log: log) { names, node, source in
+                // One that is not known as a member yet is asked where its word came from; TLS shows whether it is it.
+                let known = try? calls.endpoint(of: node)
+                guard let endpoint = known ?? source else { throw PeerCallError.unknown(node) }
+                return try await calls.certificates(of: names, from: node, at: endpoint)
             })
         self.tags = tags
         tagsFetcher = TagsFetcher(
