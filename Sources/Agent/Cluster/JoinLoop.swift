@@ -46,6 +46,7 @@ struct JoinLoop: Sendable {
         }
         guard let pause = await enter() else { return }
         settled()
+        members.tellJoinersSoon()
         await lookForOthers(after: pause)
     }
 
@@ -56,17 +57,14 @@ struct JoinLoop: Sendable {
         let began = ContinuousClock.now
         var pause = pace.first
         var rounds = 0
-        var position = 0
-        var joiners: [NodeName: [NodeName]] = [:]
+        var way = WayIn()
         var saidRefusal: ContinuousClock.Instant?
         while !Task.isCancelled {
             // systemd's TimeoutStartSec is for a start that hangs; this one waits for others, and says so.
             notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60))
-            let all = addresses(besidesPresent: false)
-            let outcome = await round(Self.next(&position, of: all), endsAtFirst: true)
-            if outcome.hasJoined { return pace.lookFirst }
-            joiners.merge(outcome.joiners) { $1 }
-            if let refusal = outcome.refusal {
+            await look(&way, isWoken: false)
+            if way.hasJoined { return pace.lookFirst }
+            if let refusal = way.refusal {
                 // Not alone either: two of one name would both take writes as the same node. When the other has gone,
                 // the next round gets in, and so it goes on for as long as somebody lets it run.
                 saidRefusal = sayRefused(refusal, lastSaid: saidRefusal)
@@ -74,17 +72,87 @@ struct JoinLoop: Sendable {
                 continue
             }
             rounds += 1
-            let roundsOfAll = (all.count + Self.roundAddressesMax - 1) / Self.roundAddressesMax
-            let isTime =
-                rounds >= max(Self.roundsBeforeAlone, roundsOfAll) || isFounder(among: outcome.joiners, of: all)
-            if isTime, mayGoAlone(after: ContinuousClock.now - began, joiners: joiners) {
-                await goAlone(addresses: all)
-                return pause
+            let roundsOfAll = (way.addressCount + Self.roundAddressesMax - 1) / Self.roundAddressesMax
+            let isTime = rounds >= max(Self.roundsBeforeAlone, roundsOfAll)
+            let due = ContinuousClock.now + pause
+            while way.refusal == nil {
+                if isTime || isFounder(way), mayGoAlone(after: ContinuousClock.now - began, joiners: way.joiners) {
+                    await goAlone(addresses: core.settings.join)
+                    return pause
+                }
+                // Who comes meanwhile may have got in, or be the last one to wait for.
+                guard await wait(until: due) else { break }
+                await look(&way, isWoken: true)
+                if way.hasJoined { return pace.lookFirst }
             }
-            do { try await Task.sleep(for: pause) } catch { return nil }
-            pause = min(pause * 2, pace.max)
+            if way.refusal == nil { pause = min(pause * 2, pace.max) }
         }
         return nil
+    }
+
+    /// Those who come together are one occasion.
+    private static let wakePause = Duration.milliseconds(20)
+
+    /// - Returns: whether somebody came before that time; `false` when cancelled, too.
+    private func wait(until due: ContinuousClock.Instant) async -> Bool {
+        await members.arrivals.wait(atMost: due - ContinuousClock.now)
+        guard !Task.isCancelled, ContinuousClock.now < due else { return false }
+        return (try? await Task.sleep(for: Self.wakePause)) != nil
+    }
+
+    /// How far the search has come.
+    private struct WayIn {
+        var hasJoined = false
+        /// A live node has this node's name.
+        var refusal: String?
+        /// Nodes that are on their way in themselves, each with those that it remembers.
+        var joiners: [NodeName: [NodeName]] = [:]
+        /// Whether each address that was configured or remembered led to one of those.
+        var leadsToJoinersOnly = false
+        var addressCount = 0
+        /// Where the next round begins, of more addresses than it asks.
+        var position = 0
+    }
+
+    /// One round: first those of whom an operator or an earlier life knows; then whom they made known, as far as it matters.
+    /// Many that start together hear of each other from the first one they ask: if each then asked each other, who are all
+    /// on their way in like itself, they would do nothing else for seconds.
+    ///
+    /// - Parameter isWoken: between two rounds, since somebody came. Those who just said that they are on their way in
+    ///   are not asked again.
+    private func look(_ way: inout WayIn, isWoken: Bool) async {
+        let present = presentMembers
+        let fresh = members.arrivals.joiners
+        let freshAt = Set(present.filter { fresh[$0.name] != nil }.map(\.endpoint))
+        let known = addresses(besidesPresent: false)
+        let first = isWoken ? known.filter { !freshAt.contains($0) } : known
+        way.joiners.merge(fresh) { $1 }
+        way.addressCount = known.count
+        let insiders = members.arrivals.inside
+        let inside = present.filter { insiders.contains($0.name) }.map(\.endpoint)
+        var outcome = await round(inside + Self.next(&way.position, of: first), endsAtFirst: true)
+        way.joiners.merge(outcome.joiners) { $1 }
+        way.leadsToJoinersOnly = !known.isEmpty && outcome.joiners.count >= first.count
+        if !outcome.hasJoined, outcome.refusal == nil {
+            let missed = Self.missed(remembered: members.saved.atStart, joiners: way.joiners, me: core.name)
+            let nobodyAnswered = way.joiners.isEmpty
+            let second = present.filter { member in
+                fresh[member.name] == nil && outcome.joiners[member.name] == nil
+                    && (nobodyAnswered || missed.contains(member.name))
+            }
+            if !second.isEmpty {
+                outcome = await round(second.prefix(Self.roundAddressesMax).map(\.endpoint), endsAtFirst: true)
+                way.joiners.merge(outcome.joiners) { $1 }
+            }
+        }
+        way.hasJoined = outcome.hasJoined
+        way.refusal = outcome.refusal
+    }
+
+    private var presentMembers: [Member] {
+        core.driver.read { machine in
+            machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name }
+        }
     }
 
     private static let refusalSaidEvery = Duration.seconds(60)
@@ -100,9 +168,9 @@ struct JoinLoop: Sendable {
 
     /// The first nodes of a new cluster, all of whom name one another: every address answered, each is on its way in, and
     /// nobody remembers anybody. Then nobody can have gone on without them, and the first by name need not wait.
-    private func isFounder(among joiners: [NodeName: [NodeName]], of addresses: [Endpoint]) -> Bool {
-        members.saved.atStart.isEmpty && joiners.count == addresses.count
-            && joiners.allSatisfy { name, remembered in core.name < name && remembered.isEmpty }
+    private func isFounder(_ way: WayIn) -> Bool {
+        way.leadsToJoinersOnly && members.saved.atStart.isEmpty && presentMembers.allSatisfy { core.name < $0.name }
+            && way.joiners.allSatisfy { name, remembered in core.name < name && remembered.isEmpty }
     }
 
     /// Members of an earlier life are still owners for `relocation.delay`, and may hold what this node does not: before
@@ -153,8 +221,7 @@ struct JoinLoop: Sendable {
 
     // MARK: Rounds
 
-    /// Whom to ask: the configured, those remembered and not met, and, while this node is not in, members that came upon
-    /// it meanwhile. Names are resolved at each attempt.
+    /// Whom to ask: the configured, and those remembered and not met. Names are resolved at each attempt.
     private func addresses(besidesPresent: Bool) -> [Endpoint] {
         let (own, present, known) = core.driver.read { machine in
             let members = machine.membership.members
@@ -167,7 +234,7 @@ struct JoinLoop: Sendable {
         let unmet = core.revoked.admitted(members.saved.unmet).filter { !known.contains($0.name) }.map(\.endpoint)
         var seen: Set<Endpoint> = [own]
         if besidesPresent { seen.formUnion(present) }
-        return (core.settings.join + unmet + present).filter { seen.insert($0).inserted }
+        return (core.settings.join + unmet).filter { seen.insert($0).inserted }
     }
 
     /// The next addresses in turn.

@@ -17,6 +17,7 @@ struct MembersService: Sendable {
     let core: AgentCore
     let group: any EventLoopGroup
     let saved: SavedMembers
+    let arrivals = Arrivals()
     private let announcer = Announcer()
 
     init(core: AgentCore, group: any EventLoopGroup, saved: SavedMembers) {
@@ -27,16 +28,25 @@ struct MembersService: Sendable {
 
     /// What this node tells of the cluster.
     private func ownState(seenAs: String? = nil) async throws -> MembersExchange {
-        state(keyring: try await core.keys.createIfNeeded(), seenAs: seenAs)
+        state(keyring: try await keyring(), seenAs: seenAs)
     }
 
-    private func state(keyring: Keyring, seenAs: String? = nil) -> MembersExchange {
+    /// A node on its way in makes no key, whatever it is asked: the cluster has one. When many start together and each
+    /// makes one of its own, all of them travel, each is told to everyone at once, and the newest seals what those who
+    /// have not heard of it can not read.
+    private func keyring() async throws -> Keyring {
+        if core.driver.read({ $0.isJoining }) { return core.keys.current ?? Keyring() }
+        return try await core.keys.createIfNeeded()
+    }
+
+    func state(keyring: Keyring, seenAs: String? = nil) -> MembersExchange {
         let (claims, held, isJoining) = core.driver.read {
             ($0.membership.claims, $0.convergence.totals.held, $0.isJoining)
         }
         return MembersExchange(
             node: core.name, claims: core.signer.signed(claims), keyring: keyring, revoked: core.revoked.all,
-            holds: held, seenAs: seenAs, joining: isJoining, remembered: isJoining ? saved.atStart : nil,
+            holds: held, seenAs: seenAs, joining: isJoining,
+            remembered: isJoining ? arrivals.remembered.union(saved.atStart).sorted() : nil,
             certificates: [core.certificates.own])
     }
 
@@ -78,7 +88,7 @@ struct MembersService: Sendable {
     }
 
     private func ownDigest() async throws -> MembersDigest {
-        let keyring = try await core.keys.createIfNeeded()
+        let keyring = try await keyring()
         let (claims, held) = core.driver.read { ($0.membership.claims, $0.convergence.totals.held) }
         var text = claims.map { "\($0.name) \($0.epoch) \($0.incarnation) \($0.status.rawValue)" }
         text += core.revoked.all.sorted()
@@ -141,6 +151,7 @@ struct MembersService: Sendable {
     func answer(_ theirs: MembersExchange, from node: NodeName, at address: String) async throws -> MembersExchange {
         core.certificates.learn(theirs.certificates ?? [])
         try await core.claims.conflicts.admit(node, claims: theirs.claims)
+        defer { noteArrival(theirs, of: node) }
         let believed = await learn(theirs, from: node, asking: nil)
         if theirs.claims.contains(where: { $0.name == node }), !believed.contains(where: { $0.name == node }),
             core.driver.read({ $0.membership.member(node) }) == nil
@@ -151,6 +162,14 @@ struct MembersService: Sendable {
                 hint: "compare the clocks of both hosts; the log of \(core.name) tells why")
         }
         return try await ownState(seenAs: address)
+    }
+
+    /// Only while it matters: nobody asks a node that is in for the others' way in.
+    private func noteArrival(_ theirs: MembersExchange, of node: NodeName) {
+        guard core.driver.read({ $0.isJoining }), core.driver.read({ $0.membership.member(node) }) != nil else {
+            return
+        }
+        arrivals.heard(node, isJoining: theirs.joining == true, remembering: theirs.remembered ?? [])
     }
 
     /// - Returns: what of it is believed.
@@ -166,12 +185,14 @@ struct MembersService: Sendable {
     }
 
     /// - Returns: whether there was anything that everyone must be told at once.
-    private func take(_ theirs: MembersExchange, from node: NodeName) async -> Bool {
+    func take(_ theirs: MembersExchange, from node: NodeName) async -> Bool {
         core.holds.withLockedValue { $0[node] = theirs.holds }
         core.certificates.learn(theirs.certificates ?? [])
+        // A node's first keys are news to nobody else: those who have them gave them.
+        let hadKeys = core.keys.current != nil
         let newKeys = await core.keys.merge(theirs.keyring)
         let newRevocations = await addRevocations(theirs.revoked)
-        return newKeys || newRevocations
+        return hadKeys && newKeys || newRevocations
     }
 
     // MARK: Telling everyone
@@ -183,12 +204,25 @@ struct MembersService: Sendable {
     /// its turn: of either everyone is told at once; who asked for something does not wait for that.
     func tellEveryoneSoon() { announcer.tell { await tellEveryone() } }
 
-    /// Those who do not answer are tried once more; after that the regular exchanges reach them.
-    private func tellEveryone() async {
-        var others = core.driver.read { machine in
+    /// This node is in: those on their way in that called it meanwhile may know no other way.
+    func tellJoinersSoon() {
+        let joiners = arrivals.everyJoiner
+        guard !joiners.isEmpty else { return }
+        Task { await tellTwice(others.filter { joiners.contains($0.name) }) }
+    }
+
+    private func tellEveryone() async { await tellTwice(others) }
+
+    private var others: [Member] {
+        core.driver.read { machine in
             machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name }
         }
-        for _ in 0..<2 where !others.isEmpty { others = await tell(others) }
+    }
+
+    /// Those who do not answer are tried once more; after that the regular exchanges reach them.
+    private func tellTwice(_ members: [Member]) async {
+        var left = members
+        for _ in 0..<2 where !left.isEmpty { left = await tell(left) }
     }
 
     /// - Returns: those who did not answer.
@@ -223,102 +257,10 @@ struct MembersService: Sendable {
         return true
     }
 
-    // MARK: Joining
-
-    /// Asks one address for the way into the cluster, whoever of its nodes answers there.
-    ///
-    /// - Returns: the name of the node that answered.
-    func join(through endpoint: Endpoint) async throws -> NodeName {
-        guessAddressAgain()
-        let connection = try await ClientConnection.connect(
-            to: .https(endpoint), tls: core.credentials.context, expecting: .anyNode, timeout: .seconds(5),
-            eventLoopGroup: group)
-        do {
-            let node = try await exchange(over: connection)
-            await connection.close()
-            return node
-        } catch {
-            await connection.close()
-            throw error
-        }
-    }
-
-    private func exchange(over connection: ClientConnection) async throws -> NodeName {
-        guard let node = connection.remoteIdentity?.name.name else { throw JoinError.oneself }
-        guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
-        // A newcomer without keys asks for them; it makes none of its own that the others would have to learn.
-        let ask = state(keyring: core.keys.current ?? Keyring())
-        let theirs: MembersExchange
-        do throws(JoinError) {
-            theirs = try await post("/v1/peer/members", ask, to: node, over: connection)
-        } catch {
-            // This node's own name answers there and is not this node: then another host has it.
-            if case .nameInUse(_, let message) = error { core.claims.conflicts.wasRefused(by: node, message) }
-            throw error
-        }
-        let news = await take(theirs, from: node)
-        learnOwnAddress(theirs.seenAs)
-        guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
-        // Two that come back at once must not take each other for the cluster, and vouch for what they held; but each
-        // must know the key that the other may have made by now.
-        let claims = await core.claims.admitted(core.revoked.admitted(theirs.claims), from: node) { names in
-            let request = CertificatesRequest(wanted: names)
-            let reply: CertificatesReply = try await post(
-                "/v1/peer/certificates", request, to: node, over: connection)
-            return reply.certificates
-        }
-        guard claims.contains(where: { $0.name == node }) || core.driver.read({ $0.membership.member(node) }) != nil
-        else { throw JoinError.notBelieved(node) }
-        if theirs.joining == true {
-            // Whoever of the two goes on first must know of the other, which may hold what is newer.
-            core.driver.feed(.membership(.merge(claims, from: node)))
-            throw JoinError.joiningItself(node, remembering: theirs.remembered ?? [])
-        }
-        let isMet = core.driver.read { machine in
-            !machine.isJoining && machine.membership.member(node)?.status.isDeparted == false
-        }
-        core.driver.feed(isMet ? .membership(.merge(claims, from: node)) : .lifecycle(.joined(claims, from: node)))
-        if news { tellEveryoneSoon() }
-        return node
-    }
-
-    private func post<Answer: Decodable>(
-        _ path: String, _ body: some Encodable & Sendable, to node: NodeName, over connection: ClientConnection
-    ) async throws(JoinError) -> Answer {
-        var bytes: [UInt8] = []
-        let status: Int
-        do {
-            let response = try await connection.send(
-                ClientRequest(
-                    "POST", path, headers: ["Content-Type": "application/json"],
-                    body: .bytes(ByteBuffer(bytes: try API.JSON.encode(body)))),
-                timeouts: PeerCalls.timeouts(.seconds(10)))
-            status = response.status
-            for try await part in response.body {
-                guard bytes.count + part.readableBytes <= PeerCalls.answerBytesMax else {
-                    throw JoinError.answerTooLarge
-                }
-                bytes.append(contentsOf: part.readableBytesView)
-            }
-            if status == 200 { return try API.JSON.decode(Answer.self, from: bytes) }
-        } catch let error as JoinError {
-            throw error
-        } catch {
-            throw .failed("\(error)")
-        }
-        let problem = (try? API.JSON.decode(API.ErrorBody.self, from: bytes))?.error
-        let message = problem?.message ?? "status \(status)"
-        switch problem?.code {
-        case JoinError.oneselfCode: throw .oneself
-        case JoinError.nameInUseCode: throw .nameInUse(node, message)
-        default: throw .refused(node, message)
-        }
-    }
-
     // MARK: This node's own address
 
     /// A machine that had no address but loopback when the agent started may have one by now (DHCP).
-    private func guessAddressAgain() {
+    func guessAddressAgain() {
         let own = core.endpoint
         guard AdvertisedEndpoint.isGuess(core.settings), AdvertisedEndpoint.isLocal(own.host),
             let found = try? AdvertisedEndpoint.find(bound: core.settings.bind, port: own.port)
@@ -327,7 +269,7 @@ struct MembersService: Sendable {
     }
 
     /// What another member saw this node's calls come from is better than loopback, which leads each to itself.
-    private func learnOwnAddress(_ seenAs: String?) {
+    func learnOwnAddress(_ seenAs: String?) {
         let own = core.endpoint
         guard AdvertisedEndpoint.isGuess(core.settings),
             let better = AdvertisedEndpoint.better(than: own, seenAs: seenAs)
@@ -366,39 +308,6 @@ struct MembersService: Sendable {
             try await saved.save(core.driver.read { $0.membership.remembered })
         } catch {
             core.log.warning("could not save the members", metadata: ["error": "\(error)"])
-        }
-    }
-}
-
-/// Why an address was no way into the cluster.
-enum JoinError: Error, CustomStringConvertible {
-    case oneself
-    case joiningItself(NodeName, remembering: [NodeName])
-    case revoked(NodeName)
-    case answerTooLarge
-    case refused(NodeName, String)
-    /// A live node has this node's name.
-    case nameInUse(NodeName, String)
-    /// What the node says of itself; the log says why.
-    case notBelieved(NodeName)
-    /// No answer, or none that can be read.
-    case failed(String)
-
-    /// Codes of the API's refusals.
-    static let oneselfCode = "oneself"
-    static let nameInUseCode = "name_in_use"
-
-    var description: String {
-        switch self {
-        case .oneself: "this node itself answers there"
-        case .joiningItself(let node, _): "\(node) is on its way into the cluster itself"
-        case .revoked(let node): "the certificate of \(node) was revoked"
-        case .answerTooLarge: "the answer was larger than any member list"
-        case .refused(let node, let reason): "\(node) refused: \(reason)"
-        case .nameInUse(let node, let reason): "\(node) refused: \(reason)"
-        case .notBelieved(let node):
-            "what \(node) says of itself is not believed here; compare the clocks of both hosts, and see this node's log"
-        case .failed(let reason): reason
         }
     }
 }
