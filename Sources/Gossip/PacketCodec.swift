@@ -97,6 +97,7 @@ public enum PacketCodec {
         case kind(UInt8)
         case state(UInt8)
         case accusers(UInt8)
+        case accuser(NodeName)
         case signature(Int)
         case trailing
 
@@ -105,6 +106,7 @@ public enum PacketCodec {
             case .kind(let byte): "no message has the kind \(byte)"
             case .state(let byte): "no claim has the state \(byte)"
             case .accusers(let count): "no claim has \(count) accusers"
+            case .accuser(let name): "\(name) is named twice among the accusers, or is the accused"
             case .signature(let count): "no signature has \(count) bytes"
             case .trailing: "bytes after the last claim"
             }
@@ -186,7 +188,11 @@ public enum PacketCodec {
             throw Malformed.accusers(accuserCount)
         }
         var accusers: [NodeName] = []
-        for _ in 0..<accuserCount { accusers.append(try NodeName(reader.readShortText())) }
+        for _ in 0..<accuserCount {
+            let accuser = try NodeName(reader.readShortText())
+            guard accuser != name, !accusers.contains(accuser) else { throw Malformed.accuser(accuser) }
+            accusers.append(accuser)
+        }
         let endpoint = try readEndpoint(&reader)
         let zone = try reader.readShortText()
         let weight = try reader.read(UInt32.self)

@@ -121,6 +121,20 @@ import Vocabulary
         #expect(accepted > 1_000 && accepted < 199_000, "\(accepted)")
     }
 
+    @Test("nobody confirms an accusation twice, and nobody accuses itself", arguments: ["aa", "ma", "am"])
+    func accusers(_ letters: String) throws {
+        let claim = Claim(
+            name: try NodeName("m"), endpoint: try Endpoint(host: "h", port: 1), epoch: 1, incarnation: .zero,
+            status: .suspect, metadata: .standard, accusers: [try NodeName("x"), try NodeName("y")])
+        var bytes = PacketCodec.encode(Packet(from: try NodeName("s"), message: .gossip, claims: [claim]))
+        #expect(throws: Never.self) { try PacketCodec.decode(bytes[...]) }
+        for (was, now) in zip("xy".utf8, letters.utf8) {
+            let index = try #require(bytes.firstIndex(of: was))
+            bytes[index] = now
+        }
+        #expect(throws: (any Error).self) { try PacketCodec.decode(bytes[...]) }
+    }
+
     @Test("every truncation and every extension of a packet is refused")
     func lengths() {
         var random = RandomPackets(seed: 7)
