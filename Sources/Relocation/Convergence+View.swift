@@ -12,11 +12,16 @@ extension Convergence {
         let ringChanged = next.ring.candidates != view.ring.candidates
         noteVouched(next, hear: hear, fresh: fresh)
         view = next
+        let gathers = hear == .everyone && (gathering != nil || !fresh.isEmpty)
         if ringChanged {
-            ownersBySlot.follow(next.ring)
-            if settledAt <= now { unsettled = SlotSet() }
-            for slot in Slot.all where slotOwners[Int(slot.number)] != before[Int(slot.number)] {
-                unsettled.insert(slot)
+            if gathers, groups.count <= Self.groupsWithoutTableMax {
+                unsettled = SlotSet.all
+            } else {
+                ownersBySlot.follow(next.ring)
+                if settledAt <= now { unsettled = SlotSet() }
+                for slot in Slot.all where slotOwners[Int(slot.number)] != before[Int(slot.number)] {
+                    unsettled.insert(slot)
+                }
             }
             settledAt = now + settings.settling
         }
@@ -34,7 +39,7 @@ extension Convergence {
                 // A group whose home went may fall to a node that owned its slot all along, and that still has an old copy
                 // of it: what the name became meanwhile is known to the others.
                 if key.home != nil, owners.contains(me), !state.owners.contains(me) {
-                    for name in Set(owners + state.owners + slotOwners[Int(key.slot.number)]) where view.canCall(name) {
+                    for name in Set(owners + state.owners + self.owners(of: key.slot)) where view.canCall(name) {
                         inherited[name, default: SlotSet()].insert(key.slot)
                     }
                 }
@@ -96,6 +101,7 @@ extension Convergence {
     mutating func endGathering() {
         let met = gathering?.met ?? []
         gathering = nil
+        ownersBySlot.follow(view.ring)
         hearStandIns(met.filter { view.canCall($0) })
     }
 

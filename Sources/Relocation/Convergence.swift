@@ -169,6 +169,7 @@ public struct Convergence: Sendable {
     var peers: [NodeName: PeerState] = [:]
     /// The owners of each slot for names without a home, by slot number; recomputed when the ring changes.
     var slotOwners: [[NodeName]] { ownersBySlot.names }
+    /// While this node gathers, and holds little, of an earlier ring: nothing in it is of use before the last newcomer.
     var ownersBySlot: SlotOwners
     var pulls = PullQueue()
     /// Slots whose owners changed lately, until `settledAt`.
@@ -290,7 +291,7 @@ public struct Convergence: Sendable {
 
     /// The owners of a group under the present view.
     public func owners(of key: GroupKey) -> [NodeName] {
-        guard key.home != nil else { return slotOwners[Int(key.slot.number)] }
+        guard key.home != nil else { return owners(of: key.slot) }
         return view.ring.owners(of: key.slot, home: key.home, count: settings.replicas)
     }
 
@@ -358,5 +359,14 @@ public struct Convergence: Sendable {
 
     /// The owners of a slot for names without a home: every group of the slot has at least one owner among them when
     /// there are two copies or more.
-    public func owners(of slot: Slot) -> [NodeName] { slotOwners[Int(slot.number)] }
+    public func owners(of slot: Slot) -> [NodeName] {
+        guard ownersBySlot.ring.candidates == view.ring.candidates else {
+            return view.ring.owners(of: slot, count: settings.replicas)
+        }
+        return slotOwners[Int(slot.number)]
+    }
+
+    /// With more groups than this the table of all owners is kept while gathering, too: to ask the ring for each of them
+    /// would cost more.
+    static var groupsWithoutTableMax: Int { 1_024 }
 }

@@ -41,6 +41,27 @@ import Vocabulary
         #expect(subject.core.slotsUnsynced > 0, "they have not answered")
     }
 
+    @Test("a newcomer knows the owners of each slot as the ring has them, while it gathers and after")
+    func ownersWhileGathering() {
+        var subject = Subject("cid", among: ["cid"], gathering: .milliseconds(250))
+        func knowsOwners(_ names: [String]) -> Bool {
+            let ring = World.ring(names)
+            return Slot.all.allSatisfy { slot in
+                !slot.number.isMultiple(of: 97)
+                    || subject.core.owners(of: slot) == ring.owners(of: slot, count: 2)
+                        && subject.core.isUnsettled(slot)
+            }
+        }
+        subject.feed(.view(World.view(["ada", "cid"], for: "cid"), hear: .everyone, restarted: []))
+        #expect(knowsOwners(["ada", "cid"]))
+        subject.feed(.view(World.view(names, for: "cid"), hear: .everyone, restarted: []), after: .milliseconds(100))
+        #expect(knowsOwners(names))
+        subject.feed(.tick, after: .seconds(1))
+        #expect(knowsOwners(names))
+        subject.feed(.view(World.view(names + ["dan"], for: "cid"), hear: .asOwnersChange, restarted: []))
+        #expect(subject.core.owners(of: Slot.first) == World.ring(names + ["dan"]).owners(of: Slot.first, count: 2))
+    }
+
     @Test("who goes while a newcomer still gathers may have told it of any slot")
     func goesWhileGathering() throws {
         var subject = Subject("cid", among: ["cid"], gathering: .milliseconds(250))
