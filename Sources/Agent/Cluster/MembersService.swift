@@ -52,12 +52,13 @@ struct MembersService: Sendable {
 
     /// Exchanges with a member whose turn it is. A failure needs no more than a word in the log: the next turn comes.
     ///
+    /// - Parameter asksFirst: whether there is anything to exchange; not where this node knows that there is.
     /// - Returns: whether it answered.
     @discardableResult
-    func exchange(with node: NodeName, at endpoint: Endpoint) async -> Bool {
+    func exchange(with node: NodeName, at endpoint: Endpoint, asksFirst: Bool = true) async -> Bool {
         do {
             guard !core.revoked.contains(node: node) else { throw JoinError.revoked(node) }
-            if try await agrees(with: node, at: endpoint) { return true }
+            if asksFirst, try await agrees(with: node, at: endpoint) { return true }
             let theirs = try await core.calls.members(ownState(), with: node, at: endpoint)
             await learn(theirs, from: node) { names in
                 try await core.calls.certificates(of: names, from: node, at: endpoint)
@@ -197,7 +198,7 @@ struct MembersService: Sendable {
 
     // MARK: Telling everyone
 
-    /// Exchanges under way at once while everyone is told.
+    /// Exchanges under way at once while everyone is told. More are done no sooner: those told call back at once.
     private static let tellingAtOnceMax = 8
 
     /// A key that only some know cuts the others off from the datagrams it seals, and a revocation must not wait for
@@ -232,7 +233,9 @@ struct MembersService: Sendable {
             var silent: [Member] = []
             func start() {
                 guard let member = waiting.popFirst() else { return }
-                tasks.addTask { await exchange(with: member.name, at: member.endpoint) ? nil : member }
+                tasks.addTask {
+                    await exchange(with: member.name, at: member.endpoint, asksFirst: false) ? nil : member
+                }
             }
             for _ in 0..<Self.tellingAtOnceMax { start() }
             while let result = await tasks.next() {
