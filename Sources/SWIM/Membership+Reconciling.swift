@@ -105,9 +105,19 @@ extension Membership {
         if crashedPlaces.count > 2 * table.count { crashedPlaces.removeFirst() }
         crashedPlaces.append(place)
         guard !isLeaving else { return }
-        if nextReconnect == nil { nextReconnect = turn.now + settings.reconnectInterval }
+        let due = turn.now + reconnectPause(at: turn.now)
+        nextReconnect = nextReconnect.map { min($0, due) } ?? due
         if nextExchange == nil { nextExchange = turn.now + turn.part(of: settings.pushPullInterval) }
     }
+
+    /// The whole cluster calls the crashed as often as some 32 members do, however many they are; and a quarter as often when
+    /// nothing has changed for twenty minutes.
+    func reconnectPause(at now: Instant) -> Duration {
+        let calm = (now - adoptedAt).saturatingNanoseconds / Self.reconnectBackoff.saturatingNanoseconds
+        return settings.reconnectInterval * Int(min(max(calm, 1), 4)) * max(1, table.presentCount / 32)
+    }
+
+    private static var reconnectBackoff: Duration { .seconds(300) }
 
     private mutating func nextCrashed() -> MemberTable.Place? {
         while let place = crashedPlaces.popFirst() {
@@ -124,14 +134,14 @@ extension Membership {
     mutating func reconnectNext(_ turn: inout Turn<some RandomNumberGenerator>) {
         reconnectCount &+= 1
         if reconnectCount % 4 == 0 || crashedPlaces.isEmpty, callForgotten(&turn) {
-            nextReconnect = turn.now + settings.reconnectInterval
+            nextReconnect = turn.now + reconnectPause(at: turn.now)
             return
         }
         guard let place = nextCrashed() else {
-            nextReconnect = forgottenToCall.isEmpty ? nil : turn.now + settings.reconnectInterval
+            nextReconnect = forgottenToCall.isEmpty ? nil : turn.now + reconnectPause(at: turn.now)
             return
         }
-        nextReconnect = turn.now + settings.reconnectInterval
+        nextReconnect = turn.now + reconnectPause(at: turn.now)
         lastSequence = lastSequence.next
         notIntroduced(to: place)
         send(.ping(lastSequence, target: table[place].claim.name), to: table[place].claim.endpoint, of: place, &turn)

@@ -1,3 +1,4 @@
+import Placement
 import Relocation
 import Resources
 import Testing
