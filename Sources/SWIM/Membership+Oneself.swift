@@ -81,7 +81,7 @@ extension Membership {
             nextExchange = turn.now + turn.part(of: settings.pushPullInterval)
         }
         if !crashedPlaces.isEmpty || !forgottenToCall.isEmpty {
-            nextReconnect = turn.now + settings.reconnectInterval
+            nextReconnect = nextCall(&turn)
         }
     }
 

@@ -105,16 +105,17 @@ extension Membership {
         if crashedPlaces.count > 2 * table.count { crashedPlaces.removeFirst() }
         crashedPlaces.append(place)
         guard !isLeaving else { return }
-        let due = turn.now + reconnectPause(at: turn.now)
+        let due = nextCall(&turn)
         nextReconnect = nextReconnect.map { min($0, due) } ?? due
         if nextExchange == nil { nextExchange = turn.now + turn.part(of: settings.pushPullInterval) }
     }
 
     /// The whole cluster calls the crashed as often as some 32 members do, however many they are; and a quarter as often when
-    /// nothing has changed for twenty minutes.
-    func reconnectPause(at now: Instant) -> Duration {
-        let calm = (now - adoptedAt).saturatingNanoseconds / Self.reconnectBackoff.saturatingNanoseconds
-        return settings.reconnectInterval * Int(min(max(calm, 1), 4)) * max(1, table.presentCount / 32)
+    /// nothing has changed for twenty minutes. Around that time, not at it: all of them began with one verdict.
+    func nextCall(_ turn: inout Turn<some RandomNumberGenerator>) -> Instant {
+        let calm = (turn.now - adoptedAt).saturatingNanoseconds / Self.reconnectBackoff.saturatingNanoseconds
+        let pause = settings.reconnectInterval * Int(min(max(calm, 1), 4)) * max(1, table.presentCount / 32)
+        return turn.now + pause / 2 + turn.part(of: pause)
     }
 
     private static var reconnectBackoff: Duration { .seconds(300) }
@@ -134,14 +135,14 @@ extension Membership {
     mutating func reconnectNext(_ turn: inout Turn<some RandomNumberGenerator>) {
         reconnectCount &+= 1
         if reconnectCount % 4 == 0 || crashedPlaces.isEmpty, callForgotten(&turn) {
-            nextReconnect = turn.now + reconnectPause(at: turn.now)
+            nextReconnect = nextCall(&turn)
             return
         }
         guard let place = nextCrashed() else {
-            nextReconnect = forgottenToCall.isEmpty ? nil : turn.now + reconnectPause(at: turn.now)
+            nextReconnect = forgottenToCall.isEmpty ? nil : nextCall(&turn)
             return
         }
-        nextReconnect = turn.now + reconnectPause(at: turn.now)
+        nextReconnect = nextCall(&turn)
         lastSequence = lastSequence.next
         notIntroduced(to: place)
         send(.ping(lastSequence, target: table[place].claim.name), to: table[place].claim.endpoint, of: place, &turn)
@@ -196,7 +197,7 @@ extension Membership {
             claim: claim, until: turn.now + settings.forgottenKeep, isForGood: isForGood)
         guard !isForGood, claim.status == .crashed else { return }
         forgottenToCall.append(claim.name)
-        if nextReconnect == nil, !isLeaving { nextReconnect = turn.now + settings.reconnectInterval }
+        if nextReconnect == nil, !isLeaving { nextReconnect = nextCall(&turn) }
     }
 
     /// Once a round: those departed for longer than `departedKeep`; and the longest departed if the table is nearly full.

@@ -48,7 +48,7 @@ extension Membership {
         /// Every so often the whole state is exchanged with one member over TLS: what datagrams lost is repaired.
         public var pushPullInterval: Duration = .seconds(30)
         /// Every so often one crashed member is pinged, so that a healed partition merges by itself; more seldom in large
-        /// groups, and when nothing changes for long (`Membership.reconnectPause`).
+        /// groups, and when nothing changes for long (`Membership.nextCall`).
         public var reconnectInterval: Duration = .seconds(5)
         /// How long the silence of a member that announced `restarting` is no ground for suspicion.
         public var restartTolerance: Duration = .seconds(60)

@@ -101,9 +101,9 @@ struct StormLaws {
     private func bound(for input: Membership.Input) -> Count {
         switch input {
         case .packet(let packet, _):
-            // A suspicion heard of may begin probes, as far as there is room for them.
+            // A suspicion heard of may begin probes, as far as there is room for them; an ack may show a way open again.
             return Count(
-                sends: Self.sendsPerPacketMax + Self.probesMax + 1, exchanges: 1, events: 3 * packet.claims.count)
+                sends: Self.sendsPerPacketMax + Self.probesMax + 1, exchanges: 1, events: 3 * packet.claims.count + 1)
         case .merge(let claims, _), .fallback(_, _, .answered(let claims)):
             return Count(sends: 1 + Self.probesMax, exchanges: 1, events: 3 * claims.count + 2)
         case .fallback: return Count()

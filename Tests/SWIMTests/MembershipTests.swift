@@ -206,6 +206,21 @@ import Vocabulary
         #expect(solo.events.map(\.kind) == [.joined])
     }
 
+    @Test("a crashed member is called by a large group as often as by some 32, and never not at all")
+    func reconnectRate() {
+        func calls(_ others: Int) -> Int {
+            var solo = Solo()
+            for index in 0..<others { solo.hear(claim(.alive, of: "m\(index)"), from: "m\(index)") }
+            solo.hear(claim(.crashed, of: "dead"), from: "m0")
+            solo.run(for: .seconds(120))
+            return solo.sent.count {
+                if case .ping(_, target: name("dead")) = $0.packet.message { true } else { false }
+            }
+        }
+        #expect((10...36).contains(calls(2)))
+        #expect((1...9).contains(calls(127)))
+    }
+
     @Test("the departed are forgotten after their time, while others are about")
     func departedKeep() {
         var settings = Membership.Settings()
