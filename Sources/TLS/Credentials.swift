@@ -150,7 +150,11 @@ extension Credentials {
         }
 
         /// Whether the leaf chains to the authorities now, as a peer will see it.
-        func verify(atAnyTime: Bool) throws(Unverified) {
+        ///
+        /// - Returns: the certificates that prove it, from the leaf to the authority; what else was brought along is not
+        ///   among them, since nobody vouches for it.
+        @discardableResult
+        func verify(atAnyTime: Bool) throws(Unverified) -> [OwnedX509] {
             let store = store()
             let attempt = X509_STORE_CTX_new()
             let untrusted = OPENSSL_sk_new_null()
@@ -172,7 +176,7 @@ extension Credentials {
                 throw .leaf(.invalid("OpenSSL cannot verify it"))
             }
             if atAnyTime { X509_STORE_CTX_set_flags(attempt, UInt(X509_V_FLAG_NO_CHECK_TIME)) }
-            guard X509_verify_cert(attempt) != 1 else { return }
+            guard X509_verify_cert(attempt) != 1 else { return Self.path(of: attempt) }
             let culprit = X509_STORE_CTX_get_current_cert(attempt).map(Certificate.init)
             let fault = CertificateFault(
                 code: X509_STORE_CTX_get_error(attempt), depth: X509_STORE_CTX_get_error_depth(attempt),
@@ -181,6 +185,16 @@ extension Credentials {
             if case .untrusted = fault { throw .leaf(fault) }
             let isOfAuthorities = authorities.contains { X509_cmp($0.pointer, culprit?.pointer) == 0 }
             throw isOfAuthorities ? .authority(fault) : .leaf(fault)
+        }
+
+        private static func path(of attempt: OpaquePointer) -> [OwnedX509] {
+            guard let stack = X509_STORE_CTX_get0_chain(attempt) else { return [] }
+            return (0..<OPENSSL_sk_num(stack)).compactMap { index in
+                guard let raw = OPENSSL_sk_value(stack, index) else { return nil }
+                let certificate = OpaquePointer(raw)
+                // The stack goes with the attempt.
+                return X509_up_ref(certificate) == 1 ? OwnedX509(adopting: certificate) : nil
+            }
         }
     }
 }

@@ -10,9 +10,10 @@ public final class NodeCertificate: Sendable {
     public let fingerprint: ContentDigest
     /// Unix seconds.
     public let notBefore: Int64
-    /// The first end of any certificate of the chain, in Unix seconds.
+    /// The first end of any certificate that stands for it, in Unix seconds.
     public let notAfter: Int64
-    /// DER, the node's own first.
+    /// DER, the node's own first, and of those that came with it only what stands between it and the CA: anybody can
+    /// hand on a true certificate with others beside it, which must neither end it nor be kept.
     public let chain: [[UInt8]]
     private let material: Credentials.Material
     private let kind: RawSignature
@@ -45,8 +46,9 @@ public final class NodeCertificate: Sendable {
         guard let material = Credentials.Material(authorities: authorities, chain: parsed, key: key) else {
             throw .missing
         }
+        let path: [OwnedX509]
         do {
-            try material.verify(atAnyTime: false)
+            path = try material.verify(atAnyTime: false)
         } catch {
             switch error {
             case .leaf(let fault), .authority(let fault): throw fault
@@ -69,12 +71,16 @@ public final class NodeCertificate: Sendable {
         self.fingerprint = fingerprint
         id = Self.id(fingerprint)
         notBefore = certificate.notBefore
+        let between = path.dropFirst().dropLast()
         // The authority that stands for it, where several are trusted: the one that does so for longest.
-        let top = parsed.last ?? leaf
+        let top = between.last ?? leaf
         let authorityEnd = authorities.filter { X509_check_issued($0.pointer, top.pointer) == X509_V_OK }
             .map(\.certificate.notAfter).max()
-        notAfter = parsed.map(\.certificate.notAfter).reduce(authorityEnd ?? .max, min)
-        self.chain = chain
+        notAfter = between.map(\.certificate.notAfter).reduce(min(certificate.notAfter, authorityEnd ?? .max), min)
+        // Others trust the same authorities: what came from among those they need not be sent.
+        self.chain = zip(chain, parsed).enumerated().filter { index, brought in
+            index == 0 || between.contains { X509_cmp($0.pointer, brought.1.pointer) == 0 }
+        }.map(\.element.0)
         self.material = material
         self.kind = kind
     }

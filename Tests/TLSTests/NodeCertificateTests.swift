@@ -82,6 +82,20 @@ struct NodeCertificateTests {
         }
     }
 
+    @Test("what is handed over beside a true certificate neither ends it sooner nor is kept")
+    func padded() throws {
+        let own = try credentials("roost://pride/node/mkango", key: ["ed25519"])
+        let brief = try Credentials(folder: authority.issue(["roost://pride/node/rogue"], until: 60))
+        let other = try TestAuthority(commonName: "other")
+        let stranger = try Credentials(folder: other.issue(["roost://pride/node/rogue"]))
+        let plain = try NodeCertificate(chain: own.chain, trusting: simba)
+        for more in [brief.chain, stranger.chain, own.chain, brief.chain + stranger.chain] {
+            let padded = try NodeCertificate(chain: own.chain + more, trusting: simba)
+            #expect(padded.notAfter == plain.notAfter)
+            #expect(padded.chain == own.chain)
+        }
+    }
+
     @Test("bytes that are no chain are refused")
     func malformed() throws {
         let leaf = try #require(simba.chain.first)

@@ -168,6 +168,9 @@ struct OddCertificateTests {
         try write(own + above, to: leaf + "/cert.pem")
         #expect(Self.fault(leaf) == nil)
         #expect(try errors(of: leaf).server == nil)
+        let whole = try Credentials(folder: leaf).chain
+        let padded = try NodeCertificate(chain: whole + simba.credentials.chain, trusting: simba.credentials)
+        #expect(whole.count == 2 && padded.chain == whole, "what stands between is kept, and no more")
         // And as a server.
         let odd = try TLSContext(credentials: Credentials(folder: leaf))
         let pair = try EmbeddedPair(client: simba, server: odd, expecting: .node(NodeName("odd")))
