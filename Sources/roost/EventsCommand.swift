@@ -27,7 +27,7 @@ struct EventsCommand: AsyncParsableCommand {
         var text = "\(HumanUnits.time(event.time))  \(event.type)  \(event.node)"
         if let address = event.address { text += " at \(address)" }
         if let by = event.by, by != event.node { text += ", says \(by)" }
-        if let detail = event.detail { text += ": \(detail)" }
+        if let detail = event.detail { text += ": \(detail.printable())" }
         return text
     }
 }

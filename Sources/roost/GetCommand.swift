@@ -60,7 +60,7 @@ struct GetCommand: AsyncParsableCommand {
         if json {
             let text = try Terminal.json(Report(download))
             switch target {
-            case .file: Terminal.print(text)
+            case .file: Terminal.print(jsonPart: text + "\n")
             case .standardOutput: Terminal.say(text)
             }
             return

@@ -24,7 +24,7 @@ struct Listing: Sendable {
             let page = try await client.list(
                 prefix: prefix, pattern: pattern, limit: min(left, Self.pageSize), after: after)
             // Only now: a failure of the first request leaves nothing on stdout that begins like a value.
-            if json && isFirstPage { Terminal.printPart("{\"resources\":[") }
+            if json && isFirstPage { Terminal.print(jsonPart: "{\"resources\":[") }
             isFirstPage = false
             let resources = page.resources.prefix(left)
             left -= resources.count
@@ -40,7 +40,7 @@ struct Listing: Sendable {
         } while left > 0
         if json {
             let next = try after.map { "\"next\":\(try Terminal.json($0))," } ?? ""
-            Terminal.print("],\(next)\"unreachable\":\(try Terminal.json(unreachable))}")
+            Terminal.print(jsonPart: "],\(next)\"unreachable\":\(try Terminal.json(unreachable))}\n")
         } else if !unreachable.isEmpty {
             Terminal.say(
                 "warning: no answer from \(unreachable.joined(separator: ", ")): what only they hold is not listed")
@@ -51,7 +51,7 @@ struct Listing: Sendable {
         if json {
             var isFirst = isFirst
             for resource in resources {
-                Terminal.printPart((isFirst ? "" : ",") + (try Terminal.json(resource)))
+                Terminal.print(jsonPart: (isFirst ? "" : ",") + (try Terminal.json(resource)))
                 isFirst = false
             }
             return

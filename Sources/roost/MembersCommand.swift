@@ -46,7 +46,7 @@ struct MembersCommand: AsyncParsableCommand {
                 ])
             }
             Terminal.print(
-                table.text { row, column, text in
+                painted: table.text { row, column, text in
                     column == 2 && members.indices.contains(row)
                         ? Terminal.paint(text, Self.colour(members[row].state)) : text
                 })

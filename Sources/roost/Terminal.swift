@@ -8,24 +8,30 @@ import Client
 #endif
 
 /// Data goes to stdout, everything said about it to stderr: `roost … | next` never reads a remark as data.
+///
+/// Much of what is printed came from other machines. Every way out of here is for a terminal to read, so no control
+/// character passes but what `paint` makes. (The bytes of a resource have a way of their own.)
 enum Terminal {
     /// What a process has that SIGPIPE ended, as every filter does when its reader goes.
     static let brokenPipeStatus: Int32 = 128 + SIGPIPE
 
     /// One line (or several) for a person.
-    static func say(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+    static func say(_ text: String) { write(text.printable(keepingLines: true) + "\n", to: STDERR_FILENO) }
 
     /// One line of data.
-    static func print(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+    static func print(_ text: String) { print(painted: text.printable(keepingLines: true)) }
 
-    /// Data without a newline.
-    static func printPart(_ text: String) { write(text, to: STDOUT_FILENO) }
+    /// The same where parts have colour; whoever paints makes sure of the rest, as `Table` does.
+    static func print(painted text: String) { write(text + "\n", to: STDOUT_FILENO) }
+
+    /// A part of a JSON value, without a newline.
+    static func print(jsonPart text: String) { write(text, to: STDOUT_FILENO) }
 
     /// One JSON value on one line. Sizes, names and times are the types' own `Codable` form.
-    static func print(json value: some Encodable) throws { print(try json(value)) }
+    static func print(json value: some Encodable) throws { print(jsonPart: try json(value) + "\n") }
 
     static func json(_ value: some Encodable) throws -> String {
-        do { return try API.JSON.text(value) } catch { throw CommandFailure(client: error) }
+        do { return try API.JSON.text(value).escapingControls } catch { throw CommandFailure(client: error) }
     }
 
     /// All of it, whatever the pipe takes at once. A reader who has gone ends the process quietly; that nobody hears

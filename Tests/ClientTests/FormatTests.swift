@@ -63,6 +63,19 @@ struct FormatTests {
                 """)
     }
 
+    @Test("what others say moves no cursor, begins no line, is cut where it is too long, and stays legible else")
+    func printable() {
+        #expect("a\u{1B}[31mb\u{9B}2Jc\nd\u{202E}e\u{7F}".printable() == "a?[31mb?2Jc?d?e?")
+        #expect("a\nb\tc\r".printable(keepingLines: true) == "a\nb\tc?")
+        #expect("Ñandú ☃ 👩‍🚀".printable() == "Ñandú ☃ 👩‍🚀")
+        #expect("abcdef".printable(max: 6) == "abcdef")
+        #expect("abcdefg".printable(max: 6) == "abcde…")
+        #expect("a".printable(max: 0) == "")
+        // One character of a thousand accents is not one to a terminal.
+        #expect(("e" + String(repeating: "\u{301}", count: 1_000)).printable(max: 10).unicodeScalars.count == 10)
+        #expect("{\"a\":\"x\u{9B}2J\u{7F}é\"}".escapingControls == "{\"a\":\"x\\u009b2J\\u007fé\"}")
+    }
+
     @Test(
         "times are RFC 3339 in UTC and read back",
         arguments: [

@@ -57,10 +57,5 @@ public struct Table: Sendable {
         return text
     }
 
-    /// What other machines send must not move the cursor.
-    private static func printable(_ text: String) -> String {
-        if text.isEmpty { return "-" }
-        return String(
-            String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
-    }
+    private static func printable(_ text: String) -> String { text.isEmpty ? "-" : text.printable() }
 }

@@ -87,7 +87,8 @@ actor DemoReport {
             return try Terminal.print(json: line)
         }
         let mark = ok ? Terminal.paint("✓", .green) : Terminal.paint("✗", .red)
-        Terminal.print("\(mark) \(number) \(title): \(finding.text) (\(Self.seconds(took)))")
+        let words = finding.text.printable(keepingLines: true)
+        Terminal.print(painted: "\(mark) \(number) \(title): \(words) (\(Self.seconds(took)))")
     }
 
     // MARK: Times
