@@ -50,8 +50,8 @@ struct NameConflicts: Sendable {
 
     private enum Told: Hashable {
         case life(Life)
-        /// The words in which this node was refused.
-        case refusal(String)
+        /// This node was refused by that one. Its words do not count: it may find ever other ones.
+        case refusal(NodeName)
     }
 
     let me: NodeName
@@ -115,17 +115,13 @@ struct NameConflicts: Sendable {
                 timeout: Self.patience, eventLoopGroup: group)
             defer { Task { await connection.close() } }
             let question = HolderQuestion(claim: claim, certificates: book.chains(of: [claim.name]))
-            let response = try await connection.send(
-                ClientRequest(
-                    "POST", "/v1/peer/holder", headers: ["Content-Type": "application/json"],
-                    body: .bytes(ByteBuffer(bytes: try API.JSON.encode(question)))),
-                timeouts: PeerCalls.timeouts(Self.patience))
-            let body = try await response.body.collect(upTo: 1 << 16)
-            // One that is starting or too busy to say who it is, is there.
-            guard response.status == 200 else { return .held(by: HolderAnswer(holder)) }
-            let answer = try API.JSON.decode(HolderAnswer.self, from: body.readableBytesView)
+            let answer: HolderAnswer = try await connection.post(
+                "/v1/peer/holder", question, to: holder.name, within: Self.patience, bytesMax: 1 << 16)
             // The newcomer itself: it is reached at both addresses.
             return answer.epoch == claim.epoch ? .free : .held(by: answer)
+        } catch PeerCallError.refused {
+            // One that is starting or too busy to say who it is, is there.
+            return .held(by: HolderAnswer(holder))
         } catch {
             log.debug("nobody answers for \(holder.name)", metadata: ["at": "\(holder.endpoint)", "error": "\(error)"])
             return .free
@@ -163,9 +159,9 @@ struct NameConflicts: Sendable {
             "\(node) conflict", metadata: ["address": "\(endpoint.map(\.description) ?? "?")", "detail": "\(detail)"])
     }
 
-    /// This node was refused by `node`, in these words. An event for each kind of refusal; how it goes on is the way in's.
+    /// This node was refused by `node`, in these words. An event for each that refuses; how it goes on is the way in's.
     func wasRefused(by node: NodeName, _ message: String) {
-        guard isToBeTold(.refusal(message), of: me) else { return }
+        guard isToBeTold(.refusal(node), of: me) else { return }
         record(node: me, at: driver.read { $0.membership.oneself.endpoint }, by: node, detail: message)
     }
 

@@ -1,6 +1,5 @@
 import Client
 import Gossip
-import NIOCore
 import Node
 import SWIM
 import TLS
@@ -69,66 +68,18 @@ extension MembersService {
     private func post<Answer: Decodable>(
         _ path: String, _ body: some Encodable & Sendable, to node: NodeName, over connection: ClientConnection
     ) async throws(JoinError) -> Answer {
-        var bytes: [UInt8] = []
-        let status: Int
         do {
-            let response = try await connection.send(
-                ClientRequest(
-                    "POST", path, headers: ["Content-Type": "application/json"],
-                    body: .bytes(ByteBuffer(bytes: try API.JSON.encode(body)))),
-                timeouts: PeerCalls.timeouts(.seconds(10)))
-            status = response.status
-            for try await part in response.body {
-                guard bytes.count + part.readableBytes <= PeerCalls.answerBytesMax else {
-                    throw JoinError.answerTooLarge
-                }
-                bytes.append(contentsOf: part.readableBytesView)
+            return try await connection.post(path, body, to: node, within: .seconds(10))
+        } catch PeerCallError.tooLarge {
+            throw .answerTooLarge
+        } catch PeerCallError.refused(_, _, _, let body) {
+            switch body.error.code {
+            case JoinError.oneselfCode: throw .oneself
+            case JoinError.nameInUseCode: throw .nameInUse(node, body.error.message)
+            default: throw .refused(node, body.error.message)
             }
-            if status == 200 { return try API.JSON.decode(Answer.self, from: bytes) }
-        } catch let error as JoinError {
-            throw error
         } catch {
             throw .failed("\(error)")
-        }
-        let problem = (try? API.JSON.decode(API.ErrorBody.self, from: bytes))?.error
-        let message = problem?.message ?? "status \(status)"
-        switch problem?.code {
-        case JoinError.oneselfCode: throw .oneself
-        case JoinError.nameInUseCode: throw .nameInUse(node, message)
-        default: throw .refused(node, message)
-        }
-    }
-}
-
-/// Why an address was no way into the cluster.
-enum JoinError: Error, CustomStringConvertible {
-    case oneself
-    case joiningItself(NodeName, remembering: [NodeName])
-    case revoked(NodeName)
-    case answerTooLarge
-    case refused(NodeName, String)
-    /// A live node has this node's name.
-    case nameInUse(NodeName, String)
-    /// What the node says of itself; the log says why.
-    case notBelieved(NodeName)
-    /// No answer, or none that can be read.
-    case failed(String)
-
-    /// Codes of the API's refusals.
-    static let oneselfCode = "oneself"
-    static let nameInUseCode = "name_in_use"
-
-    var description: String {
-        switch self {
-        case .oneself: "this node itself answers there"
-        case .joiningItself(let node, _): "\(node) is on its way into the cluster itself"
-        case .revoked(let node): "the certificate of \(node) was revoked"
-        case .answerTooLarge: "the answer was larger than any member list"
-        case .refused(let node, let reason): "\(node) refused: \(reason)"
-        case .nameInUse(let node, let reason): "\(node) refused: \(reason)"
-        case .notBelieved(let node):
-            "what \(node) says of itself is not believed here; compare the clocks of both hosts, and see this node's log"
-        case .failed(let reason): reason
         }
     }
 }

@@ -1,5 +1,4 @@
 import Client
-import NIOCore
 import Node
 import Relocation
 import Resources
@@ -46,16 +45,15 @@ struct PeerCalls: Sendable {
     func members(_ exchange: MembersExchange, with node: NodeName, at endpoint: Endpoint) async throws
         -> MembersExchange
     {
-        let bytes = try API.JSON.encode(exchange)
         let response = try await peers.request(
-            to: node, at: endpoint, jsonRequest("POST", "/v1/peer/members", bytes), idempotent: true,
+            to: node, at: endpoint, PeerAnswer.request("POST", "/v1/peer/members", exchange), idempotent: true,
             timeouts: Self.timeouts(.seconds(10)))
         return try await decode(response, "/v1/peer/members", from: node)
     }
 
     func digest(_ digest: MembersDigest, with node: NodeName, at endpoint: Endpoint) async throws -> MembersDigest {
         let response = try await peers.request(
-            to: node, at: endpoint, jsonRequest("POST", "/v1/peer/digest", try API.JSON.encode(digest)),
+            to: node, at: endpoint, PeerAnswer.request("POST", "/v1/peer/digest", digest),
             idempotent: true, timeouts: Self.timeouts(.seconds(10)))
         return try await decode(response, "/v1/peer/digest", from: node)
     }
@@ -63,7 +61,7 @@ struct PeerCalls: Sendable {
     /// Within the time that a suspect has, or it is of no use.
     func probe(_ probe: MemberProbe, of node: NodeName, at endpoint: Endpoint) async throws -> MemberProbe {
         let response = try await peers.request(
-            to: node, at: endpoint, jsonRequest("POST", "/v1/peer/probe", try API.JSON.encode(probe)), idempotent: true,
+            to: node, at: endpoint, PeerAnswer.request("POST", "/v1/peer/probe", probe), idempotent: true,
             patience: .hasOthers, timeouts: Self.timeouts(.seconds(3)))
         return try await decode(response, "/v1/peer/probe", from: node)
     }
@@ -71,9 +69,9 @@ struct PeerCalls: Sendable {
     func certificates(of names: [NodeName], from node: NodeName, at endpoint: Endpoint) async throws
         -> [CertificateChain]
     {
-        let bytes = try API.JSON.encode(CertificatesRequest(wanted: names))
+        let ask = CertificatesRequest(wanted: names)
         let response = try await peers.request(
-            to: node, at: endpoint, jsonRequest("POST", "/v1/peer/certificates", bytes), idempotent: true,
+            to: node, at: endpoint, PeerAnswer.request("POST", "/v1/peer/certificates", ask), idempotent: true,
             timeouts: Self.timeouts(.seconds(10)))
         let reply: CertificatesReply = try await decode(response, "/v1/peer/certificates", from: node)
         return reply.certificates
@@ -81,9 +79,9 @@ struct PeerCalls: Sendable {
 
     /// Nobody waits for tags: when there is no place, they come later.
     func tags(_ wanted: [TagsDigest], from node: NodeName) async throws -> [[UInt8]] {
-        let bytes = try API.JSON.encode(TagsRequest(wanted: wanted))
+        let ask = TagsRequest(wanted: wanted)
         let response = try await peers.request(
-            to: node, at: try endpoint(of: node), jsonRequest("POST", "/v1/peer/tags", bytes), idempotent: true,
+            to: node, at: try endpoint(of: node), PeerAnswer.request("POST", "/v1/peer/tags", ask), idempotent: true,
             patience: .hasOthers, timeouts: Self.timeouts(.seconds(5)))
         // Base64 makes four bytes of three.
         let reply: TagsReply = try await decode(
@@ -117,7 +115,7 @@ struct PeerCalls: Sendable {
         _ node: NodeName, _ method: String, _ path: String, _ body: Body, within limit: Duration,
         isIdempotent: Bool = true
     ) async throws -> Answer {
-        let request = jsonRequest(method, path, try API.JSON.encode(body))
+        let request = try PeerAnswer.request(method, path, body)
         let response = try await peers.request(
             to: node, at: try endpoint(of: node), request, idempotent: isIdempotent, timeouts: Self.timeouts(limit))
         return try await decode(response, path, from: node)
@@ -131,28 +129,11 @@ struct PeerCalls: Sendable {
         return try await decode(response, path, from: node)
     }
 
-    private func jsonRequest(_ method: String, _ path: String, _ bytes: [UInt8]) -> ClientRequest {
-        ClientRequest(
-            method, path, headers: ["Content-Type": "application/json"], body: .bytes(ByteBuffer(bytes: bytes)))
-    }
-
     private func decode<Answer: Decodable>(
         _ response: PeerResponse, _ path: String, from node: NodeName, bytesMax: Int = answerBytesMax
     ) async throws -> Answer {
-        var bytes: [UInt8] = []
-        for try await part in response.body {
-            guard bytes.count + part.readableBytes <= bytesMax else {
-                throw PeerCallError.tooLarge(node, path: path, bytesMax: bytesMax)
-            }
-            bytes.append(contentsOf: part.readableBytesView)
-        }
-        guard (200..<300).contains(response.status) else {
-            let body = try? API.JSON.decode(API.ErrorBody.self, from: bytes)
-            throw PeerCallError.refused(
-                node, path: path, status: response.status,
-                body ?? API.ErrorBody(code: "unknown", message: "no reason given"))
-        }
-        return try API.JSON.decode(Answer.self, from: bytes)
+        try await PeerAnswer.value(
+            of: response.body, status: response.status, to: path, from: node, bytesMax: bytesMax)
     }
 }
 
