@@ -1,6 +1,7 @@
 import Client
 import Gossip
 import NIOConcurrencyHelpers
+import NIOCore
 import NIOPosix
 import Node
 import SWIM
@@ -71,6 +72,45 @@ struct GossipStateTests {
             await eventually {
                 (try? API.JSON.decode(Keyring.self, from: written.withLockedValue { $0 })) == last
             })
+    }
+
+    @Test("another cluster's names do not fill the list of the revoked, and one that is full is told of")
+    func revocationBound() async throws {
+        let written = NIOLockedValueBox(0)
+        func list(_ saved: [String]) throws -> RevocationList {
+            RevocationList(saved: saved, cluster: try ClusterName("savanna"), log: quietLogger()) { _ in
+                written.withLockedValue { $0 += 1 }
+            }
+        }
+        let desert = (0..<RevocationList.countMax).map { "roost://desert/node/n\($0)" }
+        let empty = try list(desert)
+        #expect(empty.all.isEmpty, "also when they are on the disk")
+        #expect(await !empty.add(desert))
+        #expect(await empty.add(["roost://savanna/node/c"]) && empty.all.count == 1)
+        let full = try list((0..<RevocationList.countMax).map { "roost://savanna/client/n\($0)" })
+        #expect(await !full.add(["roost://savanna/node/c"]))
+        let c = try NodeName("c")
+        #expect(!full.contains(uri: "roost://savanna/node/c") && !full.contains(node: c))
+    }
+
+    @Test("who asks to revoke a name is told when there is no room for it")
+    func revokeWhenFull() async throws {
+        let bed = try TestBed()
+        let a = try await TestAgent.start(bed, "a")
+        let connection = try await ClientConnection.connect(
+            to: .https(a.endpoint), tls: bed.identity(.admin, "amina"), eventLoopGroup: TestBed.group)
+        func revoke(_ name: String) async throws -> (status: Int, text: String) {
+            let answer = try await connection.ask(
+                "POST", "/v1/revoke", headers: ["Content-Type": "application/json"],
+                body: .bytes(ByteBuffer(string: "{\"name\":\"\(name)\"}")))
+            return (answer.status, answer.text)
+        }
+        #expect(try await revoke("c").status == 200)
+        _ = await a.core.revoked.add((0..<RevocationList.countMax).map { "roost://savanna/client/n\($0)" })
+        let refusal = try await revoke("d")
+        #expect(refusal.status == 507 && refusal.text.contains("revocations_full"), "\(refusal)")
+        #expect(try await revoke("c").status == 200, "it is in the list")
+        await a.stop()
     }
 
     private func claim(_ name: String, _ status: Status = .alive, _ incarnation: UInt32 = 0) throws -> Claim {

@@ -43,7 +43,7 @@ final class RevocationList: Sendable {
         saved: [String], cluster: ClusterName, log: Logger, pauseFirst: Duration = LatestSaver.pauseFirst,
         write: @escaping LatestSaver.Write
     ) {
-        let names = NIOLockedValueBox(Names(Set(saved), cluster))
+        let names = NIOLockedValueBox(Names(Set(saved.filter { Self.isName($0, of: cluster) }), cluster))
         self.cluster = cluster
         self.names = names
         saver = LatestSaver(
@@ -54,19 +54,27 @@ final class RevocationList: Sendable {
     /// The URI names revoked, sorted.
     var all: [String] { names.withLockedValue { $0.uris.sorted() } }
 
-    func contains(_ name: CertificateName) -> Bool { names.withLockedValue { $0.uris.contains(name.uri) } }
+    func contains(_ name: CertificateName) -> Bool { contains(uri: name.uri) }
+
+    func contains(uri: String) -> Bool { names.withLockedValue { $0.uris.contains(uri) } }
 
     /// Whether the node's certificate of this cluster was revoked.
     func contains(node: NodeName) -> Bool { names.withLockedValue { $0.nodes.contains(node) } }
 
     var nodesIfAny: Set<NodeName> { names.withLockedValue { $0.nodes } }
 
-    /// Adds what is new; what is no certificate's name is left out, as is all that does not fit. What the disk refuses
-    /// now is written later: it counts and is told on all the same.
+    /// Another cluster's names have no rights here to lose, and there are as many as anybody makes up: they would fill the
+    /// list.
+    private static func isName(_ uri: String, of cluster: ClusterName) -> Bool {
+        (try? CertificateName(uri: uri))?.cluster == cluster
+    }
+
+    /// Adds what is new; what is no certificate's name of this cluster is left out, as is all that does not fit. What the
+    /// disk refuses now is written later: it counts and is told on all the same.
     ///
     /// - Returns: whether there was anything new.
     func add(_ uris: [String]) async -> Bool {
-        let valid = uris.filter { (try? CertificateName(uri: $0)) != nil }
+        let valid = uris.filter { Self.isName($0, of: cluster) }
         let isNew = names.withLockedValue { names in
             let before = names.uris.count
             for uri in valid where names.uris.count < Self.countMax { names.uris.insert(uri) }

@@ -166,6 +166,13 @@ struct MembershipRoutes: Sendable {
                 .conflict, code: "oneself", "\(core.name) can not revoke itself", hint: "ask another node to do it")
         }
         await parts.members.revoke(uris)
+        // Said to be revoked, it would be trusted to be.
+        guard uris.allSatisfy({ core.revoked.contains(uri: $0) }) else {
+            throw APIError(
+                HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"), code: "revocations_full",
+                "\(ask.name.prefix(300)) is not revoked: the list is full, with \(RevocationList.countMax) names",
+                hint: "make a new CA, and give certificates of it to those who may stay")
+        }
         return core.revoked.all
     }
 
