@@ -97,6 +97,9 @@ public struct Keyring: Hashable, Sendable {
 
     public func key(id: UInt32) -> ClusterKey? { keys.first { $0.id == id } }
 
+    /// Without the keys that were made after this time.
+    public func made(until latest: UInt64) -> Keyring { Keyring(keys.filter { $0.createdAt <= latest }) }
+
     /// Takes over the other's keys.
     ///
     /// - Returns: whether this keyring changed.

@@ -74,6 +74,32 @@ struct GossipStateTests {
             })
     }
 
+    @Test("keys from days ahead are not taken: they would push out all others, and no rotation could win")
+    func keysAhead() async throws {
+        let wall: UInt64 = 1_795_000_000_000
+        let keeper = KeyKeeper(saved: nil, log: quietLogger(), wallMilliseconds: { wall }) { _ in
+        } write: { _ in
+        }
+        let real = try Keyring.create(createdAt: wall)
+        #expect(await keeper.merge(real))
+        func key(_ id: UInt32, _ createdAt: UInt64) throws -> ClusterKey {
+            try #require(ClusterKey(id: id, createdAt: createdAt, bytes: [UInt8](repeating: 1, count: 32)))
+        }
+        let hostile = Keyring(try (0..<4).map { try key(.max - $0, .max) })
+        #expect(await !keeper.merge(hostile))
+        #expect(keeper.current == real)
+        let day = KeyKeeper.aheadMax
+        #expect(await keeper.merge(Keyring([try key(7, wall + day), try key(8, wall + day + 1)])))
+        #expect(
+            keeper.current?.keys.map(\.id) == [7, try #require(real.primary?.id)], "clocks differ by hours, not by days"
+        )
+        let newcomer = KeyKeeper(saved: nil, log: quietLogger(), wallMilliseconds: { wall }) { _ in
+        } write: { _ in
+        }
+        #expect(await !newcomer.merge(hostile))
+        #expect(newcomer.current == nil, "none is better than one that nobody else has")
+    }
+
     @Test("another cluster's names do not fill the list of the revoked, and one that is full is told of")
     func revocationBound() async throws {
         let written = NIOLockedValueBox(0)

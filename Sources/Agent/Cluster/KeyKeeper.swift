@@ -10,9 +10,17 @@ import Vocabulary
 final class KeyKeeper: Sendable {
     private static let storageKey = "keyring"
 
+    /// Clocks of hosts differ by less. Keys from beyond it would stay the greatest whatever is rotated, and four of them
+    /// would push out all others.
+    static let aheadMax = ClaimVerifier.epochAheadMax
+
     private let ring: NIOLockedValueBox<Keyring?>
     private let onChange: @Sendable (Keyring) -> Void
     private let saver: LatestSaver
+    private let wallMilliseconds: @Sendable () -> UInt64
+    private let log: Logger
+    /// Said once in a life: such keys come with every exchange.
+    private let hasSaidAhead = NIOLockedValueBox(false)
 
     /// Takes the keys of the last start, if there were any.
     ///
@@ -27,9 +35,12 @@ final class KeyKeeper: Sendable {
 
     init(
         saved: Keyring?, log: Logger, pauseFirst: Duration = LatestSaver.pauseFirst,
+        wallMilliseconds: @escaping @Sendable () -> UInt64 = { WallClock.milliseconds },
         onChange: @escaping @Sendable (Keyring) -> Void, write: @escaping LatestSaver.Write
     ) {
         self.onChange = onChange
+        self.wallMilliseconds = wallMilliseconds
+        self.log = log
         let ring = NIOLockedValueBox(saved.flatMap { $0.keys.isEmpty ? nil : $0 })
         self.ring = ring
         saver = LatestSaver(
@@ -57,7 +68,8 @@ final class KeyKeeper: Sendable {
     /// uses is told on all the same.
     ///
     /// - Returns: whether there was anything new.
-    func merge(_ other: Keyring) async -> Bool {
+    func merge(_ theirs: Keyring) async -> Bool {
+        let other = withoutThoseAhead(theirs)
         // A newcomer has none yet. An empty ring must not pass for one: two newcomers would never make a key.
         guard !other.keys.isEmpty else { return false }
         let isNew = change { ring in
@@ -71,6 +83,22 @@ final class KeyKeeper: Sendable {
         }
         if isNew { await saver.save() }
         return isNew
+    }
+
+    private func withoutThoseAhead(_ theirs: Keyring) -> Keyring {
+        let (latest, isBeyond) = wallMilliseconds().addingReportingOverflow(Self.aheadMax)
+        let kept = isBeyond ? theirs : theirs.made(until: latest)
+        if kept != theirs,
+            !hasSaidAhead.withLockedValue({ hasSaid in
+                defer { hasSaid = true }
+                return hasSaid
+            })
+        {
+            log.warning(
+                "a member has cluster keys from more than a day ahead; they are not taken: compare the clocks of the hosts",
+                metadata: ["keys": "\(theirs.keys.filter { !kept.keys.contains($0) })"])
+        }
+        return kept
     }
 
     /// Changes the ring and hands it on in one step: the gossip port must not end with an earlier one.
