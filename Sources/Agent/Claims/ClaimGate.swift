@@ -7,13 +7,21 @@ import Vocabulary
 /// what was not let in, so that an answer to a probe is an answer, whatever its sender tells besides.
 final class ClaimGate: Sendable {
     typealias Ask = @Sendable ([NodeName]) async throws -> [CertificateChain]
+    /// Tells a member over TLS what is said of it, and has its answer.
+    typealias Probe = @Sendable (_ node: NodeName, _ endpoint: Endpoint, _ claims: [Claim]) async throws -> [Claim]
 
     let verifier: ClaimVerifier
     let conflicts: NameConflicts
     private let driver: NodeDriver
     private let fetcher: CertificateFetcher
+    private let suspects = SuspectCalls()
+    private let probe: Probe
 
-    init(driver: NodeDriver, verifier: ClaimVerifier, conflicts: NameConflicts, fetcher: CertificateFetcher) {
+    init(
+        driver: NodeDriver, verifier: ClaimVerifier, conflicts: NameConflicts, fetcher: CertificateFetcher,
+        probe: @escaping Probe
+    ) {
+        self.probe = probe
         self.driver = driver
         self.verifier = verifier
         self.conflicts = conflicts
@@ -32,6 +40,15 @@ final class ClaimGate: Sendable {
         driver.feed(.membership(.packet(packet.telling(judgement.admitted), from: source)))
         askLater(for: judgement.unknown, from: packet.from, at: source)
         for claim in judgement.contested { settle(claim, toldBy: packet.from, at: source) }
+        for suspect in judgement.unheard { suspects.call(suspect) { [weak self] in await self?.hear(suspect) } }
+    }
+
+    /// Has a suspect's own word over TLS, where its datagrams are not listened to for now.
+    private func hear(_ suspect: NodeName) async {
+        guard let held = driver.read({ $0.membership.member(suspect) }), held.status == .suspect,
+            let answer = try? await probe(suspect, held.endpoint, [held.claim])
+        else { return }
+        driver.feed(.membership(.merge(await admitted(answer, from: suspect, asking: nil), from: suspect)))
     }
 
     private func judge(_ claims: [Claim], from teller: NodeName, isProven: Bool) -> ClaimVerifier.Judgement {

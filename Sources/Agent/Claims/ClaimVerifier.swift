@@ -42,6 +42,9 @@ final class ClaimVerifier: Sendable {
         var unknown: [Claim] = []
         /// Another address for the name of a member that is present: whose it is has to be asked there.
         var contested: [Claim] = []
+        /// Suspects about whom something new came that was not looked at, since there is too much to verify: it may be a
+        /// refutation, and a suspect without one is condemned.
+        var unheard: Set<NodeName> = []
     }
 
     struct Counts: Sendable {
@@ -106,7 +109,9 @@ final class ClaimVerifier: Sendable {
         case .unknownCertificate:
             refuse(claim, from: teller, .unknownCertificate)
             return judgement.unknown.append(claim)
-        case .some(let refusal): return refuse(claim, from: teller, refusal)
+        case .some(let refusal):
+            if refusal == .tooMany, claim.name != me, known?.status == .suspect { judgement.unheard.insert(claim.name) }
+            return refuse(claim, from: teller, refusal)
         }
         let isContested =
             claim.name != me && known.map { Self.isContested(claim, against: $0) } ?? false

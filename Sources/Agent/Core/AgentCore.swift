@@ -68,6 +68,12 @@ final class AgentCore: Sendable {
                 let known = try? calls.endpoint(of: node)
                 guard let endpoint = known ?? source else { throw PeerCallError.unknown(node) }
                 return try await calls.certificates(of: names, from: node, at: endpoint)
+            },
+            probe: { node, endpoint, claims in
+                guard !revoked.contains(node: node) else { return [] }
+                let answer = try await calls.probe(
+                    MemberProbe(node: name, claims: signer.signed(claims)), of: node, at: endpoint)
+                return revoked.admitted(answer.claims)
             })
         self.tags = tags
         tagsFetcher = TagsFetcher(
