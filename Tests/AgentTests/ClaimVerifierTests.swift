@@ -170,7 +170,7 @@ struct ClaimVerifierTests {
         let own = try claim("me")
         let accused = own.bent(status: .suspect, accuser: teller)
         #expect(try refusal(accused, known: own) == nil)
-        #expect(try refusal(own.bent(status: .left), known: own) == nil, "answered by a greater incarnation")
+        #expect(try refusal(own.bent(status: .left), known: own) == .unsigned, "this node itself said no such thing")
         #expect(try refusal(own.bent(incarnation: 6, status: .suspect, accuser: teller), known: own) == .ownIncarnation)
         #expect(try refusal(own.bent(incarnation: .max), known: own) == .ownIncarnation)
         #expect(try refusal(own.bent(epoch: 999), known: own) == nil, "answered by the present life")
@@ -327,19 +327,86 @@ struct CertificateFetcherTests {
                 name: try NodeName(name), endpoint: source, epoch: 1, incarnation: .zero, status: .alive,
                 metadata: .standard)
         }
-        let told = try claim("simba")
+        let told = try simba.signed(claim("simba"))
         for _ in 0..<100 {
-            fetcher.add([told, try claim("nobody")], from: teller, at: source) { claims in
+            fetcher.add([told, try simba.signed(claim("nobody"))], from: teller, at: source) { claims in
                 delivered.withLockedValue { $0 += claims.map(\.claim) }
             }
         }
         #expect(await eventually { delivered.withLockedValue { $0 } == [told] })
         #expect(asked.withLockedValue { $0.joined().map(\.text).sorted() } == ["nobody", "simba"])
+        let before = asked.withLockedValue { $0.count }
+        let clock = ContinuousClock()
+        let began = clock.now
         for index in 0..<10_000 {
             fetcher.add([try claim("n\(index)")], from: teller, at: source) { _ in }
         }
-        try await Task.sleep(for: .seconds(1))
-        #expect(asked.withLockedValue { $0.count } < 40, "twenty calls a second at most, and one more teller each time")
+        // The last that there was room for is asked for; what came past the bounds never is.
+        #expect(await eventually { asked.withLockedValue { $0.count } > before })
+        #expect(await eventually { asked.withLockedValue { $0.joined().count } >= CertificateFetcher.waitingMax })
+        let rounds = (clock.now - began) / CertificateFetcher.pause + 1
+        #expect(
+            Double(asked.withLockedValue { $0.count } - before) <= 2 * rounds, "a helper and one teller in each round")
         #expect(asked.withLockedValue { $0.allSatisfy { $0.count <= CertificateFetcher.waitingMax } })
+    }
+
+    @Test("a claim whose certificate came by another way meanwhile is told, whatever its teller answers")
+    func otherWay() async throws {
+        let bed = try TestBed()
+        let me = CurrentCredentials(try bed.identity(.node, "me"))
+        let simba = try bed.identity(.node, "simba").credentials
+        let book = CertificateBook(me: try NodeName("me"), credentials: me, log: quietLogger())
+        let source = try TestBed.loopback(1)
+        let claim = try simba.signed(
+            Claim(
+                name: try NodeName("simba"), endpoint: source, epoch: 1, incarnation: .zero, status: .alive,
+                metadata: .standard))
+        let delivered = NIOLockedValueBox<[Claim]>([])
+        let fetcher = CertificateFetcher(book: book, log: quietLogger()) { _, _, _ in
+            book.learn([CertificateChain(simba.chain)])
+            throw CancelledByTest()
+        }
+        fetcher.add([claim], from: try NodeName("mkango"), at: source) { claims in
+            delivered.withLockedValue { $0 += claims.map(\.claim) }
+        }
+        #expect(await eventually { delivered.withLockedValue { $0 } == [claim] })
+        #expect(await fetcher.fetch(for: [claim]) { _ in [] } == [claim])
+    }
+
+    @Test("a teller that keeps silent holds up nobody else's news")
+    func silentTeller() async throws {
+        let bed = try TestBed()
+        let me = CurrentCredentials(try bed.identity(.node, "me"))
+        let simba = try bed.identity(.node, "simba").credentials
+        let book = CertificateBook(me: try NodeName("me"), credentials: me, log: quietLogger())
+        let (silent, honest) = (try NodeName("silent"), try NodeName("honest"))
+        let source = try TestBed.loopback(1)
+        func claim(_ name: String) throws -> Claim {
+            try simba.signed(
+                Claim(
+                    name: try NodeName(name), endpoint: source, epoch: 1, incarnation: .zero, status: .alive,
+                    metadata: .standard))
+        }
+        let delivered = NIOLockedValueBox<[Claim]>([])
+        let isAsked = NIOLockedValueBox(false)
+        let (answers, end) = AsyncStream.makeStream(of: Void.self)
+        let fetcher = CertificateFetcher(book: book, log: quietLogger()) { _, node, _ in
+            guard node == silent else { return [CertificateChain(simba.chain)] }
+            isAsked.withLockedValue { $0 = true }
+            for await _ in answers {}
+            throw CancelledByTest()
+        }
+        fetcher.prefer(silent)
+        func tell(_ claim: Claim, _ teller: NodeName) {
+            fetcher.add([claim], from: teller, at: source) { claims in
+                delivered.withLockedValue { $0 += claims.map(\.claim) }
+            }
+        }
+        tell(try claim("nobody"), silent)
+        #expect(await eventually { isAsked.withLockedValue { $0 } })
+        let told = try claim("simba")
+        tell(told, honest)
+        #expect(await eventually { delivered.withLockedValue { $0 } == [told] }, "while the other one is asked still")
+        end.finish()
     }
 }

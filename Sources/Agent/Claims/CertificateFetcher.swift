@@ -1,3 +1,4 @@
+import Gossip
 import Logging
 import NIOConcurrencyHelpers
 import SWIM
@@ -29,6 +30,11 @@ final class CertificateFetcher: Sendable {
     static let pause = Duration.milliseconds(50)
     /// Asked at once.
     static let tellersMax = 4
+    /// A call that takes longer is not waited for by what was told meanwhile: one that keeps silent would hold up
+    /// everybody's news. It takes its own time, while others are asked for the rest.
+    static let patience = Duration.milliseconds(500)
+    /// Rounds of calls under way, all but one of which wait for somebody who keeps silent.
+    static let roundsMax = 4
     /// Before the same node is asked for the same name again.
     static let againAfter = Duration.seconds(5)
     private static let askedMax = 4_096
@@ -44,7 +50,16 @@ final class CertificateFetcher: Sendable {
         var helper: NodeName?
         var asked: [Question: Instant] = [:]
         var cleared = Instant(nanoseconds: 0)
-        var isRunning = false
+        var rounds = 0
+        /// Those that wait for somebody who keeps silent.
+        var stalled = 0
+
+        /// Whether a round is to begin now: there is work, and nobody at it.
+        mutating func begins() -> Bool {
+            guard !waiting.isEmpty, rounds <= stalled, rounds < CertificateFetcher.roundsMax else { return false }
+            rounds += 1
+            return true
+        }
     }
 
     private let ask: Ask
@@ -77,11 +92,18 @@ final class CertificateFetcher: Sendable {
                 state.asked[question] = now + Self.againAfter
                 state.waiting.append(Waiting(claim: claim, teller: teller, source: source))
             }
-            guard !state.waiting.isEmpty, !state.isRunning else { return false }
-            state.isRunning = true
-            return true
+            return state.begins()
         }
         if mayStart { Task { [weak self] in await self?.run(deliver) } }
+    }
+
+    /// - Returns: those that can be verified now, whoever brought the certificates: they may have come by another way while
+    ///   these waited.
+    private func verifiable(_ claims: [Claim]) -> [Claim] {
+        claims.filter { claim in
+            guard let id = claim.signature.flatMap({ ClaimStatement.parts(of: $0)?.certificate }) else { return false }
+            return book.certificate(id, of: claim.name) != nil
+        }
     }
 
     /// The same, for whoever waits for it.
@@ -91,21 +113,18 @@ final class CertificateFetcher: Sendable {
         -> [Claim]
     {
         let names = Set(claims.map(\.name)).sorted()
-        var news: Set<NodeName> = []
         do {
             var rest = names[...]
             while !rest.isEmpty {
                 let part = Array(rest.prefix(CertificateBook.wantedMax))
-                let learned = book.learn(try await ask(part))
                 // An answer has room for so many bytes; who is not in it comes with a later exchange.
-                guard !learned.isEmpty else { break }
-                news.formUnion(learned)
+                guard !book.learn(try await ask(part)).isEmpty else { break }
                 rest = rest.dropFirst(part.count)
             }
         } catch {
             log.debug("no certificates", metadata: ["error": "\(error)"])
         }
-        return claims.filter { news.contains($0.name) }
+        return verifiable(claims)
     }
 
     /// Takes a member for the one to be asked first: this node has come in by it, so it knows whom this node may miss.
@@ -113,6 +132,10 @@ final class CertificateFetcher: Sendable {
 
     private func run(_ deliver: @escaping Deliver) async {
         while let (claims, helper) = next() {
+            let watch = Task { [weak self] in
+                try await Task.sleep(for: Self.patience)
+                self?.stalls(helper, deliver)
+            }
             var rest = claims
             if let helper {
                 rest = await fetch(claims, from: helper, at: nil, deliver)
@@ -129,8 +152,21 @@ final class CertificateFetcher: Sendable {
                     }
                 }
             }
+            watch.cancel()
+            // It may have been late by a moment.
+            if case .success = await watch.result { state.withLockedValue { $0.stalled -= 1 } }
             try? await Task.sleep(for: Self.pause)
         }
+    }
+
+    /// A round waits for somebody. The next one asks others.
+    private func stalls(_ helper: NodeName?, _ deliver: @escaping Deliver) {
+        let mayStart = state.withLockedValue { state in
+            state.stalled += 1
+            if state.helper == helper { state.helper = nil }
+            return state.begins()
+        }
+        if mayStart { Task { [weak self] in await self?.run(deliver) } }
     }
 
     /// - Returns: those whose certificates did not come.
@@ -139,22 +175,22 @@ final class CertificateFetcher: Sendable {
     ) async -> [Waiting] {
         let names = Set(claims.map(\.claim.name)).sorted()
         do {
-            let news = book.learn(try await ask(names, node, source))
-            let known = claims.filter { news.contains($0.claim.name) }
-            if !known.isEmpty { deliver(known) }
-            return claims.filter { !news.contains($0.claim.name) }
+            book.learn(try await ask(names, node, source))
         } catch {
             log.debug("no certificates", metadata: ["from": "\(node)", "error": "\(error)"])
             // Another will do as well.
             state.withLockedValue { if $0.helper == node { $0.helper = nil } }
-            return claims
         }
+        let known = Set(verifiable(claims.map(\.claim)))
+        let told = claims.filter { known.contains($0.claim) }
+        if !told.isEmpty { deliver(told) }
+        return claims.filter { !known.contains($0.claim) }
     }
 
     private func next() -> (claims: [Waiting], helper: NodeName?)? {
         state.withLockedValue { state in
             guard !state.waiting.isEmpty else {
-                state.isRunning = false
+                state.rounds -= 1
                 return nil
             }
             defer { state.waiting = [] }
