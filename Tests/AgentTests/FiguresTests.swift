@@ -23,6 +23,13 @@ struct FiguresTests {
             #expect(lines.contains("roost_gossip_unsent_total{reason=\"\(reason.rawValue)\"} 0"))
         }
         #expect(lines.contains("roost_gossip_datagrams_total{direction=\"sent\"} 0"))
+        ClaimsFigures.add(ClaimVerifier.Counts(verified: 3, refused: [.forged: 2]), to: metrics)
+        let claims = self.lines(metrics.exposition)
+        for reason in ClaimRefusal.allCases {
+            #expect(
+                claims.contains(
+                    "roost_claims_refused_total{reason=\"\(reason.rawValue)\"} \(reason == .forged ? 2 : 0)"))
+        }
     }
 
     @Test("what was counted is told")
@@ -89,6 +96,14 @@ struct FiguresTests {
             let last = name.replacing("roost_resources", with: "")
             #expect(
                 protocolText.contains("`\(name)`") || protocolText.contains("`\(last)`"), "\(name) is not in the table")
+        }
+        for reason in ClaimRefusal.allCases {
+            #expect(lines(text).contains("roost_claims_refused_total{reason=\"\(reason.rawValue)\"} 0"))
+        }
+        // What has a list of values has all of them listed.
+        for (name, values) in [("roost_claims_refused_total", ClaimRefusal.allCases.map(\.rawValue))] {
+            let row = protocolText.split(separator: "\n").first { $0.hasPrefix("| `\(name)`") } ?? ""
+            #expect(values.allSatisfy { row.contains($0) }, "\(row)")
         }
         #expect(lines(text).contains("roost_membership_events_total{kind=\"joined\"} 1"))
         #expect(lines(text).contains("roost_members{state=\"alive\"} 2"))

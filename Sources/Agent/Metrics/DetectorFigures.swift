@@ -1,18 +1,30 @@
 import SWIM
 import Vocabulary
 
-/// What the failure detector counts, in Prometheus' names.
-enum DetectorFigures {
-    static func add(_ membership: Membership, to metrics: Metrics) {
-        let counters = membership.counters
+/// What the failure detector counts, in Prometheus' names. Only numbers are taken under the driver's lock: whoever kept the
+/// membership itself while the text is made would have the next datagram copy its table.
+struct DetectorFigures: Sendable {
+    private let counters: Membership.Counters
+    private let healthScore: Int
+    private let suspicionTimeout: Duration
+    private let probePeriod: Duration
+
+    init(_ membership: Membership) {
+        counters = membership.counters
+        healthScore = membership.healthScore
+        suspicionTimeout = membership.suspicionTimeout
+        probePeriod = membership.probePeriod
+    }
+
+    func add(to metrics: Metrics) {
         metrics.set(
-            "roost_swim_health_score", to: Double(membership.healthScore),
+            "roost_swim_health_score", to: Double(healthScore),
             help: "How far this node doubts itself as a judge: 0 not at all, up to 8 (Lifeguard's local health).")
         metrics.set(
-            "roost_swim_suspicion_seconds", to: membership.suspicionTimeout.seconds,
+            "roost_swim_suspicion_seconds", to: suspicionTimeout.seconds,
             help: "How long a suspect whom several accuse has to refute.")
         metrics.set(
-            "roost_swim_probe_interval_seconds", to: membership.probePeriod.seconds, help: "Between two probes, now.")
+            "roost_swim_probe_interval_seconds", to: probePeriod.seconds, help: "Between two probes, now.")
         func count(_ name: String, _ label: String, _ values: [(String, UInt64)], _ help: String) {
             for (value, number) in values {
                 metrics.count("roost_swim_\(name)_total", [label: value], by: Double(number), help: help)

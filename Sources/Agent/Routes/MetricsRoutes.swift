@@ -22,10 +22,12 @@ struct MetricsRoutes: Sendable {
 
     func exposition(of core: AgentCore) async -> String {
         let metrics = Metrics()
-        let membership = core.driver.read { MembershipFigures($0.membership) }
+        let (membership, detector) = core.driver.read {
+            (MembershipFigures($0.membership), DetectorFigures($0.membership))
+        }
         gauge(metrics, core)
         traffic(metrics, core)
-        DetectorFigures.add(core.driver.read { $0.membership }, to: metrics)
+        detector.add(to: metrics)
         let peers = await core.peers.snapshot
         metrics.set("roost_peers_connected", to: Double(peers.count), help: "Distinct peers connected now.")
         // Last, since its series grow with the cluster: past the bound of all, it is those that are missing.
@@ -55,15 +57,7 @@ struct MetricsRoutes: Sendable {
 
     private func traffic(_ metrics: Metrics, _ core: AgentCore) {
         GossipFigures.add(core.gossip.counts, to: metrics)
-        let claims = core.claims.verifier.counts
-        metrics.count(
-            "roost_claims_verified_total", by: Double(claims.verified),
-            help: "Signatures of members under what they say of themselves that were verified.")
-        for (reason, count) in claims.refused {
-            metrics.count(
-                "roost_claims_refused_total", ["reason": reason.rawValue], by: Double(count),
-                help: "Claims that were not believed.")
-        }
+        ClaimsFigures.add(core.claims.verifier.counts, to: metrics)
         TagsFigures.add(core, to: metrics)
         metrics.count(
             "roost_name_conflicts_total", by: Double(core.claims.conflicts.count),
