@@ -5,6 +5,7 @@ import NIOCore
 import NIOPosix
 import Node
 import SWIM
+import TLS
 import Testing
 import Vocabulary
 
@@ -137,6 +138,30 @@ struct GossipStateTests {
         #expect(refusal.status == 507 && refusal.text.contains("revocations_full"), "\(refusal)")
         #expect(try await revoke("c").status == 200, "it is in the list")
         await a.stop()
+    }
+
+    @Test("the digest of members is of this text, and nodes that differ in the departed alone agree")
+    func membersDigest() throws {
+        let key = try #require(ClusterKey(id: 7, createdAt: 9, bytes: Array(0..<32)))
+        let revoked = ["roost://savanna/node/z", "roost://savanna/client/y"]
+        let present = [try claim("b", .suspect, 3), try claim("a")]
+        let text = MembersDigest.text(present, Keyring([key]), revoked)
+        #expect(
+            text == """
+                member a 1 0 alive
+                member b 1 3 suspect
+                key 7 9 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+                revoked roost://savanna/client/y
+                revoked roost://savanna/node/z
+                """)
+        func digest(_ claims: [Claim]) throws -> String {
+            MembersDigest(node: try NodeName("a"), holds: 0, claims: claims, keyring: Keyring([key]), revoked: revoked)
+                .digest
+        }
+        #expect(try digest(present) == SHA256.digest(Array(text.utf8)).hex)
+        #expect(try digest(present + [claim("c", .crashed), claim("d", .left)]) == (try digest(present)))
+        #expect(try digest(present + [claim("c")]) != (try digest(present)), "whoever missed its crash has it still")
+        #expect(try digest([claim("a"), claim("b", .crashed, 3)]) != (try digest(present)))
     }
 
     private func claim(_ name: String, _ status: Status = .alive, _ incarnation: UInt32 = 0) throws -> Claim {

@@ -91,11 +91,8 @@ struct MembersService: Sendable {
     private func ownDigest() async throws -> MembersDigest {
         let keyring = try await keyring()
         let (claims, held) = core.driver.read { ($0.membership.claims, $0.convergence.totals.held) }
-        var text = claims.map { "\($0.name) \($0.epoch) \($0.incarnation) \($0.status.rawValue)" }
-        text += core.revoked.all.sorted()
-        let bytes = try API.JSON.encode(keyring) + Array(text.joined(separator: "\n").utf8)
-        let digest = SHA256.digest(bytes)
-        return MembersDigest(node: core.name, digest: digest.hex, holds: held)
+        return MembersDigest(
+            node: core.name, holds: held, claims: claims, keyring: keyring, revoked: core.revoked.all)
     }
 
     /// The probe of a member that does not answer datagrams.

@@ -35,15 +35,6 @@ struct MembersExchange: Codable, Sendable {
     }
 }
 
-/// `POST /v1/peer/digest`: the question before the exchange of everything, and its answer: most of the time all agree.
-struct MembersDigest: Codable, Sendable {
-    var node: NodeName
-    /// Over members, keys and revocations, in hexadecimal digits.
-    var digest: String
-    /// Resources that the speaker holds.
-    var holds: Int
-}
-
 /// `POST /v1/peer/probe`: are you there? By way of TLS, when datagrams do not pass. It tells the member what is said of
 /// it; the answer is what it says of itself.
 struct MemberProbe: Codable, Sendable {
