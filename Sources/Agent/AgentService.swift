@@ -262,11 +262,12 @@ public struct AgentService: Sendable {
 
     /// What the next start should know, written down when it changed; and peers that nobody asks are let go.
     private func rememberMembers() async {
-        var known: UInt64 = 0
+        var known: [Claim] = []
         while !Task.isCancelled {
             do { try await Task.sleep(for: .seconds(5)) } catch { return }
             await core.peers.closeIdle(unusedFor: Self.peerIdleMax)
-            let now = core.events.lastID
+            // Not every change is an event: of a zone that went as a whole, only the zone's is told.
+            let now = core.driver.read { $0.membership.remembered }
             if now != known {
                 await members.save()
                 lookAfterTags()

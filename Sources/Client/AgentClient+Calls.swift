@@ -49,7 +49,9 @@ extension AgentClient {
             timeouts: ClientTimeouts(idle: patience))
     }
 
-    public func forget(_ node: String) async throws { try await post("/v1/forget", API.ForgetRequest(node: node)) }
+    public func forget(_ node: String) async throws -> API.ForgetResult {
+        try await postJSON(API.ForgetResult.self, "/v1/forget", API.ForgetRequest(node: node))
+    }
 
     public func revoke(_ name: String) async throws { try await post("/v1/revoke", API.RevokeRequest(name: name)) }
 

@@ -11,7 +11,12 @@ struct ForgetCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await connection.run { client in
-            try await client.forget(node)
+            let result = try await client.forget(node)
+            guard result.untold.isEmpty else {
+                throw CommandFailure(
+                    "\(node) is forgotten, but not by \(result.untold.joined(separator: ", ")), who could not be told",
+                    hint: "what they tell of it may bring it back: forget it again when they answer", status: .tryAgain)
+            }
             Terminal.say("\(node) is forgotten")
         }
     }

@@ -18,7 +18,7 @@ struct MembersService: Sendable {
     let group: any EventLoopGroup
     let saved: SavedMembers
     let arrivals = Arrivals()
-    private let announcer = Announcer()
+    let announcer = Announcer()
 
     init(core: AgentCore, group: any EventLoopGroup, saved: SavedMembers) {
         self.core = core
@@ -193,56 +193,6 @@ struct MembersService: Sendable {
         return hadKeys && newKeys || newRevocations
     }
 
-    // MARK: Telling everyone
-
-    /// Exchanges under way at once while everyone is told. More are done no sooner: those told call back at once.
-    private static let tellingAtOnceMax = 8
-
-    /// A key that only some know cuts the others off from the datagrams it seals, and a revocation must not wait for
-    /// its turn: of either everyone is told at once; who asked for something does not wait for that.
-    func tellEveryoneSoon() { announcer.tell { await tellEveryone() } }
-
-    /// This node is in: those on their way in that called it meanwhile may know no other way.
-    func tellJoinersSoon() {
-        let joiners = arrivals.everyJoiner
-        guard !joiners.isEmpty else { return }
-        Task { await tellTwice(others.filter { joiners.contains($0.name) }) }
-    }
-
-    private func tellEveryone() async { await tellTwice(others) }
-
-    private var others: [Member] {
-        core.driver.read { machine in
-            machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name }
-        }
-    }
-
-    /// Those who do not answer are tried once more; after that the regular exchanges reach them.
-    private func tellTwice(_ members: [Member]) async {
-        var left = members
-        for _ in 0..<2 where !left.isEmpty { left = await tell(left) }
-    }
-
-    /// - Returns: those who did not answer.
-    private func tell(_ others: [Member]) async -> [Member] {
-        await withTaskGroup(of: Member?.self) { tasks in
-            var waiting = others[...]
-            var silent: [Member] = []
-            func start() {
-                guard let member = waiting.popFirst() else { return }
-                tasks.addTask {
-                    await exchange(with: member.name, at: member.endpoint, asksFirst: false) ? nil : member
-                }
-            }
-            for _ in 0..<Self.tellingAtOnceMax { start() }
-            while let result = await tasks.next() {
-                if let result { silent.append(result) }
-                start()
-            }
-            return silent
-        }
-    }
-
     // MARK: Revoking
 
     /// Takes the rights from certificates' names, here and, in the background, everywhere.
@@ -251,7 +201,7 @@ struct MembersService: Sendable {
     }
 
     /// A revoked node is gone for membership at once: it owns nothing, and nobody calls it.
-    private func addRevocations(_ uris: [String]) async -> Bool {
+    func addRevocations(_ uris: [String]) async -> Bool {
         guard await core.revoked.add(uris) else { return false }
         for node in core.revoked.nodesIfAny.sorted() { core.driver.feed(.membership(.expel(node))) }
         return true
@@ -278,29 +228,7 @@ struct MembersService: Sendable {
         core.driver.feed(.membership(.endpoint(better)))
     }
 
-    /// Forgets a departed member here and, as far as they answer, on every other member: what one still told of it
-    /// would bring it back.
-    func forget(_ node: NodeName, everywhere: Bool) async {
-        saved.forget(node)
-        core.driver.feed(.membership(.forget(node)))
-        guard everywhere else { return }
-        let others = core.driver.read { machine in
-            machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name }
-        }
-        await withDiscardingTaskGroup { tasks in
-            for member in others {
-                tasks.addTask {
-                    do {
-                        try await core.calls.forget(node, on: member.name)
-                    } catch {
-                        core.log.warning(
-                            "a member could not be told to forget",
-                            metadata: ["member": "\(member.name)", "error": "\(error)"])
-                    }
-                }
-            }
-        }
-    }
+    // MARK: Disk
 
     /// The members known now, for the next start.
     func save() async {

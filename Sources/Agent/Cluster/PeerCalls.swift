@@ -101,7 +101,7 @@ struct PeerCalls: Sendable {
     }
 
     func forget(_ node: NodeName, on member: NodeName) async throws {
-        let _: [API.Member] = try await call(
+        let _: API.ForgetResult = try await call(
             member, "POST", "/v1/forget", API.ForgetRequest(node: node.text), within: .seconds(5))
     }
 

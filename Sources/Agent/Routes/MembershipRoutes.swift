@@ -132,7 +132,7 @@ struct MembershipRoutes: Sendable {
     /// An admin's word goes to every member; a member's word is for this one.
     private func forget(
         _ ask: API.ForgetRequest, _ parts: CoreBox.Parts, fromNode: Bool
-    ) async throws -> [API.Member] {
+    ) async throws -> API.ForgetResult {
         let core = parts.core
         let member = (try? NodeName(ask.node)).flatMap { name in core.driver.read { $0.membership.member(name) } }
         guard let node = try? NodeName(ask.node), member != nil || parts.members.saved.remembers(node) else {
@@ -144,8 +144,8 @@ struct MembershipRoutes: Sendable {
                 "\(node) is \(member.status.rawValue): only who left or crashed is forgotten",
                 hint: "stop its agent first")
         }
-        await parts.members.forget(node, everywhere: !fromNode)
-        return members(core)
+        let untold = await parts.members.forget(node, everywhere: !fromNode)
+        return API.ForgetResult(node: node.text, untold: untold.map(\.text))
     }
 
     private func revoke(_ ask: API.RevokeRequest, _ parts: CoreBox.Parts) async throws -> [String] {

@@ -201,6 +201,20 @@ extension API {
         enum CodingKeys: String, CodingKey { case node }
     }
 
+    /// Answer to `POST /v1/forget`.
+    public struct ForgetResult: Codable, Hashable, Sendable {
+        public var node: String
+        /// Members that could not be told; what they still tell of it may bring it back.
+        public var untold: [String]
+
+        public init(node: String, untold: [String]) {
+            self.node = node
+            self.untold = untold
+        }
+
+        enum CodingKeys: String, CodingKey { case node, untold }
+    }
+
     /// Body of `POST /v1/revoke`: a certificate's name, a label or the whole `roost://…`.
     public struct RevokeRequest: Codable, Hashable, Sendable {
         public var name: String

@@ -1,0 +1,49 @@
+import Client
+import NIOCore
+import Node
+import SWIM
+import Testing
+import Vocabulary
+
+@testable import Agent
+
+@Suite("Leaving and forgetting", .timeLimit(.minutes(2)))
+struct MembersServiceTests {
+    let bed: TestBed
+
+    init() throws { bed = try TestBed() }
+
+    /// Members of whom one has said that they are there, where nobody listens.
+    private func absent(_ names: [String], at status: Status, on agent: TestAgent) async throws -> [NodeName] {
+        let port = try await Silence.listen(at: TestBed.loopback()) {
+        } closed: {
+        }
+        let place = try TestBed.loopback(UInt16(port.localAddress?.port ?? 0))
+        try await port.close()
+        let claims = try names.map { name in
+            Claim(
+                name: try NodeName(name), endpoint: place, epoch: 1, incarnation: .zero, status: status,
+                metadata: .standard, accusers: status.isAccusation ? [agent.name] : [])
+        }
+        agent.core.driver.feed(.membership(.merge(claims, from: agent.name)))
+        return claims.map(\.name)
+    }
+
+    @Test("whoever is forgotten is off the disk at once, and members that could not be told are named, however many")
+    func forgetting() async throws {
+        let a = try await TestAgent.start(bed, "a") { $0.swim.probeInterval = .seconds(60) }
+        let gone = try await absent(["gone"], at: .crashed, on: a)[0]
+        let others = try await absent((100..<180).map { "n\($0)" }, at: .alive, on: a)
+        let members = a.service.members
+        await members.save()
+        func isOnDisk() async throws -> Bool {
+            try await SavedMembers(store: a.core.store, me: a.name, log: quietLogger()).remembers(gone)
+        }
+        #expect(try await isOnDisk())
+        let untold = await members.forget(gone, everywhere: true)
+        #expect(try await !isOnDisk())
+        #expect(untold == others)
+        #expect(a.core.driver.read { $0.membership.member(gone) } == nil)
+        await a.stop()
+    }
+}
