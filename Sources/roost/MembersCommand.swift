@@ -86,8 +86,7 @@ struct MembersCommand: AsyncParsableCommand {
         case "tls": lines.append("it answers over TLS only: UDP is blocked on the way")
         default: break
         }
-        if why.steps.isEmpty { lines.append("nobody has suspected it since the node asked started") }
-        for step in why.steps { lines.append("  \(HumanUnits.time(step.time))  \(step.type): \(step.text)") }
+        lines += ExplanationText.steps(of: why)
         if let refutation = why.refutation { lines.append("what would clear it: \(refutation)") }
         if why.healthScore > 0 {
             lines.append("the node asked doubts itself as a judge (health score \(why.healthScore) of 8)")

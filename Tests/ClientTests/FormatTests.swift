@@ -63,6 +63,25 @@ struct FormatTests {
                 """)
     }
 
+    @Test("why a member is held for what it is, also by a node that came when it had happened")
+    func explanation() {
+        func lines(_ state: API.MemberState, _ accusers: [String], _ steps: [API.Explanation.Step] = []) -> [String] {
+            ExplanationText.steps(
+                of: API.Explanation(
+                    name: "simba", state: state, since: "1970-01-01T00:00:00Z", reach: "direct", accusers: accusers,
+                    steps: steps, refutation: nil, healthScore: 0))
+        }
+        #expect(lines(.alive, []) == ["nobody has suspected it since the node asked knows it"])
+        #expect(
+            lines(.crashed, ["mkango", "chui"])
+                == ["it had crashed already when the node asked heard of it first", "accused by mkango, chui"])
+        #expect(lines(.suspect, ["chui"])[0] == "it was a suspect already when the node asked heard of it first")
+        let step = API.Explanation.Step(time: "1970-01-01T00:00:01Z", type: "suspected", text: "chui\u{1B} suspects it")
+        #expect(
+            lines(.suspect, ["chui"], [step])
+                == ["  1970-01-01 00:00:01  suspected: chui? suspects it", "accused by chui"])
+    }
+
     @Test("what others say moves no cursor, begins no line, is cut where it is too long, and stays legible else")
     func printable() {
         #expect("a\u{1B}[31mb\u{9B}2Jc\nd\u{202E}e\u{7F}".printable() == "a?[31mb?2Jc?d?e?")
