@@ -46,4 +46,27 @@ struct MembersServiceTests {
         #expect(a.core.driver.read { $0.membership.member(gone) } == nil)
         await a.stop()
     }
+
+    @Test("the log of a node that refutes says whom it contradicted, and that this was its own word")
+    func contradiction() throws {
+        let me = try NodeName("me")
+        let (mkango, chui) = (try NodeName("mkango"), try NodeName("chui"))
+        let place = try TestBed.loopback(1)
+        for (status, words) in [(Status.suspect, "suspected it"), (.crashed, "took it for crashed")] {
+            var membership = Membership(identity: me, epoch: 1, endpoint: place, metadata: .standard, at: .zero)
+            let log = EventLog()
+            var rng = SeededGenerator(seed: 1)
+            var effects: [Membership.Effect] = []
+            let accused = Claim(
+                name: me, endpoint: place, epoch: 1, incarnation: .zero, status: status, metadata: .standard,
+                accusers: [mkango])
+            membership.handle(.merge([accused], from: chui), at: .zero, using: &rng, into: &effects)
+            for case .event(let event) in effects {
+                EventRecorder.record(event, by: me, in: log, log: quietLogger())
+            }
+            let event = try #require(log.events().first { $0.type == "refuted" })
+            #expect(event.node == "me" && event.by == "me")
+            #expect(event.detail == "contradicted mkango, which \(words), heard from chui")
+        }
+    }
 }

@@ -9,8 +9,10 @@ enum EventRecorder {
         // The zone's event stands for those of its members.
         guard !event.isPartOfZone else { return }
         let type = event.kind.rawValue
+        // What another said of this node, this node itself has contradicted.
+        let by = event.kind == .refuted && event.name == me ? me : event.by
         events.append(
-            type: type, node: event.name.text, address: event.endpoint.description, by: event.by.text,
+            type: type, node: event.name.text, address: event.endpoint.description, by: by.text,
             detail: detail(of: event, by: me),
             time: API.Timestamp.text(unixMilliseconds: WallClock.milliseconds))
         let level: Logger.Level =
@@ -21,7 +23,7 @@ enum EventRecorder {
             }
         log.log(
             level: level, "\(event.name) \(type)",
-            metadata: ["address": "\(event.endpoint)", "by": "\(event.by)", "state": "\(event.status.rawValue)"])
+            metadata: ["address": "\(event.endpoint)", "by": "\(by)", "state": "\(event.status.rawValue)"])
     }
 
     /// Who said so, and for what this node found itself by which signs.
@@ -33,6 +35,10 @@ enum EventRecorder {
             event.heardFrom == event.by
             ? event.status.rawValue : "\(event.status.rawValue), heard from \(event.heardFrom)"
         switch event.kind {
+        case .refuted where event.name == me:
+            let verdict = event.previous == .crashed ? "took it for crashed" : "suspected it"
+            let source = event.heardFrom == event.by ? "" : ", heard from \(event.heardFrom)"
+            return "contradicted \(event.by), which \(verdict)\(source)"
         case .suspected, .crashed:
             guard event.heardFrom == me else { return plain }
             return event.findings.suffix(2).map(words).joined(separator: "; ")
