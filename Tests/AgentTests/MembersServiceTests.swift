@@ -47,6 +47,19 @@ struct MembersServiceTests {
         await a.stop()
     }
 
+    @Test("a later word to leave at once ends a drain that hangs, for whoever waits for it")
+    func hurried() async throws {
+        let a = try await TestAgent.start(bed, "a")
+        // A write that never ends.
+        a.core.intake.began()
+        let first = Task { await a.service.leaving.leave(now: false, timeout: .seconds(3600)) }
+        #expect(await eventually { a.core.driver.read { $0.isDraining } })
+        let second = await a.service.leaving.leave(now: true, timeout: .seconds(3600))
+        #expect(await first.value == second)
+        #expect(second.durationMilliseconds < 60_000)
+        await a.stop()
+    }
+
     @Test("the log of a node that refutes says whom it contradicted, and that this was its own word")
     func contradiction() throws {
         let me = try NodeName("me")

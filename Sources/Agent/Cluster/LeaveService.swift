@@ -11,6 +11,8 @@ import Vocabulary
 actor LeaveService {
     private let core: AgentCore
     private var underWay: Task<API.LeaveResult, Never>?
+    /// Somebody does not want to wait for the hand-over any longer.
+    private let isUrgent = NIOLockedValueBox(false)
 
     init(core: AgentCore) { self.core = core }
 
@@ -18,8 +20,9 @@ actor LeaveService {
     private static let pollInterval = Duration.milliseconds(50)
     private static let farewellMax = Duration.seconds(3)
 
-    /// Drains and leaves, once: a second caller waits for the same end.
+    /// Drains and leaves, once: a second caller waits for the same end, which comes at once when it says `now`.
     func leave(now: Bool, timeout: Duration) async -> API.LeaveResult {
+        if now { isUrgent.withLockedValue { $0 = true } }
         if let underWay { return await underWay.value }
         let task = Task { await self.carryOut(now: now, timeout: timeout) }
         underWay = task
@@ -45,7 +48,9 @@ actor LeaveService {
     private nonisolated func drain(within timeout: Duration) async {
         core.log.notice("draining", metadata: ["resources": "\(core.driver.read { $0.convergence.totals.held })"])
         core.driver.feed(.lifecycle(.drain))
-        await wait(atMost: timeout) { [core] in $0.convergence.isDrained && core.intake.isIdle }
+        await wait(atMost: timeout) { [core, isUrgent] in
+            isUrgent.withLockedValue { $0 } || $0.convergence.isDrained && core.intake.isIdle
+        }
     }
 
     private nonisolated func wait(atMost limit: Duration, until condition: @Sendable (NodeMachine) -> Bool) async {
