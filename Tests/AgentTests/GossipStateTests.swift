@@ -51,6 +51,20 @@ struct GossipStateTests {
         #expect(await eventually { written.withLockedValue { $0.count } == 2 })
     }
 
+    @Test("after a success the next trouble with the disk is met with short pauses again")
+    func pauses() async throws {
+        let fails = NIOLockedValueBox(true)
+        let saver = LatestSaver("test", log: quietLogger(), pauseFirst: .milliseconds(1)) {
+            [1]
+        } write: { _ in
+            if fails.withLockedValue({ $0 }) { throw DiskIsFull() }
+        }
+        await saver.save()
+        #expect(await eventually { await saver.pause >= .milliseconds(8) })
+        fails.withLockedValue { $0 = false }
+        #expect(await eventually { await saver.pause == .milliseconds(1) })
+    }
+
     @Test("keys that come at once from many sides: the port and the disk end with the last ring", arguments: 0..<20)
     func racingKeys(attempt: Int) async throws {
         let used = NIOLockedValueBox<Keyring?>(nil)

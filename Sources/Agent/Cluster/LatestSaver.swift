@@ -14,7 +14,9 @@ actor LatestSaver {
     private let log: Logger
     private var isSaving = false
     private var isDirty = false
-    private var pause: Duration
+    /// Before the next attempt, should this one fail.
+    private(set) var pause: Duration
+    private let pauseShortest: Duration
     private var retry: Task<Void, Never>?
 
     static let pauseFirst = Duration.seconds(1)
@@ -28,6 +30,7 @@ actor LatestSaver {
         self.value = value
         self.write = write
         self.log = log
+        pauseShortest = pauseFirst
         pause = pauseFirst
     }
 
@@ -44,6 +47,8 @@ actor LatestSaver {
             isDirty = false
             do {
                 if let bytes = try value() { try await write(bytes) }
+                // The disk is well: what fails later is a new trouble.
+                pause = pauseShortest
             } catch {
                 log.error("could not save the \(what); trying again", metadata: ["error": "\(error)"])
                 tryAgain()
