@@ -1,4 +1,5 @@
 import Client
+import NIOConcurrencyHelpers
 import NIOCore
 import Node
 import SWIM
@@ -42,7 +43,8 @@ struct NameConflictTests {
         #expect(conflicts(b).first?.address == twin.endpoint.description)
         // It keeps trying, for longer than a node waits before it goes on alone, and is no member.
         #expect(await eventually(30) { a.core.claims.conflicts.count >= 1 })
-        try await Task.sleep(for: .seconds(3))
+        let refusals = a.core.claims.conflicts.count
+        #expect(await eventually(30) { a.core.claims.conflicts.count > refusals }, "it asks again, and b answers again")
         #expect(twin.phase == .joining)
         #expect(a.core.driver.read { $0.membership.member(b.name)?.endpoint } == place)
         #expect(a.sees(b) && b.sees(a))
@@ -77,10 +79,51 @@ struct NameConflictTests {
         let claims = a.core.driver.read { $0.membership.claims }.filter { $0.name == a.name }
         twin.core.driver.feed(.membership(.merge(a.core.signer.signed(claims), from: a.name)))
         #expect(await eventually(30) { !conflicts(a).isEmpty && !conflicts(b).isEmpty })
-        try await Task.sleep(for: .seconds(2))
+        let refusals = a.core.claims.conflicts.count
+        #expect(await eventually(30) { a.core.claims.conflicts.count > refusals }, "it goes on telling")
         #expect(a.core.driver.read { $0.membership.member(b.name)?.endpoint } == place)
         #expect(a.sees(b) && b.sees(a))
         for agent in [a, b, twin] { await agent.stop() }
+    }
+
+    private func claim(_ agent: TestAgent, epoch: UInt64) throws -> Claim {
+        Claim(
+            name: agent.name, endpoint: try TestBed.loopback(1), epoch: epoch, incarnation: .zero, status: .alive,
+            metadata: .standard)
+    }
+
+    @Test("one question that many wait for is one refusal; when too many are under way nobody is accused unasked")
+    func manyQuestions() async throws {
+        let a = try await TestAgent.start(bed, "a")
+        let b = try await TestAgent.start(bed, "b", join: [a.endpoint])
+        #expect(await eventually(30) { a.sees(b) })
+        let conflicts = a.core.claims.conflicts
+        let holder = try #require(a.core.driver.read { $0.membership.member(b.name)?.claim })
+        let life = try claim(b, epoch: holder.epoch + 1)
+        let verdicts = await withTaskGroup(of: NameConflicts.Verdict.self) { tasks in
+            for _ in 0..<8 { tasks.addTask { await conflicts.verdict(on: life, against: holder) } }
+            return await tasks.reduce(into: []) { $0.append($1) }
+        }
+        #expect(verdicts.allSatisfy { if case .held = $0 { true } else { false } })
+        #expect(conflicts.count == 1)
+        let events = self.conflicts(a).count
+
+        let opened = NIOLockedValueBox(0)
+        let silent = try await Silence.listen(at: TestBed.loopback()) {
+            opened.withLockedValue { $0 += 1 }
+        } closed: {
+        }
+        let elsewhere = holder.bent(endpoint: try TestBed.loopback(UInt16(silent.localAddress?.port ?? 0)))
+        let lives = try (0...NameConflicts.keptMax).map { try claim(b, epoch: holder.epoch + 10 + UInt64($0)) }
+        let outcome = await withTaskGroup(of: NameConflicts.Verdict.self) { tasks in
+            for life in lives { tasks.addTask { await conflicts.verdict(on: life, against: elsewhere) } }
+            return await tasks.reduce(into: []) { $0.append($1) }
+        }
+        #expect(outcome.count { if case .busy = $0 { true } else { false } } >= 1)
+        #expect(outcome.allSatisfy { if case .held = $0 { false } else { true } }, "nobody answered")
+        #expect(conflicts.count == 1 && self.conflicts(a).count == events)
+        try await silent.close()
+        for agent in [a, b] { await agent.stop() }
     }
 
     @Test("a host that returns under its name with another address takes over at once")

@@ -91,7 +91,7 @@ final class ClaimGate: Sendable {
     private func settle(_ claim: Claim, toldBy teller: NodeName, at source: Endpoint) {
         switch conflicts.recent(claim) {
         case .free: return feed([claim], from: teller, at: source)
-        case .held: return
+        case .held, .busy: return
         case nil: break
         }
         guard let holder = driver.read({ $0.membership.member(claim.name)?.claim }), conflicts.begins(claim) else {

@@ -16,6 +16,8 @@ struct NameConflicts: Sendable {
         /// Nobody answers any more in the old place.
         case free
         case held(by: HolderAnswer)
+        /// Nobody was asked: too many questions are under way. It is neither let in nor told of.
+        case busy
     }
 
     /// A slow answer counts as none: who can not be reached can not be protected either, and a moved host waits for it.
@@ -23,7 +25,7 @@ struct NameConflicts: Sendable {
     /// For so long the answer is not asked for again: claims come several times, in datagrams of several members.
     private static let freeFor = Duration.seconds(10)
     private static let heldFor = Duration.seconds(2)
-    private static let keptMax = 256
+    static let keptMax = 256
     /// Between two events about one name: who holds a certificate could bring ever other lives of it.
     private static let eventPause = Duration.seconds(10)
 
@@ -85,14 +87,23 @@ struct NameConflicts: Sendable {
     func verdict(on claim: Claim, against holder: Claim) async -> Verdict {
         if let recent = recent(claim) { return recent }
         let life = Life(claim)
-        let task: Task<Verdict, Never> = state.withLockedValue { state in
+        let task: Task<Verdict, Never>? = state.withLockedValue { state in
             if let running = state.asking[life] { return running }
-            guard state.asking.count < Self.keptMax else { return Task { .held(by: HolderAnswer(holder)) } }
-            let task = Task { await ask(holder, about: claim) }
+            guard state.asking.count < Self.keptMax else { return nil }
+            let task = Task {
+                let verdict = await ask(holder, about: claim)
+                keep(verdict, on: life)
+                if case .held(let answer) = verdict { tell(claim, heldBy: answer) }
+                return verdict
+            }
             state.asking[life] = task
             return task
         }
-        let verdict = await task.value
+        guard let task else { return .busy }
+        return await task.value
+    }
+
+    private func keep(_ verdict: Verdict, on life: Life) {
         let now = NodeDriver.now
         state.withLockedValue { state in
             state.asking[life] = nil
@@ -101,10 +112,9 @@ struct NameConflicts: Sendable {
             switch verdict {
             case .free: state.verdicts[life] = (verdict, now + Self.freeFor)
             case .held: state.verdicts[life] = (verdict, now + Self.heldFor)
+            case .busy: break
             }
         }
-        if case .held(let answer) = verdict { tell(claim, heldBy: answer) }
-        return verdict
     }
 
     /// Over a connection of its own: the peers table may be full of calls, and knows only one address of a name.
@@ -188,6 +198,10 @@ struct NameConflicts: Sendable {
         switch await verdict(on: claim, against: holder) {
         case .free: return
         case .held(let answer): throw Self.refusal(asker, heldBy: answer)
+        case .busy:
+            throw APIError.unavailable(
+                "\(me) could not ask yet whether the name \(asker) is in use elsewhere", code: "busy",
+                retryAfterSeconds: 2)
         }
     }
 
