@@ -3,7 +3,9 @@ import Gossip
 import Glibc
 import NIOConcurrencyHelpers
 import NIOCore
+import Node
 import SWIM
+import TLS
 import Testing
 import Vocabulary
 
@@ -30,7 +32,12 @@ struct HostileDatagramTests {
         let b = try await TestAgent.start(bed, "b", join: [a.endpoint])
         #expect(await eventually(30) { a.sees(b) && b.sees(a) })
         let keyring = try #require(a.core.keys.current)
-        var storm = Storm(sealer: try Sealer(keyring: keyring), target: a.name, seed: 7)
+        // A member known to the agent, and one that is not: both sign, and what they signed is bent.
+        let known = try bed.identity(.node, "known").credentials
+        let unknown = try bed.identity(.node, "unknown").credentials
+        a.core.certificates.learn([CertificateChain(known.chain)])
+        var storm = try Storm(
+            sealer: try Sealer(keyring: keyring), target: a.name, signers: [known, unknown], seed: 7)
         let socket = try RawSocket(to: a.endpoint)
         var resident = 0
         var lost = 0
@@ -45,6 +52,12 @@ struct HostileDatagramTests {
         for reason in ["too_short", "unknown_version", "not_authentic", "replayed"] {
             #expect(counts.rejected[reason, default: 0] > 0, "\(reason): \(counts)")
         }
+        let claims = a.core.claims.verifier.counts
+        #expect(claims.verified > 0, "\(claims)")
+        for reason in [ClaimRefusal.unsigned, .forged, .unknownCertificate, .tooMany] {
+            #expect(claims.refused[reason, default: 0] > 0, "\(reason): \(claims)")
+        }
+        #expect(a.core.driver.read { $0.membership.member(known.name.name) } != nil)
         #expect(try Self.residentBytes() - resident < Self.growthBytesMax)
         #expect(counts.rebinds == 0)
 
@@ -99,13 +112,25 @@ struct HostileDatagramTests {
 private struct Storm: ~Copyable {
     private var sealer: Sealer
     private let target: NodeName
+    /// Signed by those whom they are about, in several lives and places, and some of them bent afterwards.
+    private let signed: [Claim]
     private var rng: SeededGenerator
     private var last: [UInt8] = []
 
-    init(sealer: consuming Sealer, target: NodeName, seed: UInt64) {
+    init(sealer: consuming Sealer, target: NodeName, signers: [Credentials], seed: UInt64) throws {
         self.sealer = sealer
         self.target = target
         rng = SeededGenerator(seed: seed)
+        signed = try signers.flatMap { signer in
+            try (UInt32(0)..<64).flatMap { number in
+                let claim = try signer.signed(
+                    Claim(
+                        name: signer.name.name, endpoint: TestBed.loopback(UInt16(number % 3) + 1),
+                        epoch: UInt64(number / 16) + 1, incarnation: Incarnation(number % 16), status: .alive,
+                        metadata: .standard))
+                return [claim, claim.bent(incarnation: 100 + number), claim.bent(epoch: 10 + UInt64(number))]
+            }
+        }
     }
 
     mutating func next() throws -> [UInt8] {
@@ -147,13 +172,18 @@ private struct Storm: ~Copyable {
                     status: Status.allCases.randomElement(using: &rng) ?? .alive, metadata: .standard,
                     accusers: [try ghost(&rng)]))
         }
+        if Int.random(in: 0..<4, using: &rng) == 0, claims.count < 6, let claim = signed.randomElement(using: &rng) {
+            claims.append(claim)
+        }
         let sequence = SequenceNumber(.random(in: .min ... .max, using: &rng))
         let messages: [Message] = [
             .ping(sequence, target: target), .ack(sequence), .nack(sequence), .gossip,
             .pingRequest(sequence, target: try ghost(&rng), at: nowhere, within: .milliseconds(65_535)),
         ]
+        // Few tellers: what one of them may have wrong is soon used up.
+        let teller = claims.contains { $0.signature != nil } ? try NodeName("ghost-0") : try ghost(&rng)
         return Packet(
-            from: try ghost(&rng), message: messages.randomElement(using: &rng) ?? .gossip, claims: claims)
+            from: teller, message: messages.randomElement(using: &rng) ?? .gossip, claims: claims)
     }
 }
 
