@@ -1,4 +1,5 @@
 import Client
+import Gossip
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
@@ -6,6 +7,7 @@ import Node
 import Placement
 import Relocation
 import SWIM
+import TLS
 import Testing
 import Vocabulary
 
@@ -86,6 +88,37 @@ struct GossipClusterTests {
         let a = try await TestAgent.start(bed, "a", at: placeOfA)
         #expect(await eventually(30) { a.sees(b, c) && b.sees(a, c) && c.sees(a, b) })
         for agent in [a, b, c] { await agent.stop() }
+    }
+
+    @Test("a node on its way in makes no key, whoever asks it what it has")
+    func joinerMakesNoKey() async throws {
+        let silent = try await Silence.listen(at: TestBed.loopback()) {
+        } closed: {
+        }
+        let place = try TestBed.loopback(UInt16(silent.localAddress?.port ?? 0))
+        let joiner = try await TestAgent.start(bed, "joiner", join: [place])
+        let context = try bed.identity(.node, "asker")
+        let connection = try await ClientConnection.connect(
+            to: .https(joiner.endpoint), tls: context, eventLoopGroup: TestBed.group)
+        let name = context.credentials.name.name
+        let digest: MembersDigest = try await connection.post(
+            "/v1/peer/digest", MembersDigest(node: name, digest: "", holds: 0), to: joiner.name, within: .seconds(10))
+        let claim = try context.credentials.signed(
+            Claim(
+                name: name, endpoint: TestBed.loopback(1), epoch: WallClock.milliseconds, incarnation: .zero,
+                status: .alive, metadata: .standard))
+        let exchange: MembersExchange = try await connection.post(
+            "/v1/peer/members",
+            MembersExchange(
+                node: name, claims: [claim], keyring: Keyring(), revoked: [], holds: 0,
+                certificates: [CertificateChain(context.credentials.chain)]),
+            to: joiner.name, within: .seconds(10))
+        #expect(digest.node == joiner.name && exchange.node == joiner.name)
+        #expect(exchange.joining == true && exchange.keyring.keys.isEmpty)
+        #expect(joiner.phase == .joining && joiner.core.keys.current == nil)
+        await connection.close()
+        try await silent.close()
+        await joiner.stop()
     }
 
     @Test("eight silent addresses are tried at once, and the ninth is reached")
