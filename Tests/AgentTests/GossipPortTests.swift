@@ -100,6 +100,37 @@ struct GossipPortTests {
         #expect(a.counts.rebinds == 0)
     }
 
+    @Test("another key to open with begins no new session; one to seal with does")
+    func sessions() async throws {
+        let sessions = NIOLockedValueBox<[[UInt8]]>([])
+        let recorder = try await DatagramBootstrap(group: TestBed.group)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(SessionRecorder(sessions))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let target = try TestBed.loopback(UInt16(recorder.localAddress?.port ?? 0))
+        let second = try Keyring.create(createdAt: 2)
+        let a = try await port(second)
+        func session() async throws -> [UInt8] {
+            let before = sessions.withLockedValue { $0.count }
+            a.send(try packet(1), to: target)
+            try #require(await eventually { sessions.withLockedValue { $0.count } > before })
+            return try #require(sessions.withLockedValue { $0.last })
+        }
+        let first = try await session()
+        var ring = second
+        ring.merge(with: try Keyring.create(createdAt: 1))
+        a.use(ring)
+        #expect(try await session() == first)
+        ring.merge(with: try Keyring.create(createdAt: 3))
+        a.use(ring)
+        #expect(try await session() != first)
+        try await recorder.close()
+        await a.close()
+    }
+
     @Test("a lost socket is bound again on the same port, knows what it had heard, and stays closed once closed")
     func lostSocket() async throws {
         let keyring = try Keyring.create(createdAt: 1)
@@ -168,5 +199,18 @@ struct GossipPortTests {
         }
         #expect(error == .busy(endpoint, transport: .udp, key: "bind"))
         await a.close()
+    }
+}
+
+/// Keeps the session of each datagram: the 16 bytes after version and key id.
+private final class SessionRecorder: ChannelInboundHandler {
+    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+    private let sessions: NIOLockedValueBox<[[UInt8]]>
+
+    init(_ sessions: NIOLockedValueBox<[[UInt8]]>) { self.sessions = sessions }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = Array(unwrapInboundIn(data).data.readableBytesView)
+        sessions.withLockedValue { $0.append(Array(bytes.dropFirst(5).prefix(16))) }
     }
 }

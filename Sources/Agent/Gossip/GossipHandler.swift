@@ -47,7 +47,16 @@ final class GossipHandler: ChannelInboundHandler {
 
     func use(_ keyring: Keyring) {
         opener.use(keyring)
-        sealer = Self.sealer(keyring, logger)
+        guard sealer != nil, keyring.primary != nil else {
+            sealer = Self.sealer(keyring, logger)
+            return
+        }
+        // The session goes on unless the key to seal with is another one: each session is one that all others remember.
+        do throws(GossipError) {
+            try sealer?.use(keyring)
+        } catch {
+            logger.error("gossip is sealed with the key before still", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Sends past NIO's queue of writes: at most of their errors NIO closes the channel, and one member that can not be
