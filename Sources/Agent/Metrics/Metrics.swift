@@ -1,33 +1,19 @@
 import NIOConcurrencyHelpers
 
-/// The agent's figures, and how Prometheus reads them (text exposition format 0.0.4). Small on purpose: counters,
-/// gauges, histograms, each with labels of few values; a bound keeps a label that strangers choose from growing it.
+/// The agent's figures, and how Prometheus reads them (text exposition format 0.0.4). Small on purpose: counters and
+/// gauges, each with labels of few values; a bound keeps a label that strangers choose from growing it.
 public final class Metrics: Sendable {
     /// Series in all; what would be one more is dropped.
     public static let seriesMax = 4_096
 
     public enum Kind: String, Sendable {
-        case counter, gauge, histogram
-    }
-
-    struct Histogram {
-        /// Upper bounds, ascending.
-        let bounds: [Double]
-        var counts: [UInt64]
-        var sum = 0.0
-        var count: UInt64 = 0
-    }
-
-    enum Value {
-        case number(Double)
-        case read(@Sendable () -> Double)
-        case histogram(Histogram)
+        case counter, gauge
     }
 
     struct Family {
         let kind: Kind
         let help: String
-        var series: [Labels: Value] = [:]
+        var series: [Labels: Double] = [:]
     }
 
     /// Sorted, so that the same labels are one series.
@@ -50,52 +36,16 @@ public final class Metrics: Sendable {
 
     /// Adds to a counter; `roost_…_total`.
     public func count(_ name: String, _ labels: [String: String] = [:], by amount: Double = 1, help: String = "") {
-        update(name, labels, .counter, help) { value in
-            if case .number(let old)? = value { return .number(old + amount) }
-            return .number(amount)
-        }
+        update(name, labels, .counter, help) { ($0 ?? 0) + amount }
     }
 
     /// Sets a gauge.
     public func set(_ name: String, _ labels: [String: String] = [:], to number: Double, help: String = "") {
-        update(name, labels, .gauge, help) { _ in .number(number) }
-    }
-
-    /// A figure that is asked for when somebody looks, such as the count of open connections.
-    public func read(
-        _ name: String, _ labels: [String: String] = [:], kind: Kind = .gauge, help: String = "",
-        _ body: @escaping @Sendable () -> Double
-    ) {
-        update(name, labels, kind, help) { _ in .read(body) }
-    }
-
-    /// Seconds from a millisecond to half a minute, doubling: queries on a LAN and transfers over a WAN.
-    public static let durationBounds: [Double] = [
-        0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30,
-    ]
-
-    /// Notes one observation of a histogram.
-    public func observe(
-        _ name: String, _ labels: [String: String] = [:], of number: Double, bounds: [Double] = durationBounds,
-        help: String = ""
-    ) {
-        update(name, labels, .histogram, help) { value in
-            var histogram: Histogram
-            if case .histogram(let old)? = value {
-                histogram = old
-            } else {
-                let sorted = bounds.sorted()
-                histogram = Histogram(bounds: sorted, counts: Array(repeating: 0, count: sorted.count))
-            }
-            for (index, bound) in histogram.bounds.enumerated() where number <= bound { histogram.counts[index] += 1 }
-            histogram.sum += number
-            histogram.count += 1
-            return .histogram(histogram)
-        }
+        update(name, labels, .gauge, help) { _ in number }
     }
 
     private func update(
-        _ name: String, _ labels: [String: String], _ kind: Kind, _ help: String, _ body: (Value?) -> Value
+        _ name: String, _ labels: [String: String], _ kind: Kind, _ help: String, _ body: (Double?) -> Double
     ) {
         let key = Labels(labels)
         state.withLockedValue { state in
@@ -120,7 +70,7 @@ public final class Metrics: Sendable {
         for (name, family) in families.sorted(by: { $0.key < $1.key }) {
             if !family.help.isEmpty { text += "# HELP \(name) \(Exposition.help(family.help))\n" }
             text += "# TYPE \(name) \(family.kind.rawValue)\n"
-            let lines = family.series.map { Exposition.lines(name, $0.key.pairs, $0.value) }
+            let lines = family.series.map { Exposition.line(name, $0.key.pairs, $0.value) }
             text += lines.sorted().joined()
         }
         return text
@@ -131,20 +81,8 @@ public final class Metrics: Sendable {
 
 /// How the lines of the format look.
 enum Exposition {
-    static func lines(_ name: String, _ labels: [[String]], _ value: Metrics.Value) -> String {
-        switch value {
-        case .number(let number): return "\(name)\(block(labels)) \(show(number))\n"
-        case .read(let body): return "\(name)\(block(labels)) \(show(body()))\n"
-        case .histogram(let histogram):
-            var text = ""
-            for (bound, count) in zip(histogram.bounds, histogram.counts) {
-                text += "\(name)_bucket\(block(labels + [["le", show(bound)]])) \(count)\n"
-            }
-            text += "\(name)_bucket\(block(labels + [["le", "+Inf"]])) \(histogram.count)\n"
-            text += "\(name)_sum\(block(labels)) \(show(histogram.sum))\n"
-            text += "\(name)_count\(block(labels)) \(histogram.count)\n"
-            return text
-        }
+    static func line(_ name: String, _ labels: [[String]], _ number: Double) -> String {
+        "\(name)\(block(labels)) \(show(number))\n"
     }
 
     private static func block(_ labels: [[String]]) -> String {
