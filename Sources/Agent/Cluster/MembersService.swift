@@ -4,12 +4,9 @@ import HTTPTypes
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
-import NIOPosix
 import Node
 import Relocation
 import SWIM
-import Storage
-import TLS
 import Vocabulary
 
 /// Push and pull of the membership over TLS: in turn with known members, and the way into the cluster.
@@ -95,54 +92,6 @@ struct MembersService: Sendable {
             node: core.name, holds: held, claims: claims, keyring: keyring, revoked: core.revoked.all)
     }
 
-    /// The probe of a member that does not answer datagrams.
-    ///
-    /// - Parameter stalled: called when its host takes a connection and the answer is still not there a moment later.
-    func probe(
-        _ node: NodeName, at endpoint: Endpoint, _ claims: [Claim], stalled: @escaping @Sendable () -> Void
-    ) async -> Membership.FallbackResult {
-        guard !core.revoked.contains(node: node) else { return .silent }
-        let knock = Task {
-            guard await Self.isPortOpen(endpoint, group) else { return }
-            do { try await Task.sleep(for: Self.stallGrace) } catch { return }
-            stalled()
-        }
-        defer { knock.cancel() }
-        do {
-            let answer = try await core.calls.probe(
-                MemberProbe(node: core.name, claims: core.signer.signed(claims)), of: node, at: endpoint)
-            return .answered(
-                await core.claims.admitted(core.revoked.admitted(answer.claims), from: node, asking: nil))
-        } catch ClientError.cannotConnect(_, _, _, nobodyListens: true) {
-            return .refused
-        } catch {
-            core.log.debug("no answer over TLS either", metadata: ["node": "\(node)", "error": "\(error)"])
-            return .silent
-        }
-    }
-
-    /// A live agent on a path of this speed has answered by then.
-    private static let stallGrace = Duration.milliseconds(150)
-
-    private static func isPortOpen(_ endpoint: Endpoint, _ group: any EventLoopGroup) async -> Bool {
-        do {
-            let channel = try await ClientBootstrap(group: group).connectTimeout(.seconds(3))
-                .connect(host: endpoint.host, port: Int(endpoint.port)).get()
-            try? await channel.close()
-            return true
-        } catch {
-            return false
-        }
-    }
-
-    /// What this node says of itself when it has heard what is said of it.
-    func answer(_ probe: MemberProbe, from node: NodeName) async -> MemberProbe {
-        let claims = await core.claims.admitted(core.revoked.admitted(probe.claims), from: node, asking: nil)
-        core.driver.feed(.membership(.merge(claims, from: node)))
-        let answer = core.driver.read { $0.membership.answer(to: node) }
-        return MemberProbe(node: core.name, claims: core.signer.signed(answer))
-    }
-
     /// Answers another node's exchange.
     ///
     /// - Throws: 409 when its name is another live node's, and when it is not believed who it says it is.
@@ -205,27 +154,6 @@ struct MembersService: Sendable {
         guard await core.revoked.add(uris) else { return false }
         for node in core.revoked.nodesIfAny.sorted() { core.driver.feed(.membership(.expel(node))) }
         return true
-    }
-
-    // MARK: This node's own address
-
-    /// A machine that had no address but loopback when the agent started may have one by now (DHCP).
-    func guessAddressAgain() {
-        let own = core.endpoint
-        guard AdvertisedEndpoint.isGuess(core.settings), AdvertisedEndpoint.isLocal(own.host),
-            let found = try? AdvertisedEndpoint.find(bound: core.settings.bind, port: own.port)
-        else { return }
-        core.driver.feed(.membership(.endpoint(found)))
-    }
-
-    /// What another member saw this node's calls come from is better than loopback, which leads each to itself.
-    func learnOwnAddress(_ seenAs: String?) {
-        let own = core.endpoint
-        guard AdvertisedEndpoint.isGuess(core.settings),
-            let better = AdvertisedEndpoint.better(than: own, seenAs: seenAs)
-        else { return }
-        core.log.notice("others see this node at another address", metadata: ["address": "\(better)"])
-        core.driver.feed(.membership(.endpoint(better)))
     }
 
     // MARK: Disk
