@@ -166,7 +166,7 @@ public struct AgentService: Sendable {
         let core = AgentCore(
             settings: settings, name: name, cluster: cluster, credentials: credentials, driver: driver, store: store,
             peers: peers, gossip: gossip, keys: keys, revoked: revoked, certificates: certificates, tags: tags,
-            signer: signer, events: events, group: group, log: log)
+            signer: signer, events: events, tlsFailures: server.failures, group: group, log: log)
         let notifier = SystemdNotifier(environment: ProcessInfo.processInfo.environment)
         let members = MembersService(
             core: core, group: group, saved: try await SavedMembers(store: store, me: name, log: log))

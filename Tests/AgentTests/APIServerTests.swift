@@ -192,7 +192,7 @@ struct APIServerTests {
         let foreign = try TestBed(cluster: "savanna").identity(.node, "simba")
         await #expect(throws: (any Error).self) { _ = try await call(running, foreign).ask("GET", "/v1/members") }
         #expect(try await mine.ask("GET", "/v1/members").status == 200)
-        #expect(await eventually { running.server.tlsRefusals["not_tls", default: 0] >= 2 })
+        #expect(await eventually { running.server.failures.counts[.notTLS, default: 0] >= 2 })
     }
 
     @Test("a request's head that comes byte by byte ends the connection")

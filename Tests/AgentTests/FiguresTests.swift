@@ -97,11 +97,13 @@ struct FiguresTests {
             #expect(
                 protocolText.contains("`\(name)`") || protocolText.contains("`\(last)`"), "\(name) is not in the table")
         }
-        for reason in ClaimRefusal.allCases {
-            #expect(lines(text).contains("roost_claims_refused_total{reason=\"\(reason.rawValue)\"} 0"))
-        }
         // What has a list of values has all of them listed.
-        for (name, values) in [("roost_claims_refused_total", ClaimRefusal.allCases.map(\.rawValue))] {
+        let listed = [
+            ("roost_claims_refused_total", ClaimRefusal.allCases.map(\.rawValue)),
+            ("roost_tls_refused_total", TLSRefusal.allCases.map(\.rawValue)),
+        ]
+        for (name, values) in listed {
+            #expect(values.allSatisfy { lines(text).contains("\(name){reason=\"\($0)\"} 0") })
             let row = protocolText.split(separator: "\n").first { $0.hasPrefix("| `\(name)`") } ?? ""
             #expect(values.allSatisfy { row.contains($0) }, "\(row)")
         }

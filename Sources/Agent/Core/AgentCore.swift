@@ -30,6 +30,7 @@ final class AgentCore: Sendable {
     let events: EventLog
     let traffic: Traffic
     let intake = Intake()
+    let tlsFailures: TLSFailures
     let log: Logger
     let startedAt = NIODeadline.now()
     /// Resources that other members said they hold, when they last said so.
@@ -39,7 +40,7 @@ final class AgentCore: Sendable {
         settings: AgentSettings, name: NodeName, cluster: ClusterName, credentials: CurrentCredentials,
         driver: NodeDriver, store: Store, peers: PeersTable, gossip: GossipPort, keys: KeyKeeper,
         revoked: RevocationList, certificates: CertificateBook, tags: TagsBook, signer: ClaimSigner,
-        events: EventLog, group: any EventLoopGroup, log: Logger
+        events: EventLog, tlsFailures: TLSFailures, group: any EventLoopGroup, log: Logger
     ) {
         self.settings = settings
         self.name = name
@@ -54,6 +55,7 @@ final class AgentCore: Sendable {
         self.certificates = certificates
         self.signer = signer
         self.events = events
+        self.tlsFailures = tlsFailures
         self.log = log
         traffic = Traffic()
         let calls = PeerCalls(me: name, driver: driver, peers: peers)

@@ -58,6 +58,7 @@ struct MetricsRoutes: Sendable {
     private func traffic(_ metrics: Metrics, _ core: AgentCore) {
         GossipFigures.add(core.gossip.counts, to: metrics)
         ClaimsFigures.add(core.claims.verifier.counts, to: metrics)
+        TLSFigures.add(core.tlsFailures.counts, to: metrics)
         TagsFigures.add(core, to: metrics)
         metrics.count(
             "roost_name_conflicts_total", by: Double(core.claims.conflicts.count),

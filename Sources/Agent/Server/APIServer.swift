@@ -42,7 +42,8 @@ public final class APIServer: Service {
     private let listeners: [any Channel]
     private let socketFile: UnixSocketFile?
     private let table: ConnectionTable
-    private let failures: TLSFailures
+    /// Connections that TLS refused since the start.
+    let failures: TLSFailures
     private let limits: ServerLimits
     private let stopped: StopSignal
 
@@ -101,8 +102,6 @@ public final class APIServer: Service {
 
     /// Connections open now.
     public var connections: Int { table.count }
-    /// Connections that TLS refused since the start, by reason.
-    public var tlsRefusals: [String: UInt64] { failures.counts }
 
     /// Serves until it is told to stop; then requests under way have `stopGrace` to end.
     public func run() async throws {

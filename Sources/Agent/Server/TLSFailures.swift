@@ -7,7 +7,7 @@ import TLS
 /// not fill a disk (law 8: what fails authentication costs next to nothing).
 final class TLSFailures: Sendable {
     private struct State {
-        var counts: [String: UInt64] = [:]
+        var counts: [TLSRefusal: UInt64] = [:]
         var tokens = TLSFailures.burst
         var refilled = NIODeadline.now()
         var unlogged: UInt64 = 0
@@ -23,7 +23,7 @@ final class TLSFailures: Sendable {
     init(logger: Logger) { self.logger = logger }
 
     /// By reason, for the metrics.
-    var counts: [String: UInt64] { state.withLockedValue { $0.counts } }
+    var counts: [TLSRefusal: UInt64] { state.withLockedValue { $0.counts } }
 
     func record(_ error: TLSError, from remote: String) {
         let unlogged: UInt64? = state.withLockedValue { state in
@@ -44,7 +44,7 @@ final class TLSFailures: Sendable {
             return state.unlogged
         }
         guard let unlogged else { return }
-        var metadata: Logger.Metadata = ["from": "\(remote)", "reason": "\(error.reason)"]
+        var metadata: Logger.Metadata = ["from": "\(remote)", "reason": "\(error.reason.rawValue)"]
         if unlogged > 0 { metadata["unlogged"] = "\(unlogged)" }
         logger.warning("refused a connection: \(error)", metadata: metadata)
     }
