@@ -74,6 +74,22 @@ struct APIServerTests {
         }
     }
 
+    @Test("a caller's connection ends when it is not used; a node closes its own, and is waited for")
+    func idle() async throws {
+        var limits = ServerLimits()
+        limits.idleTimeout = .milliseconds(200)
+        limits.nodeIdleTimeout = .milliseconds(1_500)
+        let running = try await serve(limits: limits)
+        let peer = try await call(running, try bed.identity(.node, "mkango"))
+        let admin = try await call(running, try bed.identity(.admin, "nyota"))
+        #expect(try await peer.ask("GET", "/v1/members").status == 200)
+        #expect(try await admin.ask("GET", "/v1/members").status == 200)
+        // The admin's connection is younger, and ends first.
+        #expect(await eventually { !admin.isOpen })
+        #expect(peer.isOpen)
+        #expect(await eventually { !peer.isOpen })
+    }
+
     @Test("plain HTTP on loopback sees metrics and nothing else")
     func loopbackHTTP() async throws {
         let running = try await serve(http: true)

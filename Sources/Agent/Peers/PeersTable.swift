@@ -224,13 +224,17 @@ public actor PeersTable {
         return true
     }
 
-    /// Closes the connections to peers that nothing was asked of for so long.
-    func closeIdle(unusedFor time: Duration) {
-        for (name, var peer) in peers where !peer.isBusy && !peer.idle.isEmpty && clock.now - peer.lastUsed >= time {
-            for connection in peer.idle { Task { await connection.close() } }
-            peer.idle = []
-            store(name, peer)
+    /// Closes the connections to the peer that has not been asked anything for longest, and for so long at least. One at a
+    /// time: those that a start opened to everybody at once would end at once, too.
+    func closeIdlest(unusedFor time: Duration) {
+        let unused = peers.filter {
+            !$0.value.isBusy && !$0.value.idle.isEmpty && clock.now - $0.value.lastUsed >= time
         }
+        guard let longest = unused.min(by: { ($0.value.lastUsed, $0.key) < ($1.value.lastUsed, $1.key) }) else { return }
+        var peer = longest.value
+        for connection in peer.idle { Task { await connection.close() } }
+        peer.idle = []
+        store(longest.key, peer)
     }
 
     private func evict(_ name: NodeName) {

@@ -58,7 +58,8 @@ struct APIChildChannel: ServerChildChannel {
                 try pipeline.addHandler(
                     TLSHandler.server(context: credentials.context, handshakeTimeout: limits.handshakeTimeout))
             }
-            try pipeline.addHandler(RequestGuard(connection: connection, limits: limits, failures: failures))
+            try pipeline.addHandler(
+                RequestGuard(connection: connection, limits: limits, failures: failures, logger: logger))
         }.flatMap {
             http.setup(channel: channel, logger: logger)
         }.map { parts in

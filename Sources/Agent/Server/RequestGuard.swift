@@ -1,5 +1,8 @@
+import HummingbirdCore
+import Logging
 import NIOCore
 import TLS
+import Vocabulary
 
 /// What a request's task asks of its connection's event loop.
 enum RequestEvent: Sendable {
@@ -20,15 +23,17 @@ final class RequestGuard: ChannelDuplexHandler {
     private let connection: Connection
     private let limits: ServerLimits
     private let failures: TLSFailures
+    private let logger: Logger
     private var headTimer: Scheduled<Void>?
     /// Bytes that may still be dropped; nil while the connection is well.
     private var lingerBytes: Int?
     private var lingerTimer: Scheduled<Void>?
 
-    init(connection: Connection, limits: ServerLimits, failures: TLSFailures) {
+    init(connection: Connection, limits: ServerLimits, failures: TLSFailures, logger: Logger) {
         self.connection = connection
         self.limits = limits
         self.failures = failures
+        self.logger = logger
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -59,8 +64,25 @@ final class RequestGuard: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let completed = event as? TLSHandshakeCompleted { connection.authenticated(completed.identity) }
+        if let completed = event as? TLSHandshakeCompleted {
+            connection.authenticated(completed.identity)
+            if completed.identity.name.role == .node { waitLonger(context) }
+        }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    /// Hummingbird's timer was set before anybody knew who calls; no request can be under way yet.
+    private func waitLonger(_ context: ChannelHandlerContext) {
+        let pipeline = context.pipeline.syncOperations
+        do {
+            let timer = try pipeline.handler(type: HTTPConnectionStateHandler.self)
+            try pipeline.addHandler(
+                HTTPConnectionStateHandler(idleTimeout: Duration(limits.nodeIdleTimeout), logger: logger),
+                position: .after(timer))
+            pipeline.removeHandler(timer, promise: nil)
+        } catch {
+            context.fireErrorCaught(error)
+        }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -12,6 +12,9 @@ public struct ServerLimits: Sendable {
     public var crowdedShare = 0.9
     /// A connection between two requests, or one whose request body stopped coming, ends after this.
     public var idleTimeout: TimeAmount = .seconds(60)
+    /// The same for a node of the cluster. It closes what it does not use itself, one connection at a time; closing from
+    /// here, all at once, would be noise on a quiet line. Half: the server closes first when a node has many peers.
+    public var nodeIdleTimeout: TimeAmount = .minutes(20)
     /// From the first byte of a request's head to its last: a head sent byte by byte (slow loris) ends here.
     public var headTimeout: TimeAmount = .seconds(10)
     /// A reader that takes nothing of its answer for this long is cut off.
