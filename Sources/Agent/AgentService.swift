@@ -273,12 +273,11 @@ public struct AgentService: Sendable {
             // Not every change is an event: of a zone that went as a whole, only the zone's is told.
             let now = core.driver.read { $0.membership.remembered }
             if now != known {
-                await members.save()
                 lookAfterTags()
+                if await members.save() { known = now }
             }
             await core.certificates.save(to: core.store)
             await core.tags.save(to: core.store)
-            known = now
         }
     }
 

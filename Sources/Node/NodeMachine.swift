@@ -255,8 +255,8 @@ public struct NodeMachine: Sendable {
         case .joined(let claims, let teller):
             isNewcomer = true
             feed(.merge(claims, from: teller), at: now, using: &rng, into: &effects)
-            convergence.isJoining = false
-        case .alone: convergence.isJoining = false
+            convergence.enter(at: now)
+        case .alone: convergence.enter(at: now)
         case .drain:
             isDraining = true
             feed(.announce(.draining), at: now, using: &rng, into: &effects)

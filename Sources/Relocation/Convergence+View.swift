@@ -11,8 +11,10 @@ extension Convergence {
         let fresh = next.contactable.filter { !view.canCall($0) || restarted.contains($0) }
         let ringChanged = next.ring.candidates != view.ring.candidates
         noteVouched(next, hear: hear, fresh: fresh)
-        view = next
-        let gathers = hear == .everyone && (gathering != nil || !fresh.isEmpty)
+        let past = view
+        // The same ring stays the same one: that the table of owners belongs to it is then seen at one look.
+        view = ringChanged ? next : View(ring: past.ring, contactable: next.contactable, doubtful: next.doubtful)
+        let gathers = hear == .everyone && (gathering != nil || !fresh.isEmpty && hasJustEntered(at: now))
         if ringChanged {
             if gathers, groups.count <= Self.groupsWithoutTableMax {
                 unsettled = SlotSet.all
@@ -28,7 +30,9 @@ extension Convergence {
         for name in gone {
             // What it had confirmed may be lost with it; what it might have told can not be waited for, and is not known.
             if var peer = peers.removeValue(forKey: name) { giveUpHearing(&peer, at: now) }
-            if gathering?.met.remove(name) != nil { giveUpHearing(SlotSet.all, at: now) }
+            if gathering?.met.remove(name) != nil {
+                for (_, slots) in stoodIn([name], in: past) { giveUpHearing(slots, at: now) }
+            }
         }
         newerElsewhere.forget(tellers: gone)
         var inherited: [NodeName: SlotSet] = [:]
@@ -91,11 +95,19 @@ extension Convergence {
     /// After a join: whom this node has met is heard when it has met them all.
     private mutating func gather(_ fresh: [NodeName], at now: Instant) {
         guard !fresh.isEmpty else { return }
+        guard gathering != nil || hasJustEntered(at: now) else {
+            // It has been here alone for long: nobody waits for more to come with this one.
+            return hearStandIns(Set(fresh))
+        }
         var next = gathering ?? Gathering(since: now, until: now, met: [])
         next.met.formUnion(fresh)
         let doublings = Int.bitWidth - next.met.count.leadingZeroBitCount
         next.until = min(now + settings.gathering * doublings, next.since + settings.gatheringMax)
         gathering = next
+    }
+
+    private func hasJustEntered(at now: Instant) -> Bool {
+        enteredAt.map { now - $0 < settings.gatheringMax } ?? true
     }
 
     mutating func endGathering() {
@@ -110,18 +122,26 @@ extension Convergence {
     /// - Parameter fresh: members that could not be called before; the others were heard, or are being heard.
     private mutating func hearStandIns(_ fresh: Set<NodeName>) {
         guard !fresh.isEmpty else { return }
+        for (name, slots) in stoodIn(fresh, in: view) { mustHear(name, slots) }
+    }
+
+    /// The slots in which each of these owns, or would without this node.
+    private func stoodIn(_ names: Set<NodeName>, in view: View) -> [(name: NodeName, slots: SlotSet)] {
         // The first ranks whatever their zones: without zones every member is in one of its own.
         let others = Ring(
             view.ring.candidates.filter { $0.name != me && view.canCall($0.name) }
                 .map { Candidate(name: $0.name, weight: $0.weight) })
         let leaders = SlotOwners(others, count: settings.replicas).names
-        for name in fresh.sorted() {
+        let owners =
+            ownersBySlot.ring.candidates == view.ring.candidates
+            ? slotOwners : SlotOwners(view.ring, count: settings.replicas).names
+        return names.sorted().map { name in
             var slots = SlotSet()
             for slot in Slot.all {
                 let index = Int(slot.number)
-                if leaders[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
+                if leaders[index].contains(name) || owners[index].contains(name) { slots.insert(slot) }
             }
-            mustHear(name, slots)
+            return (name, slots)
         }
     }
 

@@ -160,6 +160,14 @@ public struct Convergence: Sendable {
     public internal(set) var view: View
     /// While this node is on its way in and knows that there are others, it vouches for nothing.
     public var isJoining = false
+    /// When it was in, or went on alone; `nil`: it never had to look for others.
+    private(set) var enteredAt: Instant?
+
+    /// This node's search for others is over.
+    public mutating func enter(at now: Instant) {
+        isJoining = false
+        enteredAt = now
+    }
 
     var groups: [GroupKey: GroupState] = [:]
     var drops = DropQueue()

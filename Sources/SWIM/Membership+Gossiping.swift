@@ -91,11 +91,11 @@ extension Membership {
         )
     }
 
-    /// A member that does not know this node, as far as can be told. After the first minute the news has gone round: whoever
-    /// missed it shows that by what it says.
+    /// A member that does not know this node's latest word, as far as can be told. After a minute the news has gone round,
+    /// or when another was found to hold what this node holds: whoever missed it shows that by what it says.
     func needsIntroduction(_ record: MemberRecord, at now: Instant) -> Bool {
         switch record.acquaintance {
-        case .unknown: now - restatedAt < Self.introductionTime
+        case .unknown: now - restatedAt < Self.introductionTime && agreedAt.map { $0 < restatedAt } ?? true
         case .introduced: false
         case .lacking: true
         }

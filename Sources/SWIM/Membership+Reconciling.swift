@@ -54,6 +54,12 @@ extension Membership {
         min(settings.pushPullInterval, max(Self.exchangeIntervalFirst, now - startedAt))
     }
 
+    /// What both sides hold alike, nobody has lost on its way: there is no hurry to compare it with a third.
+    mutating func agreed(at now: Instant) {
+        agreedAt = now
+        nextExchange = nextExchange.map { max($0, now + settings.pushPullInterval) }
+    }
+
     private static var exchangeIntervalFirst: Duration { .seconds(4) }
 
     /// Nothing has changed for so long that everything has been compared with somebody since. Who is left alone has not.
@@ -196,6 +202,7 @@ extension Membership {
         forgotten[claim.name] = Forgotten(
             claim: claim, until: turn.now + settings.forgottenKeep, isForGood: isForGood)
         guard !isForGood, claim.status == .crashed else { return }
+        if forgottenToCall.count >= 2 * Forgotten.countMax { forgottenToCall.removeFirst() }
         forgottenToCall.append(claim.name)
         if nextReconnect == nil, !isLeaving { nextReconnect = nextCall(&turn) }
     }

@@ -22,6 +22,8 @@ public struct Membership: Sendable {
         case metadata(Metadata)
         /// This node is now reached there.
         case endpoint(Endpoint)
+        /// A comparison over TLS found that both sides hold the same.
+        case agreed
         /// This node signs with another key from now on: what it says of itself is to be told anew.
         case resigned
         /// An operator's word that a crashed or left member is not coming back. Others are ignored: what still answers
@@ -102,6 +104,8 @@ public struct Membership: Sendable {
     var adoptedAt: Instant
     /// When this node last said something new of itself.
     var restatedAt: Instant
+    /// When a comparison last found both sides alike.
+    var agreedAt: Instant?
     /// Names that were forgotten, with what was known: a late word about them brings nobody back.
     var forgotten: [NodeName: Forgotten] = [:]
     /// Those of them that crashed, each with its turn at being called; names that returned leave it when theirs comes.
@@ -165,6 +169,7 @@ public struct Membership: Sendable {
         case .announce(let announcement): announce(announcement, &turn)
         case .metadata(let metadata): describeOneself(metadata, &turn)
         case .endpoint(let endpoint): moveOneself(endpoint, &turn)
+        case .agreed: agreed(at: turn.now)
         case .resigned: restate(&turn)
         case .forget(let name): forget(name, &turn)
         case .expel(let name): expel(name, &turn)

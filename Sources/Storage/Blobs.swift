@@ -103,8 +103,7 @@ final class Blobs: Sendable {
     func prepareShelf(of digest: ContentDigest) throws(StorageError) {
         let shelf = folder.shelf(digest)
         if state.withLockedValue({ $0.shelves.contains(shelf) }) { return }
-        guard mkdir(shelf, 0o700) == 0 || errno == EEXIST else { throw .posix("create the folder", shelf, errno) }
-        try Files.syncFolder(folder.blobs)
+        try Files.makeOrSyncFolder(shelf)
         state.withLockedValue { _ = $0.shelves.insert(shelf) }
     }
 

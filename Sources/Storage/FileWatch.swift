@@ -7,6 +7,7 @@ enum FileWatch {
         case wrote(String)
         case synced(String)
         case renamed(from: String, to: String)
+        case made(String)
         case syncedFolder(String)
         case removed(String)
     }

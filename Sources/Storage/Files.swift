@@ -114,15 +114,28 @@ enum Files {
 
     /// Creates the folder and those above it, each synced into its parent.
     static func makeFolder(_ path: String) throws(StorageError) {
-        if mkdir(path, 0o700) == 0 { return try syncFolder(parent(of: path)) }
+        if mkdir(path, 0o700) == 0 {
+            FileWatch.note(.made(path))
+            return try syncFolder(parent(of: path))
+        }
         switch errno {
         case EEXIST: return
         case ENOENT where parent(of: path) != path:
             try makeFolder(parent(of: path))
-            guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .posix("create the folder", path, errno) }
-            try syncFolder(parent(of: path))
+            try makeOrSyncFolder(path)
         default: throw .posix("create the folder", path, errno)
         }
+    }
+
+    /// Creates the folder in one that is there, and has it synced there also when it is there already: somebody may have
+    /// made it a moment ago, and not come to that.
+    static func makeOrSyncFolder(_ path: String) throws(StorageError) {
+        if mkdir(path, 0o700) == 0 {
+            FileWatch.note(.made(path))
+        } else if errno != EEXIST {
+            throw .posix("create the folder", path, errno)
+        }
+        try syncFolder(parent(of: path))
     }
 
     /// Makes the folder's entries (what was created, renamed or removed in it) durable.

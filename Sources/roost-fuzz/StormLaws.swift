@@ -54,7 +54,7 @@ struct StormLaws {
         case .merge(let claims, _):
             for claim in claims { try follow(claim.name, membership) }
         case .fallback(_, of: let name, _): try follow(name, membership)
-        case .tick, .announce, .metadata, .endpoint, .resigned, .forget, .expel: break
+        case .tick, .announce, .metadata, .endpoint, .resigned, .agreed, .forget, .expel: break
         }
     }
 
@@ -115,7 +115,7 @@ struct StormLaws {
                 fallbacks: 2 * Self.probesMax, events: 2 * settings.membersMax)
         // Back from a farewell it takes up the suspicions again, and may look at fellows of the suspects.
         case .announce: return Count(sends: Self.probesMax)
-        case .metadata, .endpoint, .resigned: return Count()
+        case .metadata, .endpoint, .resigned, .agreed: return Count()
         case .forget, .expel: return Count(events: 1)
         }
     }

@@ -90,6 +90,19 @@ struct APIServerTests {
         #expect(await eventually { !peer.isOpen })
     }
 
+    @Test("a body that stops coming ends the connection, a node's as well")
+    func stalledBody() async throws {
+        var limits = ServerLimits()
+        limits.idleTimeout = .milliseconds(300)
+        let running = try await serve(limits: limits)
+        let peer = try await call(running, try bed.identity(.node, "mkango"))
+        let body = AsyncThrowingStream<ByteBuffer, any Error> { _ = $0.yield(ByteBuffer(string: "half")) }
+        await #expect(throws: (any Error).self) {
+            _ = try await peer.ask("PUT", "/v1/resources/a", body: .stream(length: 8, body))
+        }
+        #expect(await eventually { !peer.isOpen })
+    }
+
     @Test("plain HTTP on loopback sees metrics and nothing else")
     func loopbackHTTP() async throws {
         let running = try await serve(http: true)

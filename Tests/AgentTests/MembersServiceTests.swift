@@ -40,7 +40,8 @@ struct MembersServiceTests {
             try await SavedMembers(store: a.core.store, me: a.name, log: quietLogger()).remembers(gone)
         }
         #expect(try await isOnDisk())
-        let untold = await members.forget(gone, everywhere: true)
+        await members.forget(gone)
+        let untold = await members.tellToForget(gone).untold
         #expect(try await !isOnDisk())
         #expect(untold == others)
         #expect(a.core.driver.read { $0.membership.member(gone) } == nil)

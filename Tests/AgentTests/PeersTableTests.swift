@@ -75,6 +75,26 @@ struct PeersTableTests {
         #expect(await eventually { b.server.connections == 0 })
     }
 
+    @Test("what is not used is closed one peer at a time, the longest unused first, and nothing that is used")
+    func idlest() async throws {
+        let table = try table("caller", max: 8)
+        var servers: [RunningServer] = []
+        for name in ["a", "b", "c"] {
+            let server = try await serve(name)
+            servers.append(server)
+            let response = try await table.request(to: NodeName(name), at: server.endpoint, get(), idempotent: true)
+            _ = try await response.body.collect(upTo: 1024)
+        }
+        func connected() async -> [String] { await table.snapshot.map(\.name.text).sorted() }
+        #expect(await connected() == ["a", "b", "c"])
+        await table.closeIdlest(unusedFor: .seconds(60))
+        #expect(await connected() == ["a", "b", "c"], "all were used a moment ago")
+        await table.closeIdlest(unusedFor: .zero)
+        #expect(await connected() == ["b", "c"])
+        await table.closeIdlest(unusedFor: .zero)
+        #expect(await connected() == ["c"])
+    }
+
     @Test("when all places are busy a request waits, and fails after its time; it succeeds when a place comes free")
     func busy() async throws {
         let a = try await serve("a")

@@ -355,20 +355,3 @@ import Vocabulary
             metadata: .standard, accusers: accusers)
     }
 }
-
-extension Solo {
-    /// Acknowledges every ping that was sent to the member so far.
-    fileprivate mutating func answerPings(of member: String) {
-        let pings = sent.compactMap { sent -> SequenceNumber? in
-            if case .ping(let sequence, target: name(member)) = sent.packet.message { sequence } else { nil }
-        }
-        effects.removeAll { effect in
-            if case .send(let packet, _) = effect, case .ping(_, target: name(member)) = packet.message {
-                true
-            } else {
-                false
-            }
-        }
-        for sequence in pings { hear(message: .ack(sequence), from: member) }
-    }
-}

@@ -255,6 +255,26 @@ import Vocabulary
         #expect(solo.membership.member(name("newcomer")) != nil)
     }
 
+    @Test("what was found alike is not compared again at once, as it is at a start")
+    func agreed() {
+        func exchanges(agreeing: Bool) -> Int {
+            var solo = Solo()
+            solo.hear(claim(.alive, of: "mkango"))
+            var count = 0
+            for _ in 0..<28 {
+                solo.run(for: .seconds(1))
+                let new = solo.effects.count { if case .exchange = $0 { true } else { false } }
+                count += new
+                solo.answerPings(of: "mkango")
+                solo.effects = []
+                if agreeing, new > 0 { solo.input(.agreed) }
+            }
+            return count
+        }
+        #expect(exchanges(agreeing: true) == 1)
+        #expect(exchanges(agreeing: false) >= 3)
+    }
+
     @Test("exchanges come every pushPullInterval after news, and a quarter as often when nothing changes")
     func exchanges() {
         var wire = VirtualWire.settled(3, seed: 2)

@@ -23,7 +23,8 @@ private final class Witness: Sendable {
         id = FileWatch.listen { change in
             let path =
                 switch change {
-                case .wrote(let path), .synced(let path), .syncedFolder(let path), .renamed(let path, _),
+                case .wrote(let path), .synced(let path), .made(let path), .syncedFolder(let path),
+                    .renamed(let path, _),
                     .removed(let path):
                     path
                 }
@@ -118,10 +119,11 @@ struct SyncOrderTests {
             let witness = Witness(scratch)
             _ = try await store.resume(digest, size: 1_000).finish()
             let (partial, blob) = (store.data.partial(digest), store.data.blob(digest))
+            let shelf = Files.parent(of: blob)
             #expect(
                 witness.changes == [
-                    .syncedFolder(Files.parent(of: Files.parent(of: blob))), .synced(partial),
-                    .renamed(from: partial, to: blob), .syncedFolder(Files.parent(of: blob)),
+                    .made(shelf), .syncedFolder(Files.parent(of: shelf)), .synced(partial),
+                    .renamed(from: partial, to: blob), .syncedFolder(shelf),
                 ])
         }
     }
@@ -135,9 +137,10 @@ struct SyncOrderTests {
             let blobs = "\(scratch.data)/blobs"
             let lease = try await store.keep(bytes)
             let folder = Files.parent(of: store.data.blob(lease.digest))
-            let made = witness.changes.firstIndex(of: .syncedFolder(blobs))
-            let filled = witness.changes.firstIndex(of: .syncedFolder(folder))
-            #expect(made.map { made in filled.map { made < $0 } ?? false } ?? false)
+            let made = try #require(witness.changes.firstIndex(of: .made(folder)))
+            let synced = try #require(witness.changes.firstIndex(of: .syncedFolder(blobs)))
+            let filled = try #require(witness.changes.firstIndex(of: .syncedFolder(folder)))
+            #expect(made < synced && synced < filled)
             _ = try await store.keep(bytes)
             #expect(witness.changes.count { $0 == .syncedFolder(blobs) } == 1)
         }

@@ -132,18 +132,22 @@ final class CertificateFetcher: Sendable {
 
     private func run(_ deliver: @escaping Deliver) async {
         while let (claims, helper) = next() {
+            let isAsking = NIOLockedValueBox(helper)
             let watch = Task { [weak self] in
                 try await Task.sleep(for: Self.patience)
-                self?.stalls(helper, deliver)
+                self?.stalls(isAsking.withLockedValue { $0 }, deliver)
             }
             var rest = claims
             if let helper {
                 rest = await fetch(claims, from: helper, at: nil, deliver)
+                // If anybody keeps silent now, it is another.
+                isAsking.withLockedValue { $0 = nil }
             }
             let byTeller = Dictionary(grouping: rest.filter { $0.teller != helper }, by: \.teller)
             await withDiscardingTaskGroup { group in
-                // Those who told most; what is left out is told again, or comes with an exchange.
-                let tellers = byTeller.sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }
+                // Any of them: a datagram's sender may be made up, and whoever tells most would be asked each time. What is
+                // left out is told again, or comes with an exchange.
+                let tellers = byTeller.shuffled()
                 for (teller, claims) in tellers.prefix(Self.tellersMax) {
                     group.addTask {
                         if await self.fetch(claims, from: teller, at: claims.first?.source, deliver).isEmpty {
@@ -160,10 +164,12 @@ final class CertificateFetcher: Sendable {
     }
 
     /// A round waits for somebody. The next one asks others.
+    ///
+    /// - Parameter helper: who is waited for, when it is the helper.
     private func stalls(_ helper: NodeName?, _ deliver: @escaping Deliver) {
         let mayStart = state.withLockedValue { state in
             state.stalled += 1
-            if state.helper == helper { state.helper = nil }
+            if let helper, state.helper == helper { state.helper = nil }
             return state.begins()
         }
         if mayStart { Task { [weak self] in await self?.run(deliver) } }

@@ -7,9 +7,13 @@ final class Arrivals: Sendable {
     /// Who said for so long nothing more of its being on the way in is asked again.
     private static let joinerFor = Duration.seconds(2)
     private static let keptMax = 4_096
+    /// Of those that one node remembers; as many as it keeps itself.
+    private static let rememberedMax = SavedMembers.unmetMax
 
     private struct State {
         var joiners: [NodeName: (remembered: [NodeName], at: Instant)] = [:]
+        /// Whom they remember, all together.
+        var remembered: Set<NodeName> = []
         /// Those who are in the cluster, by their own word.
         var inside: Set<NodeName> = []
         var waiter: CheckedContinuation<Void, Never>?
@@ -29,6 +33,8 @@ final class Arrivals: Sendable {
             }
             state.inside.remove(node)
             guard state.joiners[node] != nil || state.joiners.count < Self.keptMax else { return false }
+            let remembering = Array(remembering.prefix(Self.rememberedMax))
+            for name in remembering where state.remembered.count < Self.keptMax { state.remembered.insert(name) }
             return state.joiners.updateValue((remembering, now), forKey: node) == nil
         }
         if isNews { wake() }
@@ -46,7 +52,15 @@ final class Arrivals: Sendable {
     var everyJoiner: Set<NodeName> { state.withLockedValue { Set($0.joiners.keys) } }
 
     /// Whom those on their way in remember, as far as they ever told.
-    var remembered: Set<NodeName> { state.withLockedValue { Set($0.joiners.values.flatMap(\.remembered)) } }
+    var remembered: Set<NodeName> { state.withLockedValue { $0.remembered } }
+
+    /// An operator says that nobody need wait for it.
+    func forget(_ node: NodeName) {
+        state.withLockedValue { state in
+            state.remembered.remove(node)
+            for joiner in state.joiners.keys { state.joiners[joiner]?.remembered.removeAll { $0 == node } }
+        }
+    }
 
     var inside: Set<NodeName> { state.withLockedValue { $0.inside } }
 

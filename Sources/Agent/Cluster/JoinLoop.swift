@@ -46,7 +46,6 @@ struct JoinLoop: Sendable {
         }
         guard let pause = await enter() else { return }
         settled()
-        members.tellJoinersSoon()
         await lookForOthers(after: pause)
     }
 
@@ -63,7 +62,7 @@ struct JoinLoop: Sendable {
             // systemd's TimeoutStartSec is for a start that hangs; this one waits for others, and says so.
             notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60))
             await look(&way, isWoken: false)
-            if way.hasJoined { return pace.lookFirst }
+            if way.hasJoined { return joined() }
             if let refusal = way.refusal {
                 // Not alone either: two of one name would both take writes as the same node. When the other has gone,
                 // the next round gets in, and so it goes on for as long as somebody lets it run.
@@ -83,11 +82,16 @@ struct JoinLoop: Sendable {
                 // Who comes meanwhile may have got in, or be the last one to wait for.
                 guard await wait(until: due) else { break }
                 await look(&way, isWoken: true)
-                if way.hasJoined { return pace.lookFirst }
+                if way.hasJoined { return joined() }
             }
             if way.refusal == nil { pause = min(pause * 2, pace.max) }
         }
         return nil
+    }
+
+    private func joined() -> Duration {
+        members.tellJoinersSoon()
+        return pace.lookFirst
     }
 
     /// Those who come together are one occasion.

@@ -1,4 +1,5 @@
 import Logging
+import NIOConcurrencyHelpers
 import Node
 import SWIM
 import Vocabulary
@@ -69,19 +70,27 @@ extension MembersService {
     /// Longer than it takes in any cluster whose members answer; whoever asked waits for it.
     private static let forgettingMax = Duration.seconds(60)
 
-    /// Forgets a departed member here and, as far as they answer, on every other member: what one still told of it
-    /// would bring it back.
-    ///
-    /// - Returns: those who could not be told.
-    func forget(_ node: NodeName, everywhere: Bool) async -> [NodeName] {
+    /// Forgets a departed member here.
+    func forget(_ node: NodeName) async {
         saved.forget(node)
+        arrivals.forget(node)
         core.driver.feed(.membership(.forget(node)))
         // It must not come back from the disk either, should this node end in the next moment.
         await save()
-        guard everywhere else { return [] }
+    }
+
+    /// Has every other member forget it, as far as they answer: what one still told of it would bring it back.
+    ///
+    /// - Returns: those who could not be told, and whether anybody knew it.
+    func tellToForget(_ node: NodeName) async -> (untold: [NodeName], knew: Bool) {
+        let knew = NIOLockedValueBox(false)
         let untold = await call(others, within: Self.forgettingMax) { member in
             do {
                 try await core.calls.forget(node, on: member.name)
+                knew.withLockedValue { $0 = true }
+                return true
+            } catch PeerCallError.refused(_, _, 404, _) {
+                // It has nothing to forget.
                 return true
             } catch {
                 core.log.debug("not told to forget", metadata: ["member": "\(member.name)", "error": "\(error)"])
@@ -96,6 +105,6 @@ extension MembersService {
                     "members": "\(untold.prefix(16).map(\.text).joined(separator: ","))",
                 ])
         }
-        return untold
+        return (untold, knew.withLockedValue { $0 })
     }
 }

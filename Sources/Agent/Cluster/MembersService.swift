@@ -77,12 +77,16 @@ struct MembersService: Sendable {
         let mine = try await ownDigest()
         let theirs = try await core.calls.digest(mine, with: node, at: endpoint)
         core.holds.withLockedValue { $0[node] = theirs.holds }
-        return theirs.digest == mine.digest
+        let agrees = theirs.digest == mine.digest
+        if agrees { core.driver.feed(.membership(.agreed)) }
+        return agrees
     }
 
     func answer(_ theirs: MembersDigest, from node: NodeName) async throws -> MembersDigest {
         core.holds.withLockedValue { $0[node] = theirs.holds }
-        return try await ownDigest()
+        let mine = try await ownDigest()
+        if theirs.digest == mine.digest { core.driver.feed(.membership(.agreed)) }
+        return mine
     }
 
     private func ownDigest() async throws -> MembersDigest {
@@ -159,11 +163,16 @@ struct MembersService: Sendable {
     // MARK: Disk
 
     /// The members known now, for the next start.
-    func save() async {
+    ///
+    /// - Returns: whether they are on the disk.
+    @discardableResult
+    func save() async -> Bool {
         do {
             try await saved.save(core.driver.read { $0.membership.remembered })
         } catch {
             core.log.warning("could not save the members", metadata: ["error": "\(error)"])
+            return false
         }
+        return true
     }
 }

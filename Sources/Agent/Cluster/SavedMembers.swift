@@ -13,8 +13,8 @@ final class SavedMembers: Sendable {
     private static let storageKey = "members"
     /// Of those not met in this life; each is an address that is tried now and then.
     static let unmetMax = 256
-    /// Who was absent for so long, in however many lives of this node, is called no more: what a node that runs all the
-    /// while keeps of the departed, and then of the forgotten.
+    /// Who crashed and was absent for so long, in however many lives of this node, is called no more: what a node that
+    /// runs all the while keeps of the departed, and then of the forgotten.
     static let absentKeep: Duration = {
         let settings = Membership.Settings()
         return settings.departedKeep + settings.forgottenKeep
@@ -52,8 +52,10 @@ final class SavedMembers: Sendable {
         let keep = UInt64(clamping: Self.absentKeep.components.seconds) * 1000
         let others = try Self.decode(bytes).filter { saved in
             guard saved.claim.name != me, saved.claim.status != .left else { return false }
-            // A clock that was set back makes nobody absent for longer.
-            return saved.absentSince.map { $0 > now || now - $0 < keep } ?? true
+            // A clock that was set back makes nobody absent for longer; and one that was wrong for a while strikes nobody
+            // off who was a member then, and is waited for.
+            guard saved.claim.status.isDeparted, let since = saved.absentSince, since <= now else { return true }
+            return now - since < keep
         }
         absentSinceBox = NIOLockedValueBox(
             Dictionary(others.compactMap { saved in saved.absentSince.map { (saved.claim.name, $0) } }) { min($0, $1) })

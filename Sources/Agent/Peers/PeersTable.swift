@@ -230,7 +230,9 @@ public actor PeersTable {
         let unused = peers.filter {
             !$0.value.isBusy && !$0.value.idle.isEmpty && clock.now - $0.value.lastUsed >= time
         }
-        guard let longest = unused.min(by: { ($0.value.lastUsed, $0.key) < ($1.value.lastUsed, $1.key) }) else { return }
+        guard let longest = unused.min(by: { ($0.value.lastUsed, $0.key) < ($1.value.lastUsed, $1.key) }) else {
+            return
+        }
         var peer = longest.value
         for connection in peer.idle { Task { await connection.close() } }
         peer.idle = []

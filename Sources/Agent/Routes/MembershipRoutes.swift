@@ -63,7 +63,8 @@ struct MembershipRoutes: Sendable {
                 version: member.metadata.version,
                 holds: member.name == core.name ? ownHolds : holds[member.name],
                 reach: member.name == core.name ? nil : member.reach.rawValue, tags: (tags ?? nil)?.byKey,
-                tagsPending: tags == .some(nil) ? true : nil)
+                // Of those who are gone nobody asks for what it has missed.
+                tagsPending: tags == .some(nil) && !member.status.isDeparted ? true : nil)
         }
     }
 
@@ -135,16 +136,24 @@ struct MembershipRoutes: Sendable {
     ) async throws -> API.ForgetResult {
         let core = parts.core
         let member = (try? NodeName(ask.node)).flatMap { name in core.driver.read { $0.membership.member(name) } }
-        guard let node = try? NodeName(ask.node), member != nil || parts.members.saved.remembers(node) else {
-            throw APIError.notFound("there is no member \"\(ask.node.prefix(80))\"", code: "no_such_node")
-        }
+        let unknown = APIError.notFound("there is no member \"\(ask.node.prefix(80))\"", code: "no_such_node")
+        guard let node = try? NodeName(ask.node) else { throw unknown }
         if let member, !member.status.isDeparted {
             throw APIError(
                 .conflict, code: "not_departed",
                 "\(node) is \(member.status.rawValue): only who left or crashed is forgotten",
                 hint: "stop its agent first")
         }
-        let untold = await parts.members.forget(node, everywhere: !fromNode)
+        var isKnown = member != nil || parts.members.saved.remembers(node)
+        if isKnown { await parts.members.forget(node) }
+        var untold: [NodeName] = []
+        if !fromNode {
+            // Also whom this node has forgotten itself: of those who could not be told last time, some may answer now.
+            let told = await parts.members.tellToForget(node)
+            untold = told.untold
+            isKnown = isKnown || told.knew
+        }
+        guard isKnown else { throw unknown }
         return API.ForgetResult(node: node.text, untold: untold.map(\.text))
     }
 

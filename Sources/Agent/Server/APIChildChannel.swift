@@ -18,7 +18,7 @@ public final class CurrentCredentials: Sendable {
 
 /// Puts our TLS and our guards in front of Hummingbird's HTTP/1.1 channel:
 ///
-///     socket ─ WriteStallGuard ─ TLSHandler ─ RequestGuard ─ HTTP decoder ─ PartCounter ─ ParserRefusal ─ Hummingbird
+///     socket ─ WriteStallGuard ─ TLSHandler ─ RequestGuard ─ HTTP decoder ─ PartCounter ─ ParserRefusal ─ BodyStallGuard ─ Hummingbird
 struct APIChildChannel: ServerChildChannel {
     struct Value: ServerChildChannelValue {
         let http: HTTP1Channel
@@ -46,6 +46,7 @@ struct APIChildChannel: ServerChildChannel {
             configuration: .init(
                 additionalChannelHandlers: [
                     PartCounter(connection: connection), ParserRefusal(node: node, limits: limits),
+                    BodyStallGuard(timeout: limits.idleTimeout),
                 ],
                 idleTimeout: limits.idleTimeout,
                 httpDecoderConfiguration: .init(

@@ -19,6 +19,8 @@ public struct SwimHost: SimulatedMachine {
 
     public typealias Datagram = Packet
     public enum Request: Sendable {
+        /// Whether there is anything to exchange: who is present, as the asker holds it. Stands for its digest.
+        case compare([Claim])
         /// Push and pull of the whole state.
         case exchange([Claim])
         /// A probe by another way than datagrams: what the asked should know.
@@ -41,6 +43,8 @@ public struct SwimHost: SimulatedMachine {
     private var nextJoin: Instant?
     private var joinAttempts = 0
     private var joinCall: CallID?
+    /// Comparisons that have no answer yet, in the order of their making.
+    private var comparisons: [(call: CallID, with: NodeName, at: Endpoint)] = []
     /// Probes by way of calls that have no answer yet, in the order of their making.
     private var fallbacks: [(call: CallID, sequence: SequenceNumber, target: NodeName)] = []
 
@@ -77,7 +81,21 @@ public struct SwimHost: SimulatedMachine {
             // The answer is the state before the merge, as two halves of one exchange see it.
             answer(id, &context)
             apply(.merge(claims, from: peer), &context)
+        case .request(.compare(let claims), let id, _):
+            let agrees = holds(claims)
+            if agrees { apply(.agreed, &context) }
+            context.answer(id, agrees ? [] : [membership.oneself.claim], bytes: SwimTraffic.digestBytes)
         case .response(let result, let id):
+            if let index = comparisons.firstIndex(where: { $0.call == id }) {
+                let (_, name, target) = comparisons.remove(at: index)
+                guard case .success(let claims) = result else { return }
+                if claims.isEmpty {
+                    apply(.agreed, &context)
+                } else {
+                    _ = exchange(with: name, at: target, &context)
+                }
+                return
+            }
             if let index = fallbacks.firstIndex(where: { $0.call == id }) {
                 let (_, sequence, target) = fallbacks.remove(at: index)
                 return apply(.fallback(sequence, of: target, .init(result) { $0 }), &context)
@@ -105,7 +123,11 @@ public struct SwimHost: SimulatedMachine {
             switch effect {
             case .send(let packet, let target):
                 context.send(packet, to: target, bytes: packet.wireSize + SwimTraffic.datagramOverhead)
-            case .exchange(let name, let target): _ = exchange(with: name, at: target, &context)
+            case .exchange(let name, let target):
+                let call = context.call(
+                    target, expecting: name, .compare(membership.claims.filter { !$0.status.isDeparted }),
+                    bytes: SwimTraffic.digestBytes, timeout: .seconds(10))
+                comparisons.append((call, name, target))
             case .fallback(let sequence, let name, let target, let claims):
                 let call = context.call(
                     target, expecting: name, .fallback(claims), bytes: SwimTraffic.exchangeBytes(claims),
@@ -119,6 +141,12 @@ public struct SwimHost: SimulatedMachine {
             remember(&context)
             context.exit()
         }
+    }
+
+    private func holds(_ present: [Claim]) -> Bool {
+        let own = membership.claims.filter { !$0.status.isDeparted }
+        return own.count == present.count
+            && zip(own, present).allSatisfy { $0.name == $1.name && $0.precedence == $1.precedence }
     }
 
     private func exchange(
@@ -208,6 +236,8 @@ public enum SwimTraffic {
     static let stallGrace = Duration.milliseconds(150)
     /// Sealing (`Packet.wireSizeMax`): 45 bytes; UDP over IPv4: 28.
     public static let datagramOverhead = 45 + 28
+    /// A digest's question, or its answer, with all headers: measured.
+    static let digestBytes = 344
     /// An exchange's HTTP and TLS record headers, about; the handshake of a kept connection costs nothing.
     public static func exchangeBytes(_ claims: [Claim]) -> Int { claims.reduce(400) { $0 + $1.wireSize } }
 }

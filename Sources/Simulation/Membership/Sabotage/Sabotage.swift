@@ -61,7 +61,7 @@ struct Sabotage: Interference {
         case .response(.success(let claims), let id):
             return [.response(.success(claims.compactMap { hear($0, machine) }), id)]
         case .stalled: return defect == .stallUntold ? [] : [input]
-        case .tick, .response(.failure, _), .synced, .command: return [input]
+        case .request(.compare, _, _), .tick, .response(.failure, _), .synced, .command: return [input]
         }
     }
 
@@ -144,6 +144,7 @@ struct Sabotage: Interference {
             }
             let spoilt: SwimHost.Request =
                 switch request {
+                case .compare: request
                 case .exchange(let claims): .exchange(exchange(claims, machine))
                 case .fallback(let claims): .fallback(claims.map { say($0, machine) })
                 }
