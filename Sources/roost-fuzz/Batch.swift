@@ -12,6 +12,7 @@ enum Batch {
         defer { slot.end() }
         let dice = Dice(seed: seed, layer: place.layer, batch: place.batch)
         let start = ContinuousClock.now
+        var isOver = false
         do {
             let passed: Int
             switch place.layer {
@@ -24,6 +25,7 @@ enum Batch {
             case .membership:
                 var storm = try Storm(dice: dice, tellsStory: tellsStory)
                 passed = try storm.run(&steps)
+                isOver = true
                 if stopAfter == nil { try storm.calm() }
             }
             return Tally(
@@ -31,7 +33,8 @@ enum Batch {
         } catch {
             var at = place
             at.datagram = max(steps.position, 0)
-            throw Failure(seed: seed, place: at, reason: "\(error)", input: steps.input)
+            // What fails when the storm is over fails again only after the whole of it.
+            throw Failure(seed: seed, place: at, isAfterAll: isOver, reason: "\(error)", input: steps.input)
         }
     }
 }
@@ -40,6 +43,7 @@ enum Batch {
 struct Failure: Error, CustomStringConvertible {
     let seed: UInt64
     let place: Place
+    let isAfterAll: Bool
     let reason: String
     let input: [UInt8]
 
@@ -52,6 +56,7 @@ struct Failure: Error, CustomStringConvertible {
             }
             text += "datagram: \(digits.joined())\n"
         }
-        return text + "again: roost-fuzz --seed \(seed) --replay \(place)"
+        let again = isAfterAll ? "\(place.layer.rawValue):\(place.batch)" : "\(place)"
+        return text + "again: roost-fuzz --seed \(seed) --replay \(again)"
     }
 }

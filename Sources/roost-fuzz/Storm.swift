@@ -151,6 +151,8 @@ struct Storm {
         guard !askedOverTLS.isEmpty else { return }
         let (sequence, member) = dice.pick(askedOverTLS)
         let name = dice.percent(90) ? member : grammar.name(&dice)
+        // Nobody but the honest has their certificates.
+        guard !honest.contains(where: { $0.name == name }) else { return }
         switch dice.below(8) {
         case 0: try input(.fallback(sequence, of: name, .refused))
         case 1: try input(.fallback(sequence, of: name, .stalled))
@@ -229,19 +231,19 @@ struct Storm {
         let exchanges = effects.compactMap { effect in
             if case .exchange(let name, let endpoint) = effect { (name, endpoint) } else { nil }
         }
-        var fallbacks: [(SequenceNumber, NodeName, [Claim])] = []
-        for case .fallback(let sequence, let name, _, let claims) in effects {
+        var fallbacks: [(SequenceNumber, NodeName, Endpoint, [Claim])] = []
+        for case .fallback(let sequence, let name, let endpoint, let claims) in effects {
             if askedOverTLS.count >= 16 { askedOverTLS.removeFirst() }
             askedOverTLS.append((sequence, name))
-            fallbacks.append((sequence, name, claims))
+            fallbacks.append((sequence, name, endpoint, claims))
         }
         for (packet, endpoint) in answers { try hear(packet, from: endpoint) }
         for (name, endpoint) in exchanges {
             guard let index = honest.firstIndex(where: { $0.name == name && $0.endpoint == endpoint }) else { continue }
             try input(.merge(honest[index].exchange(membership.claims), from: name))
         }
-        for (sequence, name, claims) in fallbacks {
-            guard let index = honest.firstIndex(where: { $0.name == name }) else { continue }
+        for (sequence, name, endpoint, claims) in fallbacks {
+            guard let index = honest.firstIndex(where: { $0.name == name && $0.endpoint == endpoint }) else { continue }
             try input(.fallback(sequence, of: name, .answered(honest[index].exchange(claims))))
         }
     }
