@@ -189,7 +189,8 @@ extension Membership {
         _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         func probe() -> Int? { probes.firstIndex { $0.target == name && $0.sequence == sequence } }
-        if case .answered(let claims) = result {
+        switch result {
+        case .answered(let claims):
             health.heard(at: turn.now)
             counters.fallbacksAnswered &+= 1
             merge(claims, from: name, &turn)
@@ -197,23 +198,19 @@ extension Membership {
             guard let place = table.place(of: name), let index = probe() else { return }
             probes.remove(at: index)
             counters.probesOverTLS &+= 1
-            return answered(place, by: .tls, &turn)
-        }
-        let index = probe()
-        switch result {
-        case .answered: break
+            answered(place, by: .tls, &turn)
         case .refused:
             // It is a word from its host.
             health.heard(at: turn.now)
             counters.fallbacksRefused &+= 1
-            if let index { probes[index].fallback = .refused }
+            if let index = probe() { probes[index].fallback = .refused }
         case .stalled:
             // Its kernel speaks for it.
             health.heard(at: turn.now)
-            if let index { probes[index].fallback = .stalled }
+            if let index = probe() { probes[index].fallback = .stalled }
         case .silent:
             counters.fallbacksSilent &+= 1
-            if let index, probes[index].fallback == .pending { probes[index].fallback = .silent }
+            if let index = probe(), probes[index].fallback == .pending { probes[index].fallback = .silent }
         }
     }
 

@@ -76,7 +76,7 @@ struct JoinLoop: Sendable {
             let due = ContinuousClock.now + pause
             while way.refusal == nil {
                 if isTime || isFounder(way), mayGoAlone(after: ContinuousClock.now - began, joiners: way.joiners) {
-                    await goAlone(addresses: core.settings.join)
+                    await goAlone()
                     return pause
                 }
                 // Who comes meanwhile may have got in, or be the last one to wait for.
@@ -125,7 +125,7 @@ struct JoinLoop: Sendable {
     /// - Parameter isWoken: between two rounds, since somebody came. Those who just said that they are on their way in
     ///   are not asked again.
     private func look(_ way: inout WayIn, isWoken: Bool) async {
-        let present = presentMembers
+        let present = members.others
         let fresh = members.arrivals.joiners
         let freshAt = Set(present.filter { fresh[$0.name] != nil }.map(\.endpoint))
         let known = addresses(besidesPresent: false)
@@ -153,12 +153,6 @@ struct JoinLoop: Sendable {
         way.refusal = outcome.refusal
     }
 
-    private var presentMembers: [Member] {
-        core.driver.read { machine in
-            machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name }
-        }
-    }
-
     private static let refusalSaidEvery = Duration.seconds(60)
 
     /// - Returns: when it was last said.
@@ -173,7 +167,7 @@ struct JoinLoop: Sendable {
     /// The first nodes of a new cluster, all of whom name one another: every address answered, each is on its way in, and
     /// nobody remembers anybody. Then nobody can have gone on without them, and the first by name need not wait.
     private func isFounder(_ way: WayIn) -> Bool {
-        way.leadsToJoinersOnly && members.saved.atStart.isEmpty && presentMembers.allSatisfy { core.name < $0.name }
+        way.leadsToJoinersOnly && members.saved.atStart.isEmpty && members.others.allSatisfy { core.name < $0.name }
             && way.joiners.allSatisfy { name, remembered in core.name < name && remembered.isEmpty }
     }
 
@@ -193,10 +187,10 @@ struct JoinLoop: Sendable {
         Set(remembered).union(joiners.values.joined()).subtracting(joiners.keys).subtracting([me])
     }
 
-    private func goAlone(addresses: [Endpoint]) async {
+    private func goAlone() async {
         core.log.warning(
             "no member of the cluster answers that is in it; going on and trying again",
-            metadata: ["addresses": "\(addresses.prefix(8).map(\.description).joined(separator: ","))"])
+            metadata: ["addresses": "\(core.settings.join.prefix(8).map(\.description).joined(separator: ","))"])
         await createKey()
         core.driver.feed(.lifecycle(.alone))
         // Others on their way in have met this one meanwhile: they must know its key.

@@ -23,7 +23,7 @@ extension MembersService {
     private func tellEveryone() async { await tellTwice(others) }
 
     /// The members present besides this node.
-    private var others: [Member] {
+    var others: [Member] {
         core.driver.read { machine in
             machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name }
         }

@@ -125,8 +125,7 @@ public struct SwimHost: SimulatedMachine {
                 context.send(packet, to: target, bytes: packet.wireSize + SwimTraffic.datagramOverhead)
             case .exchange(let name, let target):
                 let call = context.call(
-                    target, expecting: name, .compare(membership.claims.filter { !$0.status.isDeparted }),
-                    bytes: SwimTraffic.digestBytes, timeout: .seconds(10))
+                    target, expecting: name, .compare(present), bytes: SwimTraffic.digestBytes, timeout: .seconds(10))
                 comparisons.append((call, name, target))
             case .fallback(let sequence, let name, let target, let claims):
                 let call = context.call(
@@ -143,8 +142,11 @@ public struct SwimHost: SimulatedMachine {
         }
     }
 
+    /// What a comparison is of.
+    private var present: [Claim] { membership.claims.filter { !$0.status.isDeparted } }
+
     private func holds(_ present: [Claim]) -> Bool {
-        let own = membership.claims.filter { !$0.status.isDeparted }
+        let own = self.present
         return own.count == present.count
             && zip(own, present).allSatisfy { $0.name == $1.name && $0.precedence == $1.precedence }
     }
