@@ -1,35 +1,42 @@
 /// Appends fixed-width big-endian integers and length-prefixed bytes: the one binary form of datagrams and digests.
+///
+/// What is generic here is inlinable: every datagram passes through it, and called across modules without its types it
+/// took a fifth of the time that reading one takes.
 public struct ByteWriter: Sendable {
-    public private(set) var bytes: [UInt8] = []
+    @usableFromInline var buffer: [UInt8] = []
 
-    public init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+    public var bytes: [UInt8] { buffer }
 
+    public init(capacity: Int = 0) { buffer.reserveCapacity(capacity) }
+
+    @inlinable
     public mutating func write<T: FixedWidthInteger>(_ value: T) {
-        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: value.bigEndian) { buffer.append(contentsOf: $0) }
     }
 
-    public mutating func write(raw: some Sequence<UInt8>) { bytes.append(contentsOf: raw) }
+    @inlinable
+    public mutating func write(raw: some Sequence<UInt8>) { buffer.append(contentsOf: raw) }
 
     /// One length byte, then the UTF-8 bytes. Texts past 255 bytes are cut by the caller's own bound; here they are
     /// a programming error that shows as an unreadable message, never as a trap.
     public mutating func write(shortText text: String) {
         let utf8 = Array(text.utf8.prefix(255))
-        bytes.append(UInt8(truncatingIfNeeded: utf8.count))
-        bytes.append(contentsOf: utf8)
+        buffer.append(UInt8(truncatingIfNeeded: utf8.count))
+        buffer.append(contentsOf: utf8)
     }
 
     /// Two length bytes, then the bytes (at most 65,535 of them).
     public mutating func write(block: some Collection<UInt8>) {
         let part = block.prefix(Int(UInt16.max))
         write(UInt16(truncatingIfNeeded: part.count))
-        bytes.append(contentsOf: part)
+        buffer.append(contentsOf: part)
     }
 }
 
 /// Reads what `ByteWriter` wrote from bytes that anyone may have sent: every read is checked, none traps.
 public struct ByteReader: Sendable {
-    private let bytes: ArraySlice<UInt8>
-    private var index: Int
+    @usableFromInline let bytes: ArraySlice<UInt8>
+    @usableFromInline var index: Int
 
     public init(_ bytes: ArraySlice<UInt8>) {
         self.bytes = bytes
@@ -38,9 +45,11 @@ public struct ByteReader: Sendable {
 
     public init(_ bytes: [UInt8]) { self.init(bytes[...]) }
 
+    @inlinable
     public var remaining: Int { bytes.endIndex - index }
 
     /// - Throws: `ByteError.truncated` when fewer bytes are left than the integer has.
+    @inlinable
     public mutating func read<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(ByteError) -> T {
         let width = MemoryLayout<T>.size
         guard remaining >= width else { throw .truncated }

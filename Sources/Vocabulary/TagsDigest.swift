@@ -6,12 +6,13 @@
 /// bytes would be a tenth of every claim.
 public struct TagsDigest: Hashable, Comparable, Sendable, CustomStringConvertible {
     // Two words rather than an array: a claim is copied often and must not allocate.
-    private let high: UInt64
-    private let low: UInt64
+    @usableFromInline let high: UInt64
+    @usableFromInline let low: UInt64
 
     public static let byteCount = 16
 
     /// `nil` unless there are exactly 16 bytes.
+    @inlinable
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }
         high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
