@@ -112,6 +112,7 @@ public struct AgentService: Sendable {
         }
         ResourceRoutes(box: box).add(to: router)
         CatalogueRoutes(box: box).add(to: router)
+        PlanRoutes(box: box).add(to: router)
         PeerRoutes(box: box).add(to: router)
         MembershipRoutes(box: box).add(to: router)
         StatusRoutes(box: box, version: version).add(to: router)
@@ -318,6 +319,7 @@ extension AgentSettings {
         var machine = NodeMachine.Settings()
         machine.replicas = replicas
         machine.relocationDelay = relocation.delay
+        machine.relocationDelayMax = relocation.delayMax
         machine.convergence.pullsActiveMax = relocation.streams
         machine.membership.probeInterval = swim.probeInterval
         machine.membership.probeTimeout = swim.probeTimeout

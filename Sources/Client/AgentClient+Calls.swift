@@ -33,6 +33,19 @@ extension AgentClient {
 
     public func ring() async throws -> API.RingInfo { try await getJSON(API.RingInfo.self, "/v1/ring") }
 
+    /// - Parameters:
+    ///   - change: `leave`, `join` or `fail`.
+    ///   - weight: with `join`, the weight that the node would have, 0-10,000.
+    public func plan(
+        _ change: String, node: String, weight: UInt32? = nil, zone: String? = nil
+    ) async throws -> API.Plan {
+        try await getJSON(
+            API.Plan.self,
+            ResourcePath.with(
+                "/v1/plan/\(change)/\(ResourcePath.encode(node))",
+                query: [("weight", weight.map(String.init)), ("zone", zone)]))
+    }
+
     public func keys() async throws -> API.Keys { try await getJSON(API.Keys.self, "/v1/keys") }
 
     public func join(_ addresses: [String]) async throws -> API.JoinResult {

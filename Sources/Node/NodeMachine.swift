@@ -13,6 +13,8 @@ public struct NodeMachine: Sendable {
         /// How long a crashed member keeps its place as an owner. Shorter moves data for hosts that merely restart,
         /// longer leaves one copy fewer for that time.
         public var relocationDelay = Duration.seconds(30)
+        /// What that becomes at most, for a member that comes and goes; less than `relocationDelay` counts as equal.
+        public var relocationDelayMax = Duration.seconds(600)
         public var membership = Membership.Settings()
         public var convergence = Convergence.Settings()
 
@@ -109,6 +111,7 @@ public struct NodeMachine: Sendable {
     private var lastInput: Instant
     /// The crashed members that were here before they crashed.
     private var witnessed: Set<NodeName> = []
+    private var flaps = Flaps()
     /// Crashed members of a time when as many were down at once as there are to be copies: what only they hold was never
     /// made anew elsewhere.
     private var downTogether: Set<NodeName> = []
@@ -219,6 +222,8 @@ public struct NodeMachine: Sendable {
                 effects.append(.event(event))
                 if event.kind == .crashed {
                     witnessed.insert(event.name)
+                    flaps.crashed(
+                        event.name, at: now, delay: settings.relocationDelay, limit: settings.relocationDelayMax)
                 } else {
                     witnessed.remove(event.name)
                 }
@@ -274,9 +279,12 @@ public struct NodeMachine: Sendable {
     ) {
         witnessed = witnessed.filter { membership.member($0)?.status == .crashed }
         downTogether = downTogether.filter { membership.member($0)?.status == .crashed }
+        flaps.keep { membership.member($0) != nil }
         let standing = Standing(
             members: membership.members, me: identity, isDraining: isDraining,
-            witnessed: witnessed, relocationDelay: settings.relocationDelay, now: now)
+            keepingPlace: Dictionary(
+                uniqueKeysWithValues: witnessed.map { ($0, flaps.delay(of: $0) ?? settings.relocationDelay) }), now: now
+        )
         eligibilityEnds = standing.eligibilityEnds
         let down = witnessed.filter { standing.view.ring.contains($0) }
         if down.count >= settings.replicas { downTogether.formUnion(down) }

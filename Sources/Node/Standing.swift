@@ -5,8 +5,8 @@ import Vocabulary
 
 /// Who counts for what, given the member list: the bridge from membership to placement (DESIGN §5).
 ///
-/// Eligible to own: alive, suspect, restarting, or crashed for less than `relocation.delay`; not draining; weight
-/// above 0. Worth a call: alive, suspect or draining.
+/// Eligible to own: alive, suspect, restarting, or crashed for less than `relocation.delay` (longer for one that comes
+/// and goes: `Flaps`); not draining; weight above 0. Worth a call: alive, suspect or draining.
 ///
 /// How long ago a member crashed only those know who were there. A node that heard of a crash when it came in itself does
 /// not count the member as an owner: the others may have given its place away long ago, and while they have not, it can
@@ -16,10 +16,10 @@ struct Standing {
     /// When the next crashed member stops being eligible.
     let eligibilityEnds: Instant?
 
-    /// - Parameter witnessed: those whose crash this node saw happen.
+    /// - Parameter keepingPlace: those whose crash this node saw happen, and for how long they are waited for.
     init(
-        members: [Member], me: NodeMachine.Identity, isDraining: Bool, witnessed: Set<NodeName>,
-        relocationDelay: Duration, now: Instant
+        members: [Member], me: NodeMachine.Identity, isDraining: Bool, keepingPlace: [NodeName: Duration],
+        now: Instant
     ) {
         var candidates: [Candidate] = []
         var contactable: [NodeName] = []
@@ -35,8 +35,8 @@ struct Standing {
             case .draining, .left: eligible = false
             case .suspect: eligible = member.intent != .draining
             case .crashed:
-                let end = member.since + relocationDelay
-                eligible = now < end && member.intent != .draining && witnessed.contains(member.name)
+                let end = keepingPlace[member.name].map { member.since + $0 } ?? now
+                eligible = now < end && member.intent != .draining
                 if eligible { ends = ends.map { min($0, end) } ?? end }
             }
             if eligible {

@@ -39,6 +39,8 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(name: .customLong("swim.push_pull_interval"), help: .setting("swim.push_pull_interval"))
     var pushPullInterval: String?
     @Option(name: .customLong("relocation.delay"), help: .setting("relocation.delay")) var relocationDelay: String?
+    @Option(name: .customLong("relocation.delay_max"), help: .setting("relocation.delay_max"))
+    var relocationDelayMax: String?
     @Option(name: .customLong("relocation.streams"), help: .setting("relocation.streams"))
     var relocationStreams: String?
     @Option(name: .customLong("leave.on_stop"), help: .setting("leave.on_stop")) var leaveOnStop: String?
@@ -80,7 +82,8 @@ struct AgentCommand: AsyncParsableCommand {
             ("weight", weight), ("ca", authorityFolder), ("replicas", replicas), ("peers.max", peersMax),
             ("swim.probe_interval", probeInterval), ("swim.probe_timeout", probeTimeout),
             ("swim.suspicion_multiplier", suspicionMultiplier), ("swim.push_pull_interval", pushPullInterval),
-            ("relocation.delay", relocationDelay), ("relocation.streams", relocationStreams),
+            ("relocation.delay", relocationDelay), ("relocation.delay_max", relocationDelayMax),
+            ("relocation.streams", relocationStreams),
             ("leave.on_stop", leaveOnStop), ("leave.timeout", leaveTimeout), ("http.bind", httpBind),
             ("log.level", logLevel), ("log.format", logFormat), ("limits.body", bodyMax),
         ]

@@ -25,12 +25,14 @@ struct Roost: AsyncParsableCommand {
             LsCommand.self,
             FindCommand.self,
             HistoryCommand.self,
+            ConflictsCommand.self,
             WhereCommand.self,
             MembersCommand.self,
             StatusCommand.self,
             PeersCommand.self,
             RttCommand.self,
             RingCommand.self,
+            PlanCommand.self,
             EventsCommand.self,
             KeysCommand.self,
             JoinCommand.self,
@@ -38,6 +40,7 @@ struct Roost: AsyncParsableCommand {
             ForgetCommand.self,
             RevokeCommand.self,
             DemoCommand.self,
+            SoakCommand.self,
         ])
 
     /// ArgumentParser's own, but for the failures that carry their exit status.

@@ -59,7 +59,9 @@ struct PullerTests {
             folder: folder.path + "/data", cluster: ClusterName("savanna"), node: NodeName("simba"))
         let holders = Holders()
         do {
-            try await body(Puller(store: store, traffic: Traffic(), source: holders.source(bytes)), holders, store)
+            try await body(
+                Puller(store: store, traffic: Traffic(), rate: MoveRate(), source: holders.source(bytes)), holders,
+                store)
         } catch {
             await store.shutdown()
             throw error

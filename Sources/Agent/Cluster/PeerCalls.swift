@@ -94,6 +94,10 @@ struct PeerCalls: Sendable {
         return try await get(node, path, within: .seconds(10))
     }
 
+    func holdings(of node: NodeName) async throws -> PeerHoldings {
+        try await get(node, "/v1/peer/holdings", within: .seconds(30))
+    }
+
     func versions(of name: ResourceName, from node: NodeName) async throws -> [Version] {
         let path = "/v1/peer/versions/" + ResourcePath.encode(name.text)
         let answer: PeerVersions = try await get(node, path, within: .seconds(5))

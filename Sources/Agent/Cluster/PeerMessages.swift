@@ -141,3 +141,15 @@ extension WriteOrder.Condition {
         }
     }
 }
+
+/// `GET /v1/peer/holdings`: what the speaker holds, group by group, and how fast it fetches.
+struct PeerHoldings: Codable, Sendable {
+    var groups: [GroupSummary]
+    /// Of late; absent before it has fetched enough to tell.
+    var bytesPerSecond: Double?
+
+    enum CodingKeys: String, CodingKey {
+        case groups
+        case bytesPerSecond = "bytes_per_second"
+    }
+}

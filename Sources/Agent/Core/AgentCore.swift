@@ -29,6 +29,7 @@ final class AgentCore: Sendable {
     let tagsFetcher: TagsFetcher
     let events: EventLog
     let traffic: Traffic
+    let moveRate = MoveRate()
     let intake = Intake()
     let tlsFailures: TLSFailures
     let log: Logger
@@ -93,7 +94,7 @@ final class AgentCore: Sendable {
                         events.tagsKnown(known, of: member)
                     }
                 }))
-        puller = Puller(store: store, calls: calls, traffic: traffic)
+        puller = Puller(store: store, calls: calls, traffic: traffic, rate: moveRate)
     }
 
     var endpoint: Endpoint { driver.read { $0.membership.oneself.endpoint } }

@@ -40,9 +40,10 @@ struct CatalogueService: Sendable {
     }
 
     func list(_ query: Query) async throws -> API.ResourceList {
-        let (pages, unreachable) = try await everyone { node in
+        let survey = await Survey(core) { node in
             node == core.name ? try await page(query) : try await core.calls.list(query.items, from: node)
         }
+        let pages = survey.answers
         // Beyond the last name of a truncated page that node was not heard: names past it belong to the next page.
         let horizon = pages.filter { $0.answer.truncated }.compactMap { $0.answer.entries.last?.head.name }.min()
         var found: [ResourceName: Found] = [:]
@@ -59,7 +60,7 @@ struct CatalogueService: Sendable {
         let more = horizon != nil || names.count > limit
         return API.ResourceList(
             resources: infos, next: more ? shown.last?.text ?? horizon?.text : nil,
-            unreachable: unreachable.map(\.text).sorted())
+            unreachable: survey.unreachable.map(\.text))
     }
 
     /// One name's greatest head over all nodes, and who has it.
@@ -91,12 +92,12 @@ struct CatalogueService: Sendable {
 
     /// - Throws: `CatalogueError.notFound` when no node that answers has the name.
     func locate(_ name: ResourceName) async throws -> API.Where {
-        let (answers, _) = try await everyone { node in
+        let survey = await Survey(core) { node in
             node == core.name
                 ? try await core.store.versions(of: name)?.versions ?? []
                 : try await core.calls.versions(of: name, from: node)
         }
-        let heads = answers.compactMap { answer in VersionSet(answer.answer).map { (answer.node, $0.head) } }
+        let heads = survey.answers.compactMap { answer in VersionSet(answer.answer).map { (answer.node, $0.head) } }
         guard let head = heads.map(\.1).max(by: Version.precedes), !head.isTombstone else {
             throw CatalogueError.notFound(name)
         }
@@ -105,32 +106,6 @@ struct CatalogueService: Sendable {
         return API.Where(
             name: name.text, slot: Int(key.slot.number), owners: owners.map(\.text),
             holders: heads.filter { $0.1.dot == head.dot }.map(\.0.text).sorted(), home: head.home?.text)
-    }
-
-    /// Asks this node and every member that can be called, eight at a time.
-    private func everyone<Answer: Sendable>(
-        _ ask: @escaping @Sendable (NodeName) async throws -> Answer
-    ) async throws -> (answers: [(node: NodeName, answer: Answer)], unreachable: [NodeName]) {
-        let members = core.driver.read { machine in
-            machine.membership.members.filter { $0.status != .left && $0.name != core.name }
-        }
-        var waiting = [core.name] + members.filter { !$0.status.isDeparted }.map(\.name)
-        var unreachable = members.filter(\.status.isDeparted).map(\.name)
-        var answers: [(node: NodeName, answer: Answer)] = []
-        await withTaskGroup(of: (NodeName, Answer?).self) { group in
-            var running = 0
-            while running > 0 || !waiting.isEmpty {
-                while running < 8, !waiting.isEmpty {
-                    let node = waiting.removeFirst()
-                    running += 1
-                    group.addTask { (node, try? await ask(node)) }
-                }
-                guard let (node, answer) = await group.next() else { break }
-                running -= 1
-                if let answer { answers.append((node, answer)) } else { unreachable.append(node) }
-            }
-        }
-        return (answers.sorted { $0.node < $1.node }, unreachable)
     }
 }
 

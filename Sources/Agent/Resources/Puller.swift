@@ -16,6 +16,7 @@ actor Puller {
 
     private let store: Store
     private let traffic: Traffic
+    private let rate: MoveRate
     private let source: Source
     private var underWay: [ContentDigest: Fetch] = [:]
     private var nextAsker: UInt64 = 1
@@ -32,14 +33,15 @@ actor Puller {
         var isAbandoned = false
     }
 
-    init(store: Store, traffic: Traffic, source: @escaping Source) {
+    init(store: Store, traffic: Traffic, rate: MoveRate, source: @escaping Source) {
         self.store = store
         self.traffic = traffic
+        self.rate = rate
         self.source = source
     }
 
-    init(store: Store, calls: PeerCalls, traffic: Traffic) {
-        self.init(store: store, traffic: traffic) { holder, digest, offset, size in
+    init(store: Store, calls: PeerCalls, traffic: Traffic, rate: MoveRate) {
+        self.init(store: store, traffic: traffic, rate: rate) { holder, digest, offset, size in
             var headers: HeaderFields = [:]
             if offset > 0 { headers["Range"] = "bytes=\(offset)-" }
             let response = try await calls.peers.request(
@@ -149,6 +151,9 @@ actor Puller {
         _ digest: ContentDigest, size: UInt64, from holder: NodeName
     ) async throws -> BlobLease {
         let incoming = try await store.resume(digest, size: size)
+        var bytes: UInt64 = 0
+        rate.began()
+        defer { rate.ended(bytes: bytes) }
         do {
             if incoming.offset < size {
                 let answer = try await source(holder, digest, incoming.offset, size)
@@ -157,6 +162,7 @@ actor Puller {
                 }
                 for try await part in answer.body {
                     traffic.received(part.readableBytes)
+                    bytes &+= UInt64(part.readableBytes)
                     try await incoming.write(part)
                 }
             }

@@ -79,6 +79,9 @@ struct PeerRoutes: Sendable {
         router.get("/v1/peer/list") { request, _ in
             Response.json(try await box.parts.catalogue.page(CatalogueRoutes.query(request)))
         }
+        router.get("/v1/peer/holdings") { _, _ in
+            Response.json(try await PlanService(core: box.parts.core).holdings())
+        }
         router.get("/v1/peer/versions/**") { request, _ in
             let name = try ResourceRoutes.name(request, after: "/v1/peer/versions/")
             let set = try await box.parts.core.store.versions(of: name)

@@ -24,6 +24,7 @@ public struct AgentSettings: Sendable, Hashable {
     public var zone: String?
     /// The share of the data relative to others; 0 owns nothing.
     public var weight: UInt32 = 100
+    static let weights: ClosedRange<UInt32> = 0...10_000
     /// What others choose this node by; the one setting that a reload takes up.
     public var tags = Tags.none
     /// The folder of the CA, on a host that issues certificates.
@@ -51,6 +52,8 @@ public struct AgentSettings: Sendable, Hashable {
     public struct RelocationSettings: Sendable, Hashable {
         /// How long a member may be away before its copies are made again elsewhere.
         public var delay: Duration = .seconds(30)
+        /// What that becomes at most, as it doubles for a member that comes and goes.
+        public var delayMax: Duration = .seconds(600)
         /// Transfers at once for moves; queries keep the rest of the machine.
         public var streams = 4
     }

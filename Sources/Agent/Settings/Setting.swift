@@ -54,7 +54,7 @@ public struct Setting: Sendable {
         Setting("certs", \.certificatesFolder, .path, "The folder of ca.pem, cert.pem and key.pem."),
         Setting("socket", \.socketPath, .socketPath, "The unix socket for commands on this host."),
         Setting("zone", \.zone, optional: .zone, "The failure domain; copies of one resource avoid sharing it."),
-        Setting("weight", \.weight, .integer(0...10_000), "This node's share of the data; 0 owns nothing."),
+        Setting("weight", \.weight, .integer(AgentSettings.weights), "This node's share of the data; 0 owns nothing."),
         Setting("tags", \.tags, .tags, "What others choose this node by, as role=edge; give it again for more."),
         Setting("ca", \.authorityFolder, optional: .path, "The folder of the CA, on a host that issues certificates."),
         Setting("replicas", \.replicas, .integer(1...7), "Copies of each resource."),
@@ -74,6 +74,9 @@ public struct Setting: Sendable {
         Setting(
             "relocation.delay", \.relocation.delay, .duration(.zero...(.seconds(86_400))),
             "How long a member may be away before its copies are made again elsewhere."),
+        Setting(
+            "relocation.delay_max", \.relocation.delayMax, .duration(.zero...(.seconds(86_400))),
+            "What relocation.delay becomes at most, doubling with each crash of a member that comes and goes."),
         Setting("relocation.streams", \.relocation.streams, .integer(1...64), "Transfers at once for moves."),
         Setting("leave.on_stop", \.leave.onStop, .boolean, "Whether SIGTERM drains and leaves, or only stops."),
         Setting(

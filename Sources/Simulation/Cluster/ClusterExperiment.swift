@@ -78,6 +78,8 @@ public struct ClusterExperiment: Sendable {
         var settings = NodeMachine.Settings()
         settings.replicas = replicas
         settings.relocationDelay = .seconds(Int64.random(in: 3...10, using: &random))
+        // One that crashed often and never comes back must have been given up before all is to be at rest.
+        settings.relocationDelayMax = .seconds(40)
         configuration = NodeHost.Configuration(cluster: cluster, settings: settings)
         configuration.defects = plan.defects
         for number in 0..<nodes + 2 {

@@ -1,0 +1,57 @@
+import ArgumentParser
+import Client
+
+struct ConflictsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "conflicts",
+        abstract: "List the resources that were written at once by writers who did not see each other.",
+        discussion: """
+            The version that a get answers is marked "head"; of the others, `roost get NAME --version V` gives the bytes. \
+            The next put of the name has seen them all and ends the conflict.
+            """)
+
+    @OptionGroup var connection: ConnectionOptions
+    @Argument(help: "Only names that begin so.")
+    var prefix: String?
+    @Flag(help: "Print one JSON value a resource, each on a line.")
+    var json = false
+
+    func run() async throws {
+        try await connection.run { client in
+            var unreachable: Set<String> = []
+            var count = 0
+            var after: String?
+            repeat {
+                let page = try await client.list(prefix: prefix, limit: Listing.pageSize, after: after)
+                unreachable.formUnion(page.unreachable)
+                for resource in page.resources where resource.conflicts > 0 {
+                    try await show(resource.name, client, isFirst: count == 0)
+                    count += 1
+                }
+                after = page.next == after ? nil : page.next
+            } while after != nil
+            guard !json else { return }
+            if count == 0 { Terminal.say("no conflicts") }
+            if !unreachable.isEmpty {
+                Terminal.say(
+                    "warning: no answer from \(unreachable.sorted().joined(separator: ", ")): what only they hold is not listed"
+                )
+            }
+        }
+    }
+
+    private func show(_ name: String, _ client: AgentClient, isFirst: Bool) async throws {
+        let history = try await client.history(name)
+        if json { return try Terminal.print(json: history) }
+        var table = Table([
+            .init("NAME"), .init("VERSION"), .init("KIND"), .init("SIZE", .right), .init("MODIFIED (UTC)"),
+        ])
+        for entry in history.versions where entry.kind != .earlier {
+            table.add([
+                name, entry.version, entry.deleted ? "\(entry.kind.rawValue), deleted" : entry.kind.rawValue,
+                entry.deleted ? "-" : HumanUnits.bytes(entry.size), HumanUnits.time(entry.modified),
+            ])
+        }
+        Terminal.print(table.text(headings: isFirst))
+    }
+}

@@ -1,0 +1,103 @@
+import Client
+import Testing
+import Vocabulary
+
+@testable import roost
+
+extension ProcessTests {
+    @Suite("what a change would move, and what it moves")
+    struct PlanTests {
+        private static let nodes = ["meru", "moyale", "naivasha"]
+
+        private func moved(_ names: [String], _ cluster: TestCluster) async throws -> UInt64 {
+            var sum: UInt64 = 0
+            for name in names {
+                let client = try await cluster.client(name)
+                sum += try await client.status().moves.bytes
+                await client.close()
+            }
+            return sum
+        }
+
+        private func isClose(_ bytes: UInt64, to planned: UInt64) -> Bool {
+            let difference = bytes > planned ? bytes - planned : planned - bytes
+            return difference * 50 <= planned
+        }
+
+        @Test("a leave and a join move what was planned, within 2 %; a plan changes nothing")
+        func plans() async throws {
+            try await TestCluster.run { cluster in
+                try await cluster.start("meru")
+                for name in Self.nodes.dropFirst() { try await cluster.start(name, joining: ["meru"]) }
+                try await cluster.settled(Self.nodes)
+                let client = try await cluster.client("meru", role: .admin)
+                for number in 0..<40 {
+                    let bytes = Sample.bytes(1000 + 9973 * number, seed: number)
+                    try await cluster.put(
+                        "file-\(number)", bytes, through: client, home: number % 5 == 0 ? "moyale" : nil)
+                }
+                try await cluster.settled(Self.nodes)
+
+                let before = try await moved(Self.nodes, cluster)
+                let leave = try await client.plan("leave", node: "moyale")
+                let fail = try await client.plan("fail", node: "moyale")
+                #expect(leave.bytes > 0 && leave.resources > 0 && leave.unreachable.isEmpty)
+                #expect(leave.moves == fail.moves && fail.startsAfterMilliseconds == 1000)
+                #expect(leave.moves.reduce(0) { $0 + $1.bytes } == leave.bytes)
+                #expect(leave.short.resources == 0)
+                #expect(try await moved(Self.nodes, cluster) == before)
+
+                let rest = ["meru", "naivasha"]
+                let earlier = try await moved(rest, cluster)
+                let leaver = try await cluster.client("moyale", role: .admin)
+                let left = try await leaver.leave(now: false)
+                #expect(left.complete)
+                try await cluster.settled(rest)
+                // Each byte was counted where it was sent and where it came in.
+                let sum = try await moved(rest, cluster) - earlier + left.bytes
+                #expect(isClose(sum / 2, to: leave.bytes), "planned \(leave.bytes), moved \(sum / 2)")
+
+                let join = try await client.plan("join", node: "nakuru")
+                #expect(join.moves.map(\.node) == ["nakuru"])
+                // Whoever fetched a MiB can tell how long it takes.
+                #expect(join.durationMilliseconds != nil)
+                try await cluster.start("nakuru", joining: ["meru"])
+                try await cluster.settled(rest + ["nakuru"])
+                let came = try await moved(["nakuru"], cluster)
+                #expect(isClose(came, to: join.bytes), "planned \(join.bytes), moved \(came)")
+                await client.close()
+                await leaver.close()
+            }
+        }
+
+        @Test("the command says what would move, and refuses what makes no sense")
+        func command() async throws {
+            try await TestCluster.run { cluster in
+                try await cluster.start("meru")
+                try await cluster.start("moyale", joining: ["meru"])
+                try await cluster.settled(["meru", "moyale"])
+                let client = try await cluster.client("meru")
+                try await cluster.put("one", [1, 2, 3], through: client)
+                await client.close()
+                let agent = ["--agent", "unix:\(cluster.socket("meru"))"]
+
+                let leave = try await cluster.run(TestCluster.roost, ["plan", "leave", "moyale"] + agent)
+                #expect(leave.ending == .exited(0))
+                #expect(leave.output.contains("0 copies to make, 0 B"), "\(leave.output)")
+                #expect(leave.output.contains("1 resources (3 B) would have fewer than 2 copies"), "\(leave.output)")
+
+                let join = try await cluster.run(
+                    TestCluster.roost, ["plan", "join", "nakuru", "--weight", "10000"] + agent)
+                #expect(join.ending == .exited(0) && join.output.contains("nakuru"), "\(join.output)")
+
+                for (arguments, status) in [
+                    (["leave", "savanna"], 66), (["join", "moyale"], 73), (["fail", "moyale", "--weight", "3"], 64),
+                    (["join", "nakuru", "--weight", "10001"], 64), (["burn", "moyale"], 64),
+                ] as [([String], Int32)] {
+                    let ran = try await cluster.run(TestCluster.roost, ["plan"] + arguments + agent)
+                    #expect(ran.ending == .exited(status), "\(arguments): \(ran)")
+                }
+            }
+        }
+    }
+}
