@@ -13,10 +13,12 @@ DEMO ?=
 SIM ?= run --seeds 500
 # For `make fuzz`, e.g. FUZZ="--count 1000000000 --seed 7" or FUZZ=--help.
 FUZZ ?= --count 100000000
+# For `make soak`, e.g. SOAK="--minutes 60 --nodes 9 --seed 7" or SOAK=--help.
+SOAK ?= --minutes 5
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
 TEST ?=
 
-.PHONY: help setup build demo test lint sim fuzz bench bench-membership install clean
+.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +44,10 @@ lint: setup ## swift-format, strict
 sim: setup ## 500 seeded clusters of whole agents under faults, every law checked; prints the seed of a failure
 	@.ci/build roost-sim
 	@exec .build/release/roost-sim $(SIM)
+
+soak: ## real agents killed, frozen, stopped, emptied, starved of disk and packets; every acknowledged write checked
+	@.ci/build roost
+	@exec .ci/soak $(SOAK)
 
 fuzz: setup ## 10^8 hostile datagrams into what reads them, every law checked; prints how to run a failure again
 	@.ci/build roost-fuzz

@@ -120,6 +120,10 @@ actor DemoCluster {
         try await process(name).send(SIGKILL)
     }
 
+    /// SIGSTOP: it is there and does nothing.
+    func freeze(_ name: String) async throws { try await process(name).send(SIGSTOP) }
+    func thaw(_ name: String) async throws { try await process(name).send(SIGCONT) }
+
     func end(of name: String, within limit: Duration) async throws -> ChildProcess.Ending? {
         try await process(name).end(within: limit)
     }
@@ -143,6 +147,17 @@ actor DemoCluster {
         // The clients are let go and not closed: each would wait for the farewell of an agent that has just been killed.
     }
 
+    /// Runs a program of the system to its end.
+    func run(_ executable: String, _ arguments: [String]) async throws {
+        let log = "\(folder.logs)/commands.log"
+        let child = try ChildProcess.spawn(
+            ChildProcess.Start(executable: executable, arguments: arguments, logPath: log, group: guardian.group))
+        guard try await child.end(within: .seconds(10)) == .exited(0) else {
+            await child.stop()
+            throw DemoFailure("\(executable) \(arguments.joined(separator: " ")) failed: see \(log)")
+        }
+    }
+
     // MARK: Whom to ask
 
     func node(_ name: String) throws -> Node {
@@ -152,6 +167,12 @@ actor DemoCluster {
 
     func client(_ name: String) throws -> AgentClient { try node(name).client }
     func endpoint(_ name: String) throws -> Endpoint { try node(name).endpoint }
+
+    /// Those of the nodes, beginning with another one for each number.
+    func addresses(_ names: [String], from number: Int) throws -> [AgentAddress] {
+        try names.indices.map { .https(try endpoint(names[($0 + number) % names.count])) }
+    }
+
     nonisolated func socket(of name: String) -> String { "\(folder.node(name))/agent.sock" }
 
     private func process(_ name: String) throws -> ChildProcess {

@@ -54,6 +54,19 @@ struct DemoFolder: Sendable {
         }
     }
 
+    /// Takes away what a node's agent stored: a disk that was replaced.
+    func empty(_ node: String) throws {
+        // The folder itself may be where a file system is mounted.
+        let data = "\(self.node(node))/data"
+        do {
+            for entry in try FileManager.default.contentsOfDirectory(atPath: data) {
+                try FileManager.default.removeItem(atPath: "\(data)/\(entry)")
+            }
+        } catch {
+            throw DemoFailure("emptying \(data) failed: \(error)")
+        }
+    }
+
     /// The end of a node's log, for a message.
     func lastLine(_ node: String) -> String {
         let text = (try? String(contentsOfFile: log(node), encoding: .utf8)) ?? ""

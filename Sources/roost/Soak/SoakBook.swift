@@ -1,0 +1,173 @@
+import Client
+import Vocabulary
+
+/// All that the soak's clients asked and were answered, and what may therefore be seen of each name.
+///
+/// Each name has one writer, who writes one thing after the other: so what was acknowledged last is what must be there,
+/// unless a write whose outcome its writer never heard came later (its node died while it waited).
+actor SoakBook {
+    struct Attempt: Sendable {
+        let isDelete: Bool
+        var outcome = Outcome.unknown
+    }
+
+    enum Outcome: Sendable, Hashable {
+        /// Under way, or its writer will never know.
+        case unknown
+        /// Nothing was written.
+        case refused
+        /// With all its copies durable.
+        case acknowledged(version: String)
+    }
+
+    /// What must not be.
+    struct Violation: Error, CustomStringConvertible, Sendable {
+        let description: String
+    }
+
+    struct Counts: Encodable, Sendable {
+        var puts = 0
+        var deletes = 0
+        var increments = 0
+        var acknowledged = 0
+        var refused = 0
+        var unknown = 0
+        var reads = 0
+        /// Reads that no node answered in time; what they would have answered is not judged.
+        var unanswered = 0
+        /// Acknowledged writes that are gone: the number that must be 0.
+        var lost = 0
+    }
+
+    private(set) var counts = Counts()
+    private(set) var violations: [Violation] = []
+    private var attempts: [String: [Attempt]] = [:]
+    /// Increments of each counter by outcome.
+    private var increments: [String: (acknowledged: Int, unknown: Int)] = [:]
+
+    /// The first few tell the story.
+    private static let violationsMax = 20
+
+    func broken(_ text: String) {
+        if violations.count < Self.violationsMax { violations.append(Violation(description: text)) }
+    }
+
+    // MARK: Writes
+
+    /// - Returns: the number of the attempt, counted from 1; 0 is the name's first absence.
+    func begin(_ name: String, isDelete: Bool) -> Int {
+        if isDelete { counts.deletes += 1 } else { counts.puts += 1 }
+        attempts[name, default: [Attempt(isDelete: true, outcome: .acknowledged(version: ""))]].append(
+            Attempt(isDelete: isDelete))
+        return (attempts[name]?.count ?? 1) - 1
+    }
+
+    func end(_ name: String, _ number: Int, _ outcome: Outcome) {
+        attempts[name]?[number].outcome = outcome
+        count(outcome)
+    }
+
+    func incremented(_ counter: String, _ outcome: Outcome) {
+        counts.increments += 1
+        count(outcome)
+        switch outcome {
+        case .unknown: increments[counter, default: (0, 0)].unknown += 1
+        case .acknowledged: increments[counter, default: (0, 0)].acknowledged += 1
+        case .refused: break
+        }
+    }
+
+    private func count(_ outcome: Outcome) {
+        switch outcome {
+        case .unknown: counts.unknown += 1
+        case .refused: counts.refused += 1
+        case .acknowledged: counts.acknowledged += 1
+        }
+    }
+
+    // MARK: Reads
+
+    var names: [String] { attempts.keys.sorted() }
+    var counters: [String] { increments.keys.sorted() }
+
+    /// The number of the attempt that was acknowledged last: no read that begins now may answer with an older one.
+    func mark(_ name: String) -> Int {
+        attempts[name]?.lastIndex { attempt in
+            if case .acknowledged = attempt.outcome { true } else { false }
+        } ?? 0
+    }
+
+    /// Judges what a read answered that began at `mark`.
+    ///
+    /// - Parameter number: which attempt's bytes came; `nil` for "there is no such name".
+    func saw(_ name: String, _ number: Int?, since mark: Int, at node: String) {
+        counts.reads += 1
+        let known = attempts[name] ?? []
+        if let number {
+            guard known.indices.contains(number), !known[number].isDelete else {
+                return broken("\(name) was answered by \(node) with bytes that nobody wrote")
+            }
+            if isAllowed(known[number], number, since: mark) { return }
+            broken(
+                "\(name) was answered by \(node) with write \(number), older than write \(mark), which was acknowledged before"
+            )
+        } else {
+            let isDeleted = known.indices.contains { known[$0].isDelete && isAllowed(known[$0], $0, since: mark) }
+            if known.isEmpty || isDeleted { return }
+            broken("\(name) was answered by \(node) as missing, but write \(mark) was acknowledged before")
+        }
+    }
+
+    /// A write without an answer may take effect at any time, also after later ones: its node may have stood still.
+    private func isAllowed(_ attempt: Attempt, _ number: Int, since mark: Int) -> Bool {
+        number >= mark || attempt.outcome == .unknown
+    }
+
+    func unanswered() { counts.unanswered += 1 }
+
+    // MARK: The end
+
+    /// The write whose version every history of the name must have: what was acknowledged last. `nil` when there is none,
+    /// or when a later write, whose outcome nobody knows, may have replaced it.
+    func expectation(_ name: String) -> (number: Int, version: String, isDelete: Bool)? {
+        let number = mark(name)
+        guard let known = attempts[name], number > 0, case .acknowledged(let version) = known[number].outcome,
+            !known[(number + 1)...].contains(where: { $0.outcome == .unknown })
+        else { return nil }
+        return (number, version, known[number].isDelete)
+    }
+
+    func lost(_ text: String) {
+        counts.lost += 1
+        broken(text)
+    }
+
+    /// What a counter may show: each acknowledged increment once, and those whose outcome nobody knows or not.
+    func range(of counter: String) -> ClosedRange<Int> {
+        let (acknowledged, unknown) = increments[counter] ?? (0, 0)
+        return acknowledged...(acknowledged + unknown)
+    }
+}
+
+/// The bytes of a soak's resource: they say which write they are of, and can be made again to compare.
+enum SoakContent {
+    static func bytes(_ name: String, _ number: Int) -> [UInt8] {
+        var bytes = Array("\(number) \(name)\n".utf8)
+        var random = SeededGenerator(seed: SipHash(key0: 0x736f_616b, key1: UInt64(number)).hash(name.utf8))
+        // Most are small; now and then one takes a while.
+        let exponent = UInt64.random(in: 0...21, using: &random)
+        let size = Int.random(in: 0...(1 << exponent), using: &random)
+        bytes.reserveCapacity(bytes.count + size + 8)
+        while bytes.count < size { withUnsafeBytes(of: random.next()) { bytes.append(contentsOf: $0) } }
+        return bytes
+    }
+
+    /// Which write the bytes are of, when they are just those.
+    static func number(of bytes: [UInt8], _ name: String) -> Int? {
+        guard let space = bytes.prefix(20).firstIndex(of: UInt8(ascii: " ")),
+            let number = Int(String(decoding: bytes[..<space], as: UTF8.self)), number > 0,
+            bytes == Self.bytes(name, number)
+        else { return nil }
+        return number
+    }
+}

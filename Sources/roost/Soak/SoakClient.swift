@@ -1,0 +1,97 @@
+import Client
+import Vocabulary
+
+/// One client that puts, overwrites and deletes names of its own, reads everybody's, and counts up counters that all
+/// clients share, by conditional writes.
+struct SoakClient: Sendable {
+    let number: Int
+    let clients: Int
+    let book: SoakBook
+    let agent: AgentClient
+
+    static let namesEach = 8
+    static let counters = ["counters/a", "counters/b"]
+
+    static func name(_ client: Int, _ index: Int) -> String { "client-\(client)/file-\(index)" }
+
+    func run(until end: ContinuousClock.Instant, seed: UInt64) async {
+        var random = SeededGenerator(seed: seed &+ UInt64(number) &* 0x9E37_79B9_7F4A_7C15)
+        while ContinuousClock.now < end, !Task.isCancelled {
+            let own = Self.name(number, Int.random(in: 0..<Self.namesEach, using: &random))
+            switch Int.random(in: 0..<100, using: &random) {
+            case ..<45:
+                let of = Int.random(in: 0..<clients, using: &random)
+                await read(Self.name(of, Int.random(in: 0..<Self.namesEach, using: &random)))
+            case ..<75: await put(own)
+            case ..<85: await delete(own)
+            default: await increment(Self.counters[Int.random(in: 0..<Self.counters.count, using: &random)])
+            }
+            let pause = Duration.milliseconds(Int64.random(in: 5...120, using: &random))
+            do { try await Task.sleep(for: pause) } catch { return }
+        }
+    }
+
+    // MARK: One operation each
+
+    private func put(_ name: String) async {
+        let number = await book.begin(name, isDelete: false)
+        let bytes = SoakContent.bytes(name, number)
+        await book.end(name, number, await outcome { try await agent.put(name, bytes: bytes) })
+    }
+
+    private func delete(_ name: String) async {
+        let number = await book.begin(name, isDelete: true)
+        await book.end(name, number, await outcome { try await agent.delete(name) })
+    }
+
+    private func read(_ name: String) async {
+        let mark = await book.mark(name)
+        do {
+            let (bytes, download) = try await agent.getBytes(name)
+            guard let number = SoakContent.number(of: bytes, name) else {
+                return await book.broken("\(name) was answered by \(download.node ?? "?") with bytes that nobody wrote")
+            }
+            await book.saw(name, number, since: mark, at: download.node ?? "?")
+        } catch ClientError.status(404, _, _, let node) {
+            await book.saw(name, nil, since: mark, at: node ?? "?")
+        } catch {
+            await book.unanswered()
+        }
+    }
+
+    private func increment(_ counter: String) async {
+        var options = AgentClient.WriteOptions()
+        var value = 0
+        do {
+            let (bytes, download) = try await agent.getBytes(counter)
+            guard let found = Int(String(decoding: bytes, as: UTF8.self)), let version = download.version else {
+                return await book.broken("\(counter) was answered with bytes that nobody wrote")
+            }
+            value = found
+            options.ifVersion = version
+        } catch ClientError.status(404, _, _, _) {
+            options.ifAbsent = true
+        } catch {
+            return await book.unanswered()
+        }
+        let bytes = Array("\(value + 1)".utf8)
+        let result = await outcome { [options] in try await agent.put(counter, bytes: bytes, options: options) }
+        await book.incremented(counter, result)
+    }
+
+    private func outcome(_ write: @Sendable () async throws -> AgentClient.WriteAnswer) async -> SoakBook.Outcome {
+        do {
+            let answer = try await write()
+            // Kept on fewer nodes than wanted is a promise of less.
+            return answer.isShortOfCopies ? .unknown : .acknowledged(version: answer.result.version)
+        } catch ClientError.status(let status, let problem, _, _)
+            where [404, 412, 507].contains(status) || status == 503 && problem.code != "outcome_unknown"
+        {
+            return .refused
+        } catch ClientError.cannotConnect {
+            return .refused
+        } catch {
+            return .unknown
+        }
+    }
+}
