@@ -12,6 +12,6 @@ struct RoostSim: ParsableCommand {
             """,
         subcommands: [
             Run.self, Detect.self, Partition.self, Flap.self, Bootstrap.self, Restart.self, Leave.self, Idle.self,
-            LifeguardGrid.self, SabotageTable.self,
+            LifeguardGrid.self, SabotageTable.self, PlacementTable.self,
         ])
 }

@@ -29,7 +29,8 @@ struct SoakFaults {
     /// When the disk that is full gets room again, and the wire is well again.
     private var emptied: ContinuousClock.Instant?
     private var calm: ContinuousClock.Instant?
-    private var isCut = false
+    /// Whom nothing reaches.
+    private var cut: String?
 
     /// - Parameter ground: `nil` without a network and mounts of our own.
     init(cluster: DemoCluster, names: [String], seed: UInt64, ground: SoakGround?) {
@@ -66,12 +67,14 @@ struct SoakFaults {
             let name = running.randomElement(using: &random)
         else { return }
         if [.fill, .loss, .cut].contains(kind) { return try await harm(kind, name, tell) }
-        guard names.count - running.count + (isCut ? 1 : 0) < downMax else { return }
+        // Nobody could tell whether it came back.
+        guard name != cut else { return }
+        guard names.count - running.count + (cut == nil ? 0 : 1) < downMax else { return }
         // A drain waits for those who stand still, and this schedule for the drain.
-        if kind == .stop, running.count < names.count || isCut { return }
+        if kind == .stop, running.count < names.count || cut != nil { return }
         if isHealing || kind == .wipe {
             // Somebody is short of a copy, or is about to be: first all must be whole.
-            guard running.count == names.count, !isCut, try await isWhole() else { return }
+            guard running.count == names.count, cut == nil, try await isWhole() else { return }
             isHealing = false
         }
         let back = ContinuousClock.now + .milliseconds(Int64.random(in: 200...20_000, using: &random))
@@ -118,7 +121,7 @@ struct SoakFaults {
             guard calm == nil, running.count == names.count else { return }
             try await ground.rule(losing: 0, cutting: cluster.endpoint(name).port)
             calm = end
-            isCut = true
+            cut = name
             tell("nothing reaches \(name)")
         default:
             guard calm == nil else { return }
@@ -139,7 +142,7 @@ struct SoakFaults {
         if let time = calm, all || time <= ContinuousClock.now {
             try await ground?.rule(losing: 0, cutting: nil)
             calm = nil
-            isCut = false
+            cut = nil
             tell("every packet passes again")
         }
     }
@@ -162,7 +165,7 @@ struct SoakFaults {
 
     private mutating func start(_ name: String) async throws {
         _ = try await cluster.end(of: name, within: .seconds(10))
-        try await cluster.start(name, joining: running.first { $0 != name } ?? names.first { $0 != name })
+        try await cluster.start(name, joining: running.first { $0 != name && $0 != cut } ?? names.first { $0 != name })
         states[name] = .running
     }
 
