@@ -211,6 +211,7 @@ public struct AgentService: Sendable {
             tasks.addTask { await core.tagsFetcher.run() }
             if obeysSignals { tasks.addTask { await obeySignals() } }
             tasks.addTask { await feedWatchdog() }
+            tasks.addTask { await tellStatus() }
             await stopped.wait()
             notifier.stopping("stopping")
             core.driver.stop()
@@ -239,9 +240,9 @@ public struct AgentService: Sendable {
     }
 
     @Sendable private func ready() {
-        let members = core.driver.read { $0.membership.presentCount }
-        notifier.ready("serving, \(members) member\(members == 1 ? "" : "s")")
-        core.log.notice("ready", metadata: ["members": "\(members)"])
+        let line = core.driver.read { StatusLine($0) }
+        notifier.ready(line.text)
+        core.log.notice("ready", metadata: ["members": "\(line.alive)"])
     }
 
     /// Fed from the event loops that do the work: when one of them hangs, systemd hears nothing and restarts.

@@ -1,0 +1,71 @@
+import Logging
+import Node
+import SWIM
+
+/// What `systemctl status` shows, kept as it is; and in the log, when copies began to move and when all were in place.
+extension AgentService {
+    /// Often enough for somebody who looks, and a change of the work that is over sooner is no news.
+    private static let statusInterval = Duration.seconds(5)
+
+    func tellStatus() async {
+        var told = ""
+        var movingSince: ContinuousClock.Instant?
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: Self.statusInterval) } catch { return }
+            let line = core.driver.read { StatusLine($0) }
+            // Before that the search for others tells how it goes.
+            guard line.phase != .starting, line.phase != .joining else { continue }
+            if line.text != told {
+                notifier.status(line.text)
+                told = line.text
+            }
+            switch (line.isMoving, movingSince) {
+            case (true, nil):
+                movingSince = .now
+                core.log.info(
+                    "copies are being moved",
+                    metadata: ["short_of_copies": "\(line.underReplicated)", "misplaced": "\(line.misplaced)"])
+            case (false, let start?):
+                movingSince = nil
+                core.log.info(
+                    "every copy is in its place",
+                    metadata: ["after": "\(ContinuousClock.now - start)", "resources": "\(line.held)"])
+            default: break
+            }
+        }
+    }
+}
+
+/// How a node is doing, in one line.
+struct StatusLine: Hashable {
+    let phase: NodeMachine.Phase
+    let alive: Int
+    let away: Int
+    let held: Int
+    let underReplicated: Int
+    let misplaced: Int
+    let transfers: Int
+
+    init(_ machine: NodeMachine) {
+        phase = machine.phase
+        let members = machine.membership.members
+        alive = members.count { !$0.status.isDeparted }
+        away = members.count { $0.status == .crashed }
+        let totals = machine.convergence.totals
+        held = totals.held
+        underReplicated = totals.underReplicated
+        misplaced = totals.misplaced
+        transfers = totals.pullsActive + totals.pullsQueued
+    }
+
+    var isMoving: Bool { underReplicated + misplaced + transfers > 0 }
+
+    var text: String {
+        var parts = ["\(alive) member\(alive == 1 ? "" : "s")" + (away > 0 ? " and \(away) crashed" : "")]
+        parts.append("\(held) resource\(held == 1 ? "" : "s")")
+        if underReplicated > 0 { parts.append("\(underReplicated) short of copies") }
+        if misplaced > 0 { parts.append("\(misplaced) to hand over") }
+        if transfers > 0 { parts.append("\(transfers) to fetch") }
+        return "\(phase.rawValue): \(parts.joined(separator: ", "))"
+    }
+}
