@@ -14,11 +14,31 @@ struct Run: ParsableCommand {
     @Option(name: .long, help: "The first seed.")
     var seed: UInt64 = 1
 
-    @Option(name: .long, help: "Members at the start, as A..B (3-16).")
+    @Option(name: .long, help: "Members at the start, as A..B (2-50).")
     var nodes = "3..6"
 
     @Option(name: .long, help: "Virtual minutes of faults, at most (1-1000); then all must come to rest.")
     var minutes = 2
+
+    @Option(
+        name: .long,
+        help: """
+            Which faults, with commas: all, classic (seven of them, drawn as the run goes: the schedules of the oldest \
+            seeds), none, or of \(FaultKind.names).
+            """)
+    var faults = "all"
+
+    @Option(name: .long, help: "Of the faults of the schedule only these, by their numbers: 3,5,7.")
+    var only: String?
+
+    @Option(name: .long, help: "Clients that put, overwrite, delete and get while faults are made (1-64).")
+    var clients = 3
+
+    @Option(name: .long, help: "Exactly so many virtual seconds of faults (1-60000).")
+    var seconds: Int64?
+
+    @Flag(inversion: .prefixedNo, help: "Look for the shortest schedule of the first seed that fails.")
+    var shrink = true
 
     @Option(name: .long, help: "A fault planted on purpose, to see it found: \(Defect.names).")
     var defect: String?
@@ -36,9 +56,12 @@ struct Run: ParsableCommand {
         get throws {
             var plan = ClusterPlan()
             let bounds = nodes.split(separator: ".").compactMap { Int($0) }
-            guard let low = bounds.first, let high = bounds.last, 3 <= low, low <= high, high <= 16 else {
-                throw ValidationError("--nodes must be A..B with 3 <= A <= B <= 16, not \(nodes)")
+            guard let low = bounds.first, let high = bounds.last, 2 <= low, low <= high, high <= 50 else {
+                throw ValidationError("--nodes must be A..B with 2 <= A <= B <= 50, not \(nodes)")
             }
+            plan.faults = try schedule
+            plan.clients = clients
+            plan.seconds = seconds
             plan.nodes = low...high
             plan.minutes = 1...minutes
             plan.movesHomes = movingHomes
@@ -52,7 +75,39 @@ struct Run: ParsableCommand {
         }
     }
 
+    private var schedule: FaultSchedule {
+        get throws {
+            var numbers: Set<Int>?
+            if let only {
+                let parts = only.split(separator: ",")
+                numbers = Set(parts.compactMap { Int($0) })
+                guard numbers?.count == parts.count else {
+                    throw ValidationError("--only must be numbers with commas, not \(only)")
+                }
+            }
+            switch faults {
+            case "classic":
+                guard only == nil else { throw ValidationError("--only needs a schedule that is not classic") }
+                return .classic
+            case "all": return .drawn(FaultKind.allCases, only: numbers)
+            case "none": return .drawn([], only: numbers)
+            default:
+                let kinds = try faults.split(separator: ",").map { name in
+                    guard let kind = FaultKind(rawValue: String(name)) else {
+                        throw ValidationError("--faults knows all, classic, none, \(FaultKind.names), not \(name)")
+                    }
+                    return kind
+                }
+                return .drawn(kinds, only: numbers)
+            }
+        }
+    }
+
     func validate() throws {
+        guard (1...64).contains(clients) else { throw ValidationError("--clients must be 1-64, not \(clients)") }
+        if let seconds, !(1...60_000).contains(seconds) {
+            throw ValidationError("--seconds must be 1-60000, not \(seconds)")
+        }
         guard (1...1_000_000).contains(seeds) else { throw ValidationError("--seeds must be 1-1000000, not \(seeds)") }
         guard seed <= .max - UInt64(seeds) else { throw ValidationError("--seed plus --seeds is past 2^64") }
         guard (1...1_000).contains(minutes) else { throw ValidationError("--minutes must be 1-1000, not \(minutes)") }
@@ -72,7 +127,8 @@ struct Run: ParsableCommand {
             if !outcome.violations.isEmpty {
                 failed.append(outcome.seed)
                 progress.finish()
-                if failed.count <= 5 { tell(outcome) }
+                if failed.count <= 5 { tell(outcome, of: plan) }
+                if shrink, failed.count == 1 { try shorten(outcome, of: plan) }
             }
             if json { print(ClusterReport.json(outcome)) }
             outcomes.append(outcome)
@@ -84,14 +140,39 @@ struct Run: ParsableCommand {
         if !failed.isEmpty { throw ExitCode(1) }
     }
 
-    private func tell(_ outcome: ClusterOutcome) {
+    private func shorten(_ outcome: ClusterOutcome, of plan: ClusterPlan) throws {
+        Terminal.error("  looking for a shorter schedule that fails alike ...")
+        let shortest = try Shrinking(outcome, of: plan)
+        guard
+            shortest.plan.faults != plan.faults || shortest.plan.clients != plan.clients
+                || shortest.plan.seconds != plan.seconds
+        else { return Terminal.error("  none in \(shortest.tries) runs") }
+        Terminal.error("the shortest found, in \(shortest.tries) runs, of seed \(outcome.seed):")
+        for fault in shortest.outcome.made { Terminal.error("  fault \(fault.number): \(fault.text)") }
+        tell(shortest.outcome, of: shortest.plan)
+    }
+
+    private func tell(_ outcome: ClusterOutcome, of plan: ClusterPlan) {
         Terminal.error("seed \(outcome.seed), \(outcome.nodes) nodes:")
         for line in outcome.story.suffix(story) { Terminal.error("  " + line) }
         for violation in outcome.violations { Terminal.error("  \(violation)") }
-        Terminal.error(
-            "  again: roost-sim run --seeds 1 --seed \(outcome.seed) --nodes \(nodes) --minutes \(minutes)\(movingHomes ? " --moving-homes" : "")"
-        )
+        var again =
+            "roost-sim run --seeds 1 --seed \(outcome.seed) --nodes \(nodes) --minutes \(minutes) --faults \(faults)"
+        if case .drawn(_, let numbers?) = plan.faults {
+            // No fault has the number 0.
+            let listed = numbers.isEmpty ? [0] : numbers.sorted()
+            again += " --only \(listed.map(String.init).joined(separator: ","))"
+        }
+        if plan.clients != 3 { again += " --clients \(plan.clients)" }
+        if let seconds = plan.seconds { again += " --seconds \(seconds)" }
+        if movingHomes { again += " --moving-homes" }
+        if let defect { again += " --defect \(defect)" }
+        Terminal.error("  again: \(again)")
     }
+}
+
+extension FaultKind {
+    static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 }
 
 extension Defect {
@@ -111,7 +192,8 @@ enum ClusterReport {
             ("seed", "\(outcome.seed)"), ("nodes", "\(outcome.nodes)"),
             ("virtual_ms", Report.fixed(outcome.virtualSeconds * 1000, 0)), ("steps", "\(outcome.steps)"),
             ("acknowledged", "\(outcome.acknowledged)"), ("short_of_copies", "\(outcome.short)"),
-            ("reads", "\(outcome.reads)"), ("slowest_read_ms", milliseconds(outcome.slowestRead)),
+            ("reads", "\(outcome.reads)"), ("reads_apart", "\(outcome.apartReads)"),
+            ("slowest_read_ms", milliseconds(outcome.slowestRead)),
             ("faults", "{\(faults.joined(separator: ","))}"), ("rest_ms", milliseconds(outcome.rest)),
             ("trace", "\"\(Report.hexadecimal(outcome.traceHash))\""),
             ("violations", "[\(violations.joined(separator: ","))]"),
@@ -148,7 +230,7 @@ enum ClusterReport {
             seeds        \(outcomes.count) (\(two(Double(outcomes.count) / max(seconds, 0.001))) a second), \
             \(Int(virtual)) virtual s, \(outcomes.reduce(0) { $0 + $1.steps }) steps
             writes       \(sum { $0.acknowledged }) acknowledged, \(sum { $0.short }) on fewer nodes than wanted
-            reads        \(sum { $0.reads }) answered; a seed's slowest: median \
+            reads        \(sum { $0.reads }) answered, \(sum { $0.apartReads }) while members were apart; a seed's slowest: median \
             \(two(Report.percentile(reads, 0.5))) s, max \(two(reads.last)) s
             faults       \(made)
             at rest      after the last fault: median \(two(Report.percentile(rests, 0.5))) s, p99 \

@@ -37,7 +37,8 @@ extension ClusterExperiment {
             if let request = clients[index].request {
                 attend(request, client: index)
             } else if areAsking, clients[index].next <= simulator.now, let host = anyHost() {
-                start(draw(), at: host, client: index)
+                let what = draw()
+                start(isClassic ? what : conditioned(what), at: host, client: index)
             }
         }
     }
@@ -98,7 +99,8 @@ extension ClusterExperiment {
         case .read(let name):
             if waited > plan.answerWithin {
                 // A law for one fault at a time, its forerunner's waits included.
-                if faultTimes.count(where: { $0 > request.since + .seconds(-20) }) <= 1 {
+                let before = request.since + .seconds(-20)
+                if faultTimes.count(where: { $0 > before }) <= 1, disturbedAt < before {
                     laws.broken(6, simulator.now, "\(name) was not answered in \(waited.seconds) s")
                 }
                 return free(index)
@@ -128,6 +130,8 @@ extension ClusterExperiment {
     mutating func wrote(_ number: Int, _ result: WriteResult) {
         guard let index = client(of: number), case .write(let request) = clients[index].request?.what else { return }
         laws.answered(number, request.name, result, simulator)
+        learn(request.name, of: result)
+        duel?.answers[number] = result
         free(index)
     }
 
@@ -141,6 +145,8 @@ extension ClusterExperiment {
         }
         slowestRead = max(slowestRead, simulator.now - request.since)
         laws.read(name, since: request.since, result, at: simulator.now)
+        if case .found(let version) = result { known[name] = version.dot }
+        if result == .missing { known[name] = nil }
         free(index)
     }
 }

@@ -1,14 +1,10 @@
 import Node
 import Vocabulary
 
-// The schedule. What it may do at once is what the laws promise to survive: every acknowledged version keeps one more
-// running holder, and as many members stay as there are to be copies.
+// What the schedules do. What may be done at once is what the laws promise to survive: every acknowledged version keeps
+// one more running holder, and as many members stay as there are to be copies.
 
 extension ClusterExperiment {
-    private enum Fault: String, CaseIterable {
-        case kill, powerCut = "power cut", wipe, flap, pause, leave, join
-    }
-
     /// Those that are members, too: one that is still looking for the others takes nobody's place.
     private var serving: [HostID] {
         hosts.filter { host in
@@ -18,57 +14,125 @@ extension ClusterExperiment {
         }.map(\.id)
     }
 
+    var isClassic: Bool { plan.faults == .classic }
+
+    // MARK: Schedules
+
+    /// The next of those that come to mind.
+    ///
     /// - Returns: whether there was one that may be made now.
-    mutating func makeFault() -> Bool {
-        guard let fault = Fault.allCases.randomElement(using: &random),
-            let index = hosts.indices.randomElement(using: &random)
+    mutating func makeClassicFault() -> Bool {
+        guard let kind = FaultKind.classic.randomElement(using: &random),
+            let index = hosts.indices.randomElement(using: &random), mayMake(kind, at: index)
         else { return false }
+        var dice = random
+        defer { random = dice }
+        return make(kind, at: index, &dice)
+    }
+
+    /// Those of the drawn ones whose time has come.
+    mutating func makeScheduledFaults() {
+        while let fault = schedule.first, faultsBegan + fault.after <= simulator.now {
+            schedule.removeFirst()
+            if case .drawn(_, let only?) = plan.faults, !only.contains(fault.number) { continue }
+            let order = hosts.indices.map { (fault.host + $0) % hosts.count }
+            guard let index = order.first(where: { mayMake(fault.kind, at: $0) }) else { continue }
+            var dice = fault.dice
+            let line = story.count
+            if make(fault.kind, at: index, &dice, number: fault.number) {
+                made.append(MadeFault(number: fault.number, text: story[min(line, story.count - 1)]))
+            }
+        }
+    }
+
+    private func mayMake(_ kind: FaultKind, at index: Int) -> Bool {
         let id = hosts[index].id
-        let name = simulator.name(of: id)
-        if fault == .join {
-            guard hosts[index].state == .absent else { return false }
-            tell("fault: \(name) joins")
+        if kind == .join {
+            return hosts[index].state == .absent && !laws.isApart
+        }
+        guard hosts[index].state == .running, !kind.needsWholeNetwork || !laws.isApart else { return false }
+        // Its boot epochs would not grow any more: they are kept on the disk, and else made from the wall clock.
+        if kind == .emptyDisk || kind == .oldDisk, setBack.contains(index) { return false }
+        guard kind.fellsMember else { return true }
+        let others = serving.filter { $0 != id }
+        // Of two one may fail; it may not go for good, for that leaves fewer members than copies.
+        let fewest = isClassic || kind == .leave ? laws.replicas : min(laws.replicas, nodes - 1)
+        return others.count >= fewest
+            && laws.isHeld(on: others, count: 1, simulator)
+    }
+
+    // MARK: Faults
+
+    private mutating func make(_ kind: FaultKind, at index: Int, _ dice: inout SeededGenerator, number: Int? = nil)
+        -> Bool
+    {
+        let id = hosts[index].id
+        let now = simulator.now
+        var text = "\(kind.rawValue) of \(simulator.name(of: id))"
+        switch kind {
+        case .join:
             simulator.boot(id)
             hosts[index].state = .running
-            faultTimes.append(simulator.now)
-            faults[fault.rawValue, default: 0] += 1
-            return true
+        case .kill, .powerCut, .emptyDisk, .oldDisk, .flap, .restart, .pause, .leave:
+            guard fell(kind, at: index, &dice) else { return false }
+        case .clockJump:
+            let error = Int64.random(in: -3_600_000...3_600_000, using: &dice)
+            text += " to \(error / 1000) s"
+            if error < wallErrors[index] { setBack.insert(index) }
+            wallErrors[index] = error
+            simulator.setWallError(milliseconds: error, of: id)
+        case .drift: return false
+        case .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk, .fullDisk:
+            guard let disturbance = disturbance(kind, at: index, &dice) else { return false }
+            text = disturbance.text + " until \(disturbance.until)"
+            begin(disturbance)
         }
-        let others = serving.filter { $0 != id }
-        guard hosts[index].state == .running, others.count >= laws.replicas,
-            laws.isHeld(on: others, count: 1, simulator)
-        else { return false }
+        faultTimes.append(now)
+        tell("fault\(number.map { " \($0)" } ?? ""): \(text)")
+        faults[kind.rawValue, default: 0] += 1
+        return true
+    }
+
+    private mutating func fell(_ kind: FaultKind, at index: Int, _ dice: inout SeededGenerator) -> Bool {
+        let id = hosts[index].id
         let now = simulator.now
-        let back = now + .milliseconds(Int64.random(in: 200...25_000, using: &random))
-        switch fault {
+        let back = now + .milliseconds(Int64.random(in: 200...25_000, using: &dice))
+        switch kind {
         case .kill:
             simulator.kill(id)
             hosts[index].state = .down(back: back, wiped: false)
         case .powerCut:
-            simulator.losePower(id, Bool.random(using: &random) ? .everything : .suffix)
+            let losses: [SimulatedDisk<CatalogueDisk>.Loss] =
+                isClassic ? [Bool.random(using: &dice) ? .everything : .suffix] : [.everything, .suffix, .anySubset]
+            simulator.losePower(id, isClassic ? losses[0] : losses.randomElement(using: &dice) ?? .everything)
             hosts[index].state = .down(back: back, wiped: false)
-        case .wipe:
+        case .emptyDisk, .oldDisk:
             guard !laws.isShortOfOneDisk else { return false }
+            let old = kind == .oldDisk ? snapshots[index] : CatalogueDisk()
             simulator.losePower(id)
-            simulator.withDisk(of: id) { $0.replace(with: CatalogueDisk()) }
+            simulator.withDisk(of: id) { $0.replace(with: old) }
             laws.isShortOfOneDisk = true
             wipedAt = now
             hosts[index].state = .down(back: back, wiped: true)
         case .flap:
             simulator.kill(id)
             simulator.boot(id)
+        case .restart:
+            simulator.command(.restart, to: id)
+            hosts[index].state = .down(
+                back: now + .milliseconds(Int64.random(in: 2_000...12_000, using: &dice)), wiped: false)
         case .pause:
-            let time = Duration.milliseconds(Int64.random(in: 500...12_000, using: &random))
+            let range: ClosedRange<Int64> = isClassic ? 500...12_000 : 1_000...60_000
+            let time = Duration.milliseconds(Int64.random(in: range, using: &dice))
             simulator.pause(id, for: time)
+            laws.pausedUntil[id] = now + time
             hosts[index].state = .paused(until: now + time)
         case .leave:
             simulator.command(.leave(timeout: .seconds(120)), to: id)
             hosts[index].state = .leaving
-        case .join: break
+        case .join, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk, .fullDisk:
+            return false
         }
-        faultTimes.append(now)
-        tell("fault: \(fault.rawValue) of \(name)")
-        faults[fault.rawValue, default: 0] += 1
         return true
     }
 
@@ -92,6 +156,7 @@ extension ClusterExperiment {
             case .down(let back, _):
                 if all, Int.random(in: 0..<3, using: &random) == 0 {
                     tell("\(simulator.name(of: id)) never comes back")
+                    simulator.kill(id)
                     hosts[index].state = .down(back: nil, wiped: false)
                 } else if let back, all || back <= now {
                     boot(index)
@@ -108,6 +173,7 @@ extension ClusterExperiment {
     private mutating func boot(_ index: Int) {
         tell("\(simulator.name(of: hosts[index].id)) starts")
         laws.departed.remove(hosts[index].id)
+        simulator.kill(hosts[index].id)
         simulator.boot(hosts[index].id)
         hosts[index].state = .running
     }

@@ -13,7 +13,7 @@ public struct ClusterExperiment: Sendable {
     let seed: UInt64
     let cluster: ClusterName
     let nodes: Int
-    private let link: Link
+    let link: Link
     private var configuration: NodeHost.Configuration
     var random: SeededGenerator
     var hosts: [Situation] = []
@@ -28,6 +28,22 @@ public struct ClusterExperiment: Sendable {
     /// When a disk was last emptied.
     var wipedAt = Instant.zero
     var story: [String] = []
+
+    // What a schedule drawn beforehand needs besides.
+    var schedule: [ScheduledFault] = []
+    var faultsBegan = Instant.zero
+    var made: [MadeFault] = []
+    var disturbances: [Disturbance] = []
+    /// When something last disturbed the cluster as a whole, or paused a member.
+    var disturbedAt = Instant(nanoseconds: .min)
+    var snapshots: [CatalogueDisk] = []
+    var syncTimes: [Duration] = []
+    var wallErrors: [Int64] = []
+    /// Hosts whose wall clocks have gone back.
+    var setBack: Set<Int> = []
+    /// What clients were told last of each name.
+    var known: [ResourceName: Dot] = [:]
+    var duel: Duel?
 
     /// How it stands with a host, as the schedule has it.
     struct Situation: Sendable {
@@ -53,8 +69,9 @@ public struct ClusterExperiment: Sendable {
             traceHash: experiment.simulator.trace.hash, steps: experiment.simulator.stepCount,
             virtualSeconds: (experiment.simulator.now - .zero).seconds,
             acknowledged: experiment.laws.acknowledgedCount, short: experiment.laws.shortCount,
-            reads: experiment.laws.readCount, faults: experiment.faults, rest: rest,
-            slowestRead: experiment.slowestRead, story: experiment.story)
+            reads: experiment.laws.readCount, apartReads: experiment.laws.apartReadCount, faults: experiment.faults,
+            made: experiment.made,
+            rest: rest, slowestRead: experiment.slowestRead, story: experiment.story)
     }
 
     // MARK: Making
@@ -90,16 +107,25 @@ public struct ClusterExperiment: Sendable {
             hosts.append(Situation(id: id, state: .absent))
             let syncTime = Duration.microseconds(Int64.random(in: 500...8_000, using: &random))
             simulator.withDisk(of: id) { $0.syncTime = syncTime }
+            syncTimes.append(syncTime)
+            snapshots.append(CatalogueDisk())
+            wallErrors.append(0)
             if Int.random(in: 0..<6, using: &random) == 0 {
-                simulator.setWallError(
-                    milliseconds: Int64.random(in: -3_600_000...3_600_000, using: &random), of: id)
+                wallErrors[number] = Int64.random(in: -3_600_000...3_600_000, using: &random)
+                simulator.setWallError(milliseconds: wallErrors[number], of: id)
             }
         }
         names = try (0..<Int.random(in: 6...14, using: &random)).map { try ResourceName("app/file-\($0)") }
         for (index, name) in names.enumerated() where index % 3 == 0 {
             homes[name] = hosts[Int.random(in: 0..<nodes, using: &random)].id
         }
-        clients = (0..<3).map { _ in Client(next: .zero) }
+        clients = (0..<plan.clients).map { _ in Client(next: .zero) }
+        if case .drawn(let kinds, _) = plan.faults, kinds.contains(.drift) {
+            var dice = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_6472)  // "roost-dr"
+            for host in hosts where Int.random(in: 0..<4, using: &dice) == 0 {
+                simulator.setDrift(partsPerMillion: Int32.random(in: -20_000...20_000, using: &dice), of: host.id)
+            }
+        }
     }
 
     // MARK: The course of things
@@ -125,16 +151,30 @@ public struct ClusterExperiment: Sendable {
             simulator.configure(hosts[index].id, configuration)
         }
 
-        let seconds = Int64.random(
+        let drawn = Int64.random(
             in: Int64(plan.minutes.lowerBound) * 60...Int64(plan.minutes.upperBound) * 60, using: &random)
-        let end = simulator.now + .seconds(seconds)
+        let end = simulator.now + .seconds(plan.seconds ?? drawn)
         var nextFault = simulator.now + .seconds(2)
         var nextCheck = simulator.now
+        var nextSnapshot = simulator.now
+        faultsBegan = simulator.now
+        if case .drawn(let kinds, _) = plan.faults {
+            schedule = ScheduledFault.draw(kinds, seed: seed, hosts: hosts.count, within: .seconds(drawn))
+        }
         while simulator.now < end, laws.violations.isEmpty {
             runClients(areAsking: true)
             bringBack(all: false)
-            if nextFault <= simulator.now, makeFault() {
-                nextFault = simulator.now + .milliseconds(Int64.random(in: 500...20_000, using: &random))
+            if isClassic {
+                if nextFault <= simulator.now, makeClassicFault() {
+                    nextFault = simulator.now + .milliseconds(Int64.random(in: 500...20_000, using: &random))
+                }
+            } else {
+                endDisturbances(all: false)
+                makeScheduledFaults()
+                if nextSnapshot <= simulator.now {
+                    takeSnapshots()
+                    nextSnapshot = simulator.now + Self.snapshotInterval
+                }
             }
             if nextCheck <= simulator.now {
                 laws.checkCopies(simulator)
@@ -147,22 +187,29 @@ public struct ClusterExperiment: Sendable {
             return nil
         }
         bringBack(all: true)
+        endDisturbances(all: true)
         tell("the faults end")
         let rest = comeToRest(within: plan.restWithin)
         guard rest != nil, laws.violations.isEmpty else { return nil }
         laws.checkHeads(simulator)
+        if !isClassic { holdDuels() }
+        guard laws.violations.isEmpty else { return nil }
         askEverywhere()
         return rest
     }
 
+    /// An old disk is at most this old, and what was lost with it was written since.
+    private static let snapshotInterval = Duration.seconds(30)
+
     /// Runs, with clients finishing what they began, until all is at rest.
-    private mutating func comeToRest(within limit: Duration) -> Duration? {
+    mutating func comeToRest(within limit: Duration) -> Duration? {
         let start = simulator.now
         while simulator.now - start < limit, laws.violations.isEmpty {
             let isSettled = clients.allSatisfy { $0.request == nil } && !hosts.contains { $0.state == .leaving }
             if isSettled, laws.unrest(simulator, zones: [:]) == nil { return simulator.now - start }
             runClients(areAsking: false)
             bringBack(all: false)
+            if !isClassic { endDisturbances(all: false) }
             for _ in 0..<5 { run(for: Self.beat) }
         }
         guard laws.violations.isEmpty else { return nil }
@@ -212,6 +259,8 @@ public struct ClusterExperiment: Sendable {
             laws.departed.insert(observed.host)
             if remaining > 0 { laws.broken(2, simulator.now, "\(observed.host) left \(remaining) resources behind") }
             laws.checkCopies(simulator)
+        case .strayed(let name, let hops):
+            laws.broken(9, simulator.now, "a read of \(name) has been at \(hops) nodes")
         case .event: break
         }
     }

@@ -6,6 +6,11 @@ public struct ClusterPlan: Sendable {
     public var nodes: ClosedRange<Int> = 3...6
     /// How long faults are made; then all must come to rest.
     public var minutes = 1...2
+    /// Exactly so long instead, when it is given; a drawn schedule is cut off there, and else the same.
+    public var seconds: Int64?
+    /// Clients that ask one thing after the other while faults are made.
+    public var clients = 3
+    public var faults = FaultSchedule.classic
     public var defects: Set<Defect> = []
     /// Names change their home from write to write; else a name that has one keeps it.
     public var movesHomes = false
@@ -19,6 +24,12 @@ public struct ClusterPlan: Sendable {
     public init() {}
 }
 
+/// A fault as it was made, with its number in the schedule.
+public struct MadeFault: Hashable, Sendable {
+    public let number: Int
+    public let text: String
+}
+
 /// What one seed came to.
 public struct ClusterOutcome: Sendable {
     public let seed: UInt64
@@ -30,7 +41,11 @@ public struct ClusterOutcome: Sendable {
     public let acknowledged: Int
     public let short: Int
     public let reads: Int
+    /// Reads while a cut kept members apart.
+    public let apartReads: Int
     public let faults: [String: Int]
+    /// Of a schedule drawn beforehand: the faults that were made.
+    public let made: [MadeFault]
     /// From the end of the faults until all was at rest.
     public let rest: Duration?
     /// The longest that a read took to be answered.

@@ -22,6 +22,7 @@ public struct Laws: Sendable {
         let number: Int
         let name: ResourceName
         let isDelete: Bool
+        let dependsOnState: Bool
         let issued: Instant
         /// When its client knew what became of it; a write without an answer stays open for ever.
         var ended: Instant?
@@ -34,11 +35,25 @@ public struct Laws: Sendable {
     /// Writes that were kept on fewer nodes than wanted (202).
     public private(set) var shortCount = 0
     public private(set) var readCount = 0
+    /// Of them those that no law could be held against, for members were apart meanwhile.
+    public private(set) var apartReadCount = 0
     let replicas: Int
     let cluster: ClusterName
     private var writes: [ResourceName: [Write]] = [:]
     /// A disk with copies was emptied, and its copies are not all made anew yet.
     var isShortOfOneDisk = false
+    /// A cut keeps members from one another, or did so until lately and they have not yet told each other what happened.
+    /// Each side goes on by itself then, as it must, and knows nothing of what the other takes: what is promised of reads
+    /// and of the number of copies is promised of a cluster that is one. What was acknowledged is kept all the same.
+    var isApart = false
+    /// When that was so last.
+    var apartAt = Instant(nanoseconds: .min)
+    /// Who was stopped, and until when: others may have given its place away.
+    var pausedUntil: [HostID: Instant] = [:]
+    /// On how many disks a version was at least at some time, up to the copies wanted: fewer it must not become.
+    private var floors: [Dot: Int] = [:]
+    /// Versions that have been pushed out of a history by so many greater ones as it keeps: the bound of law 4.
+    private var outrun: Set<Dot> = []
     /// Hosts that left in good order: what is on their disks counts for nothing.
     var departed: Set<HostID> = []
 
@@ -46,6 +61,11 @@ public struct Laws: Sendable {
         self.replicas = replicas
         self.cluster = cluster
     }
+
+    /// From a pause's end until the others have heard so.
+    private static let timeToReturn = Duration.seconds(10)
+
+    private func wasApart(since start: Instant) -> Bool { isApart || apartAt >= start }
 
     mutating func broken(_ law: Int, _ at: Instant, _ text: String) {
         // The first few tell the story.
@@ -56,7 +76,9 @@ public struct Laws: Sendable {
 
     mutating func issued(_ number: Int, _ request: WriteRequest, at now: Instant) {
         writes[request.name, default: []].append(
-            Write(number: number, name: request.name, isDelete: request.content == .tombstone, issued: now))
+            Write(
+                number: number, name: request.name, isDelete: request.content == .tombstone,
+                dependsOnState: request.dependsOnState, issued: now))
     }
 
     mutating func answered(_ number: Int, _ name: ResourceName, _ result: WriteResult, _ simulator: Simulator<NodeHost>)
@@ -78,18 +100,22 @@ public struct Laws: Sendable {
             writes[name]?[index].ended = now
             writes[name]?[index].acknowledged = version
             acknowledgedCount += 1
-            checkAcknowledged(version, copies, wanted, simulator)
+            noteOutrun(simulator.hostIDs.map { simulator.disk(of: $0).durable })
+            floors[version.dot] = min(wanted, replicas)
+            checkAcknowledged(version, copies, wanted, since: write.issued, simulator)
+            checkSeen(version, by: write, at: now)
         }
     }
 
     private mutating func checkAcknowledged(
-        _ version: Version, _ copies: [NodeName], _ wanted: Int, _ simulator: Simulator<NodeHost>
+        _ version: Version, _ copies: [NodeName], _ wanted: Int, since start: Instant, _ simulator: Simulator<NodeHost>
     ) {
         let now = simulator.now
         let ready = simulator.hostIDs.count { host in
-            simulator.machine(on: host).map { $0.machine.phase == .serving && !$0.isLeaving } ?? false
+            if let until = pausedUntil[host], now < until + Self.timeToReturn { return false }
+            return simulator.machine(on: host).map { $0.machine.phase == .serving && !$0.isLeaving } ?? false
         }
-        if wanted < min(replicas, ready) {
+        if wanted < min(replicas, ready), !wasApart(since: start) {
             broken(
                 1, now, "\(version.name) \(version.dot) was acknowledged with \(wanted) copies wanted of \(replicas)")
         }
@@ -102,10 +128,24 @@ public struct Laws: Sendable {
         if Set(copies).count < wanted { broken(1, now, "\(version.name) \(version.dot) names a copy twice") }
     }
 
+    /// Law 4: no two writes pass for one, and what was judged by what a name is has seen what it was. A plain put need
+    /// not: what it has not seen is history.
+    private mutating func checkSeen(_ version: Version, by write: Write, at now: Instant) {
+        for other in writes[version.name] ?? [] where other.number != write.number {
+            guard let known = other.acknowledged else { continue }
+            if known.dot == version.dot { broken(4, now, "\(version.name) \(version.dot) is two writes") }
+            guard write.dependsOnState, let ended = other.ended, ended < write.issued,
+                !wasApart(since: write.issued), !version.context.covers(known.dot)
+            else { continue }
+            broken(4, now, "\(version.name) \(version.dot) has not seen \(known.dot) of \(ended)")
+        }
+    }
+
     // MARK: Reads
 
     mutating func read(_ name: ResourceName, since start: Instant, _ result: ReadResult, at now: Instant) {
         readCount += 1
+        if wasApart(since: start) { apartReadCount += 1 }
         checkRead(name, since: start, result, besides: nil, at: now)
     }
 
@@ -113,6 +153,7 @@ public struct Laws: Sendable {
     private mutating func checkRead(
         _ name: ResourceName, since start: Instant, _ result: ReadResult, besides number: Int?, at now: Instant
     ) {
+        guard !wasApart(since: start) else { return }
         let known = writes[name] ?? []
         for write in known {
             guard let version = write.acknowledged, let ended = write.ended, ended < start else { continue }
@@ -138,11 +179,13 @@ public struct Laws: Sendable {
 
     // MARK: Copies
 
-    /// Acknowledged versions that no acknowledged one has replaced.
+    /// Acknowledged versions that no acknowledged one has replaced, and that have not come to the end of a history.
     var frontier: [Version] {
         writes.keys.sorted().flatMap { name in
             let acknowledged = (writes[name] ?? []).compactMap(\.acknowledged)
-            return acknowledged.filter { version in !acknowledged.contains { $0.context.covers(version.dot) } }
+            return acknowledged.filter { version in
+                !outrun.contains(version.dot) && !acknowledged.contains { $0.context.covers(version.dot) }
+            }
         }
     }
 
@@ -150,12 +193,27 @@ public struct Laws: Sendable {
     /// hosts included.
     mutating func checkCopies(_ simulator: Simulator<NodeHost>) {
         let disks = simulator.hostIDs.filter { !departed.contains($0) }.map { simulator.disk(of: $0).durable }
-        let wanted = replicas - (isShortOfOneDisk ? 1 : 0)
+        noteOutrun(disks)
         for version in frontier {
             let count = disks.count { $0.holds(version) }
+            let floor = max(floors[version.dot] ?? 0, min(count, replicas))
+            floors[version.dot] = floor
+            let wanted = floor - (isShortOfOneDisk ? 1 : 0)
             if count < wanted {
                 broken(2, simulator.now, "\(version.name) \(version.dot) is on \(count) disks, not on \(wanted)")
             }
+        }
+    }
+
+    private mutating func noteOutrun(_ disks: [CatalogueDisk]) {
+        for version in frontier {
+            let isOutrun = disks.contains { disk in
+                guard let kept = disk.sets[version.name]?.versions, kept.count == VersionSet.versionCountMax,
+                    let least = kept.last
+                else { return false }
+                return Version.precedes(version, least)
+            }
+            if isOutrun { outrun.insert(version.dot) }
         }
     }
 

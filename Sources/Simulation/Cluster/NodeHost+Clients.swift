@@ -23,9 +23,11 @@ extension NodeHost {
                 host.write(request, visited: [], &context, then: finish)
             }
         case .read(let number, let name):
-            read(name, visited: [], unsure: [], &context) { _, result, context in context.observe(.read(number, result))
+            read(name, visited: [], unsure: [], hops: 0, &context) { _, result, context in
+                context.observe(.read(number, result))
             }
         case .leave(let timeout): leave(within: timeout, &context)
+        case .restart: restart(&context)
         }
     }
 
@@ -46,7 +48,7 @@ extension NodeHost {
     private mutating func writeHere(_ request: WriteRequest, _ context: inout Context, then: @escaping Wrote) {
         let held = context.disk.durable.sets[request.name]
         let witnesses = machine.witnesses(writing: request.name, held: held)
-        guard !machine.judgesAlone(request.name, held: held) else {
+        guard !machine.judgesAlone(request.name, held: held), !has(.judgesAlone) else {
             return commit(request, seen: nil, &context, then: then)
         }
         ask(Inquiry(request: request, asked: witnesses), witnesses[...], &context, then: then)
@@ -95,6 +97,16 @@ extension NodeHost {
     private mutating func commit(
         _ request: WriteRequest, seen: VersionSet?, _ context: inout Context, then: @escaping Wrote
     ) {
+        var request = request
+        if has(.judgesTooEarly), request.precondition != .none {
+            let held = context.disk.durable.sets[request.name]
+            if request.precondition.holds(for: seen.map { held?.merged(with: $0.versions) ?? $0 } ?? held) {
+                request.precondition = .none
+                return after(.milliseconds(20), &context) { [request] host, context in
+                    host.commit(request, seen: seen, &context, then: then)
+                }
+            }
+        }
         transact(.write(request, seen: seen), &context) { host, done, context in
             switch done {
             case .wrote(let version, let groups):
@@ -160,20 +172,21 @@ extension NodeHost {
     private static var silenceMax: Duration { .seconds(15) }
 
     mutating func read(
-        _ name: ResourceName, visited: [NodeName], unsure: [NodeName], _ context: inout Context,
+        _ name: ResourceName, visited: [NodeName], unsure: [NodeName], hops: Int, _ context: inout Context,
         then: @escaping HasRead
     ) {
         let held = context.disk.durable.sets[name]
         if has(.servesWhateverIsHeld), let held {
             return then(&self, held.live.map { .found($0) } ?? .missing, &context)
         }
+        if has(.deniesWhatItLacks), held == nil { return then(&self, .missing, &context) }
         let isBehind = machine.isBehind(on: name, held: held, at: context.now)
         switch machine.route(reading: name, held: held, visited: visited, unsure: unsure, at: context.now) {
-        case .here: readHere(held, name, visited: visited, &context, then: then)
+        case .here: readHere(held, name, visited: visited, hops: hops, &context, then: then)
         case .forward(let nodes):
             let search = Search(
-                name: name, held: held, visited: visited + [self.name],
-                unsure: isBehind ? unsure + [self.name] : unsure)
+                name: name, held: held, visited: has(.forwardsInCircles) ? [self.name] : visited + [self.name],
+                unsure: isBehind ? unsure + [self.name] : unsure, hops: hops + 1)
             forward(search, to: nodes[...], &context, then: then)
         case .nobody:
             then(&self, isBehind ? .behind : .unavailable, &context)
@@ -186,12 +199,13 @@ extension NodeHost {
         let held: VersionSet?
         let visited: [NodeName]
         let unsure: [NodeName]
+        let hops: Int
         var silent: [NodeName] = []
         var isSomebodyBehind = false
     }
 
     private mutating func readHere(
-        _ held: VersionSet?, _ name: ResourceName, visited: [NodeName], _ context: inout Context,
+        _ held: VersionSet?, _ name: ResourceName, visited: [NodeName], hops: Int, _ context: inout Context,
         then: @escaping HasRead
     ) {
         guard let held, let version = held.live else { return then(&self, .missing, &context) }
@@ -200,7 +214,8 @@ extension NodeHost {
         }
         let route = visited + [self.name]
         let others = machine.convergence.holders(of: held.group(in: cluster)).filter { !route.contains($0) }
-        let search = Search(name: name, held: nil, visited: route, unsure: [self.name], isSomebodyBehind: true)
+        let search = Search(
+            name: name, held: nil, visited: route, unsure: [self.name], hops: hops + 1, isSomebodyBehind: true)
         forward(search, to: others[...], &context, then: then)
     }
 
@@ -220,9 +235,11 @@ extension NodeHost {
                         && machine.hasHeardEnough(of: slot, besides: search.silent + search.unsure)
             else { return forward(search, to: [], &context, then: then) }
             return readHere(
-                search.held, search.name, visited: Array(search.visited.dropLast()), &context, then: then)
+                search.held, search.name, visited: Array(search.visited.dropLast()), hops: search.hops, &context,
+                then: then)
         }
-        let request = Request.read(search.name, visited: search.visited, unsure: search.unsure)
+        let request = Request.read(
+            search.name, visited: search.visited, unsure: search.unsure, hops: search.hops)
         call(node, request, within: Self.silenceMax, &context) { host, response, context in
             var search = search
             switch response {

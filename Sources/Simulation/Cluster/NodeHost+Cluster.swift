@@ -53,13 +53,13 @@ extension NodeHost {
                 return host.join(search, next: next + 1, &context)
             }
             if isJoining {
-                host.feed(.membership(.merge(claims, from: teller)), &context)
+                host.feed(.membership(.merge(host.heard(claims), from: teller)), &context)
                 return host.join(search, next: next + 1, &context)
             }
             if host.has(.newcomerVouches) {
                 host.feed(.membership(.merge(claims, from: teller)), &context)
             } else {
-                host.feed(.lifecycle(.joined(claims, from: teller)), &context)
+                host.feed(.lifecycle(.joined(host.heard(claims), from: teller)), &context)
             }
         }
     }
@@ -93,11 +93,21 @@ extension NodeHost {
         }
     }
 
+    /// Says that it will be back, and ends when the news has had time to go round.
+    mutating func restart(_ context: inout Context) {
+        feed(.membership(.announce(.restarting)), &context)
+        after(.seconds(1), &context) { host, context in
+            host.remember(&context)
+            context.exit()
+        }
+    }
+
     // MARK: Remembering
 
     mutating func rememberLater(_ context: inout Context) {
         after(.seconds(5), &context) { host, context in
             if host.hasNews { host.remember(&context) }
+            host.forgetTombstones(&context)
             host.hasNews = false
             host.rememberLater(&context)
         }

@@ -18,7 +18,7 @@ extension NodeHost {
                 within: .seconds(10), &context
             ) { host, response, context in
                 guard case .members(let teller, let claims, _) = response else { return }
-                host.feed(.membership(.merge(claims, from: teller)), &context)
+                host.feed(.membership(.merge(host.heard(claims), from: teller)), &context)
             }
         case .fallbackProbe(let sequence, let node, let endpoint, let claims):
             let id = context.call(
@@ -28,7 +28,7 @@ extension NodeHost {
         case .event(let event):
             hasNews = true
             context.observe(.event(event))
-            if has(.dropsUnconfirmed) { dropUnowned(&context) }
+            spoilView(&context)
         case .convergence(let effect): carryOut(effect, &context)
         case .offer(let id, let node, let version): offer(version, to: node, for: id, &context)
         case .acknowledge(let id, let copies, let wanted):
@@ -42,7 +42,10 @@ extension NodeHost {
             call(node, .compare(request), bytes: 500 + 60 * request.groups.count, within: .seconds(30), &context) {
                 host, response, context in
                 if case .compared(let reply) = response {
-                    host.feed(.convergence(.compared(id, reply)), &context)
+                    host.confirmForAll(reply, &context)
+                    host.feed(.convergence(.compared(id, host.spoiled(reply, to: request))), &context)
+                } else if host.has(.silenceConfirms) {
+                    host.feed(.convergence(.compared(id, host.equal(request))), &context)
                 } else {
                     host.feed(.convergence(.failed(id)), &context)
                 }
@@ -72,7 +75,10 @@ extension NodeHost {
         let nearest = holders.map { ($0, machine.membership.member($0)?.rtt ?? .seconds(3600)) }
             .sorted { $0.1 < $1.1 }.map(\.0)
         obtain(version.content, from: nearest, &context) { host, isHere, context in
-            guard isHere else { return host.feed(.convergence(.pulled(version, durable: false)), &context) }
+            guard isHere else {
+                if host.has(.losesFailedPulls) { return }
+                return host.feed(.convergence(.pulled(version, durable: false)), &context)
+            }
             host.transact(.merge([version]), &context) { host, done, context in
                 host.release(version.digest, &context)
                 guard case .merged(let groups) = done else {
@@ -84,7 +90,7 @@ extension NodeHost {
         }
     }
 
-    private mutating func drop(_ key: GroupKey, _ digest: SetDigest, _ context: inout Context) {
+    mutating func drop(_ key: GroupKey, _ digest: SetDigest, _ context: inout Context) {
         transact(.drop(key, digest), &context) { host, done, context in
             guard case .dropped(let isGone) = done else {
                 return host.feed(.convergence(.dropped(key, .failed)), &context)
@@ -97,21 +103,19 @@ extension NodeHost {
         }
     }
 
-    private mutating func dropUnowned(_ context: inout Context) {
-        for group in context.disk.durable.groups(cluster) where !machine.convergence.isOwner(group.key) {
-            drop(group.key, group.digest, &context)
-        }
-    }
-
     private mutating func offer(
         _ version: Version, to node: NodeName, for id: NodeMachine.WriteID, _ context: inout Context
     ) {
         let key = version.group(in: cluster)
         let request = OfferRequest(version: version, status: machine.convergence.status(of: key))
+        if has(.countsOneForAll) { offers[id, default: []].append(node) }
         call(node, .offer(request), bytes: 800, within: Self.transferLimit(version.size), &context) {
             host, response, context in
             if case .offered(let reply) = response {
                 host.feed(.offerAnswered(id, by: node, .stored(reply)), &context)
+                host.countForAll(id, reply, &context)
+            } else if host.has(.countsSilence) {
+                host.feed(.offerAnswered(id, by: node, .stored(OfferReply(status: request.status))), &context)
             } else {
                 host.feed(.offerAnswered(id, by: node, .failed), &context)
             }

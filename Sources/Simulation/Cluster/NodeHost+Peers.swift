@@ -10,12 +10,12 @@ extension NodeHost {
     mutating func serve(_ request: Request, _ id: CallID, from peer: NodeName, _ context: inout Context) {
         switch request {
         case .members(let claims):
-            feed(.membership(.merge(claims, from: peer)), &context)
+            feed(.membership(.merge(heard(claims), from: peer)), &context)
             let own = machine.membership.claims
             context.answer(
                 id, .members(name, own, isJoining: machine.isJoining), bytes: SwimTraffic.exchangeBytes(own))
         case .probe(let claims):
-            feed(.membership(.merge(claims, from: peer)), &context)
+            feed(.membership(.merge(heard(claims), from: peer)), &context)
             let own = [machine.membership.oneself.claim]
             context.answer(
                 id, .members(name, own, isJoining: machine.isJoining), bytes: SwimTraffic.exchangeBytes(own))
@@ -39,8 +39,9 @@ extension NodeHost {
                 context.answer(id, .no)
             }
         case .versions(let name): context.answer(id, .versions(context.disk.durable.sets[name]))
-        case .read(let name, let visited, let unsure):
-            read(name, visited: visited, unsure: unsure, &context) { _, result, context in
+        case .read(let name, let visited, let unsure, let hops):
+            if hops > NodeMachine.hopsMax { context.observe(.strayed(name, hops: hops)) }
+            read(name, visited: visited, unsure: unsure, hops: hops, &context) { _, result, context in
                 var bytes = 500
                 if case .found(let version) = result { bytes += Int(clamping: version.size) }
                 context.answer(id, .read(result), bytes: bytes)

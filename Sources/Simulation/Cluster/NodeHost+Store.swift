@@ -44,12 +44,13 @@ extension NodeHost {
             merge(versions, &context, transaction.then) { groups in .merged(groups) }
         case .write(let request, let seen):
             writeCounter += 1
-            let dot = Dot(node: name, epoch: epoch, counter: writeCounter)
+            let dot = Dot(node: name, epoch: has(.reusesDots) ? 1 : epoch, counter: writeCounter)
             do {
                 let held = context.disk.durable.sets[request.name]
-                let version = try request.version(
+                let honest = try request.version(
                     after: seen.map { held?.merged(with: $0.versions) ?? $0 } ?? held, dot: dot, clock: &hybridClock,
                     wallMilliseconds: context.wallMilliseconds)
+                let version = spoiled(honest, wallMilliseconds: context.wallMilliseconds)
                 merge([version], &context, transaction.then) { groups in .wrote(version, groups) }
             } catch {
                 finish(.refused(error), transaction.then, &context)
@@ -73,7 +74,7 @@ extension NodeHost {
         var changed: [VersionSet] = []
         for version in versions {
             let old = durable.sets[version.name]
-            let merged = old?.merged(with: [version]) ?? VersionSet(version)
+            let merged = merge(old, version)
             guard merged != old else { continue }
             if merged.version(version.dot) != nil, let digest = version.digest, durable.blobs[digest] == nil,
                 !has(.pullsNoBytes)
@@ -96,10 +97,13 @@ extension NodeHost {
         do {
             try context.disk.write(.sets(changed: changed, removed: removed))
         } catch {
-            return finish(.failed, then, &context)
+            return finish(has(.ignoresFullDisk) ? done([]) : .failed, then, &context)
         }
         let keys = Set((before + changed).map { $0.group(in: cluster) }).sorted()
         let released = Set(before.flatMap { $0.versions.compactMap(\.digest) }).sorted()
+        if has(.writesUnsynced) {
+            return finish(done(keys.map { context.disk.durable.summary(of: $0, cluster) }), then, &context)
+        }
         sync(&context) { host, context in
             let groups = keys.map { context.disk.durable.summary(of: $0, cluster) }
             host.collect(released, &context)
@@ -128,7 +132,8 @@ extension NodeHost {
 
     func collect(_ digests: [ContentDigest], _ context: inout Context) {
         let unneeded = digests.filter {
-            leases[$0] == nil && context.disk.durable.blobs[$0] != nil && !context.disk.durable.needs($0)
+            leases[$0] == nil && context.disk.durable.blobs[$0] != nil
+                && (has(.collectsShared) || !context.disk.durable.needs($0))
         }
         guard !unneeded.isEmpty else { return }
         // Freeing always succeeds. At once, so that nobody counts on bytes that are about to go.
@@ -145,6 +150,7 @@ extension NodeHost {
         do {
             try context.disk.write(.blob(digest, size: size))
         } catch {
+            if has(.ignoresFullDisk) { return then(&self, true, &context) }
             release(digest, &context)
             return then(&self, false, &context)
         }

@@ -56,6 +56,8 @@ public struct NodeHost: SimulatedMachine {
 
     var acknowledgements: [NodeMachine.WriteID: Acknowledge] = [:]
     var writeNumber: UInt64 = 0
+    /// Whom a write is offered to, for `Defect.countsOneForAll`.
+    var offers: [NodeMachine.WriteID: [NodeName]] = [:]
     var hasNews = false
 
     public init(_ boot: Boot<Configuration>, in context: inout HostContext<NodeHost>) {
@@ -64,11 +66,13 @@ public struct NodeHost: SimulatedMachine {
         try? context.disk.write(.epoch(epoch))
         context.disk.syncNow()
         configuration = boot.configuration
+        var settings = boot.configuration.settings
+        if configuration.defects.contains(.neverReplaces) { settings.relocationDelay = .seconds(3_600) }
         machine = NodeMachine(
             NodeMachine.Identity(
                 name: boot.name, cluster: boot.configuration.cluster, epoch: epoch, endpoint: boot.endpoint,
                 metadata: boot.configuration.metadata),
-            settings: boot.configuration.settings, at: context.now)
+            settings: settings, at: context.now)
         // What a crash left between the bytes and their record, as the store's collector does at its opening.
         collect(context.disk.durable.blobs.keys.sorted(), &context)
         feed(.convergence(.loaded(context.disk.durable.groups(cluster))), &context)
@@ -89,7 +93,9 @@ public struct NodeHost: SimulatedMachine {
         case .tick:
             runTimers(&context)
             feed(.tick, &context)
-        case .datagram(let packet, let source): feed(.membership(.packet(packet, from: source)), &context)
+        case .datagram(let packet, let source):
+            let packet = has(.neverRefutes) ? packet.telling(heard(packet.claims)) : packet
+            feed(.membership(.packet(packet, from: source)), &context)
         case .request(let request, let id, let peer): serve(request, id, from: peer, &context)
         case .stalled(let id):
             guard let (sequence, node) = fallbacks[id] else { return }
@@ -97,7 +103,7 @@ public struct NodeHost: SimulatedMachine {
         case .response(let result, let id):
             if let (sequence, node) = fallbacks.removeValue(forKey: id) {
                 let outcome = Membership.FallbackResult(result) { response in
-                    if case .members(_, let claims, _) = response { claims } else { nil }
+                    if case .members(_, let claims, _) = response { heard(claims) } else { nil }
                 }
                 return feed(.membership(.fallback(sequence, of: node, outcome)), &context)
             }

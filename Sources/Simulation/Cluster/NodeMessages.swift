@@ -41,7 +41,8 @@ extension NodeHost {
         case offer(OfferRequest)
         case write(SimulatedWriteOrder)
         case blob(ContentDigest)
-        case read(ResourceName, visited: [NodeName], unsure: [NodeName])
+        /// - hops: nodes that it has been at, as the simulation counts them.
+        case read(ResourceName, visited: [NodeName], unsure: [NodeName], hops: Int)
         case versions(ResourceName)
     }
 
@@ -63,12 +64,16 @@ extension NodeHost {
         case write(Int, WriteRequest)
         case read(Int, ResourceName)
         case leave(timeout: Duration)
+        /// Announce a restart, and end.
+        case restart
     }
 
     public enum Observation: Sendable, CustomStringConvertible {
         case wrote(Int, WriteResult)
         case read(Int, ReadResult)
         case dropped(GroupKey)
+        /// A request has been at more nodes than it may.
+        case strayed(ResourceName, hops: Int)
         /// Said farewell, with so many resources not handed over.
         case left(remaining: Int)
         case event(MemberEvent)
@@ -85,6 +90,7 @@ extension NodeHost {
             case .read(let number, .unavailable), .read(let number, .behind), .read(let number, .silence):
                 "read \(number): unavailable"
             case .dropped(let key): "dropped \(key)"
+            case .strayed(let name, let hops): "a read of \(name) has been at \(hops) nodes"
             case .left(let remaining): "left, \(remaining) remaining"
             case .event(let event): event.description
             }

@@ -1,0 +1,107 @@
+import Vocabulary
+
+/// What can befall a simulated cluster, by the names that `roost-sim run --faults` knows.
+public enum FaultKind: String, Hashable, Sendable, CaseIterable {
+    // To a process or its host, until it is back.
+    case kill
+    /// With the loss of any part of what was not synced.
+    case powerCut = "power-cut"
+    /// The host comes back without its data.
+    case emptyDisk = "empty-disk"
+    /// The host comes back with what its disk held up to a minute ago.
+    case oldDisk = "old-disk"
+    /// Killed, and started at once.
+    case flap
+    /// An announced restart: the process says so, ends, and comes back.
+    case restart
+    /// SIGSTOP for up to a minute.
+    case pause
+    case leave
+    case join
+    // To clocks.
+    /// The wall clock jumps by up to an hour, either way.
+    case clockJump = "clock-jump"
+    /// Monotonic clocks that run up to 2 % too fast or too slow, from the start on.
+    case drift
+    // To the network, for seconds or for minutes.
+    /// Two sides that do not reach each other.
+    case partition
+    /// One side does not reach the other, which reaches it.
+    case oneWay = "one-way"
+    /// Two members that do not reach each other while all others reach both; at times by datagrams or by calls only.
+    case pairCut = "pair-cut"
+    /// Up to half of all datagrams, everywhere or at one member.
+    case loss
+    /// Half a second more on every way.
+    case delay
+    /// Up to half of all datagrams come twice or late.
+    case disorder
+    // To disks, for a while.
+    /// A sync takes up to three seconds.
+    case slowDisk = "slow-disk"
+    /// Nothing more can be written.
+    case fullDisk = "full-disk"
+
+    /// The oldest schedule's, in the order in which it draws from them.
+    static let classic: [FaultKind] = [.kill, .powerCut, .emptyDisk, .flap, .pause, .leave, .join]
+
+    /// Takes a member away, for a time or for good.
+    var fellsMember: Bool {
+        switch self {
+        case .kill, .powerCut, .emptyDisk, .oldDisk, .flap, .restart, .pause, .leave: true
+        case .join, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk,
+            .fullDisk:
+            false
+        }
+    }
+
+    /// Destroys copies, or moves them by what a node knows of the others. No law promises anything of that while a cut
+    /// keeps the others' knowledge away: a member that sees itself alone has nobody to hand over to.
+    var needsWholeNetwork: Bool {
+        switch self {
+        case .emptyDisk, .oldDisk, .leave, .join: true
+        case .kill, .powerCut, .flap, .restart, .pause, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss,
+            .delay,
+            .disorder, .slowDisk, .fullDisk:
+            false
+        }
+    }
+}
+
+/// Which faults a run makes.
+public enum FaultSchedule: Hashable, Sendable {
+    /// One after the other as they come to mind: the kind, the host and all that follows are drawn as the run goes, in
+    /// one row with what the clients do. The oldest seeds are of this one.
+    case classic
+    /// Drawn from the seed before the run begins, and numbered. Of the numbers only those of `only` are made, when that
+    /// is given: so a schedule can be shortened, and what the clients draw stays as it was.
+    case drawn([FaultKind], only: Set<Int>? = nil)
+}
+
+/// One fault of a schedule that is drawn beforehand.
+struct ScheduledFault: Sendable {
+    /// From 1 on.
+    let number: Int
+    /// Since the faults began.
+    let after: Duration
+    let kind: FaultKind
+    /// The first host that it is tried at; where it can not be made now, the next one has it.
+    let host: Int
+    /// For all else: how long, how much, which others.
+    let dice: SeededGenerator
+
+    static func draw(_ kinds: [FaultKind], seed: UInt64, hosts: Int, within time: Duration) -> [ScheduledFault] {
+        var random = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_666c)  // "roost-fl"
+        let kinds = FaultKind.allCases.filter { kinds.contains($0) && $0 != .drift }
+        var faults: [ScheduledFault] = []
+        var after = Duration.seconds(2)
+        while after < time, let kind = kinds.randomElement(using: &random) {
+            faults.append(
+                ScheduledFault(
+                    number: faults.count + 1, after: after, kind: kind, host: Int.random(in: 0..<hosts, using: &random),
+                    dice: SeededGenerator(seed: random.next())))
+            after += .milliseconds(Int64.random(in: 500...14_000, using: &random))
+        }
+        return faults
+    }
+}

@@ -1,0 +1,97 @@
+import Node
+import Placement
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+// Where planted defects need more than a word at the place where they take hold.
+
+extension NodeHost {
+    /// What this host hears of a packet or an exchange.
+    func heard(_ claims: [Claim]) -> [Claim] {
+        has(.neverRefutes) ? claims.filter { $0.name != name } : claims
+    }
+
+    /// After the cores have been told of a change of the membership.
+    mutating func spoilView(_ context: inout Context) {
+        if has(.dropsUnconfirmed) { dropUnowned(&context) }
+        guard has(.leftStaysInRing) else { return }
+        let view = machine.convergence.view
+        let left = machine.membership.members.filter { $0.status == .left }
+            .map { Candidate(name: $0.name, weight: $0.metadata.weight, zone: $0.metadata.zone) }
+        guard !left.isEmpty else { return }
+        let ring = Ring(view.ring.candidates + left)
+        feed(
+            .convergence(
+                .view(
+                    View(ring: ring, contactable: view.contactable, doubtful: view.doubtful), hear: .asOwnersChange,
+                    restarted: [])), &context)
+    }
+
+    private mutating func dropUnowned(_ context: inout Context) {
+        for group in context.disk.durable.groups(cluster) where !machine.convergence.isOwner(group.key) {
+            drop(group.key, group.digest, &context)
+        }
+    }
+
+    /// What a comparison with another node brought.
+    func spoiled(_ reply: CompareReply, to request: CompareRequest) -> CompareReply {
+        guard has(.comparesHalf) else { return reply }
+        let seen = reply.groups.filter { $0.key.slot.number % 2 == 1 }
+        return CompareReply(groups: seen + equal(request).groups.filter { $0.key.slot.number % 2 == 0 })
+    }
+
+    /// The answer of an owner that holds the same.
+    func equal(_ request: CompareRequest) -> CompareReply {
+        CompareReply(groups: request.groups.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) })
+    }
+
+    mutating func confirmForAll(_ reply: CompareReply, _ context: inout Context) {
+        guard has(.oneConfirmsForAll) else { return }
+        for status in reply.groups where status.owner {
+            for owner in machine.convergence.owners(of: status.key) {
+                feed(.convergence(.confirmed(by: owner, status)), &context)
+            }
+        }
+    }
+
+    mutating func countForAll(_ id: NodeMachine.WriteID, _ reply: OfferReply, _ context: inout Context) {
+        guard has(.countsOneForAll) else { return }
+        for node in offers.removeValue(forKey: id) ?? [] {
+            feed(.offerAnswered(id, by: node, .stored(reply)), &context)
+        }
+    }
+
+    mutating func forgetTombstones(_ context: inout Context) {
+        guard has(.forgetsTombstones) else { return }
+        let deleted = context.disk.durable.sets.values.filter(\.head.isTombstone).sorted { $0.name < $1.name }
+        guard !deleted.isEmpty else { return }
+        try? context.disk.write(.sets(changed: [], removed: deleted.map(\.name)))
+        context.disk.syncNow()
+        let groups = Set(deleted.map { $0.group(in: cluster) }).sorted()
+        feed(.convergence(.stored(groups.map { context.disk.durable.summary(of: $0, cluster) })), &context)
+    }
+
+    /// The version that a write becomes.
+    func spoiled(_ version: Version, wallMilliseconds: UInt64) -> Version {
+        guard has(.losesContext) || has(.clockGoesBack) else { return version }
+        var context = version.context
+        var time = version.time
+        if has(.losesContext) { context = CausalContext() }
+        if has(.clockGoesBack) {
+            let counter = UInt16(truncatingIfNeeded: version.dot.counter)
+            time = HybridTime(wallMilliseconds: wallMilliseconds, counter: counter)
+        }
+        return Version(
+            name: version.name, dot: version.dot, context: context, time: time, content: version.content,
+            home: version.home)
+    }
+
+    /// What is kept of a name when a version comes.
+    func merge(_ old: VersionSet?, _ version: Version) -> VersionSet {
+        if has(.keepsWhatCameLast) { return VersionSet(version) }
+        let merged = old?.merged(with: [version]) ?? VersionSet(version)
+        return has(.losesConflicts) ? VersionSet(merged.head) : merged
+    }
+}
