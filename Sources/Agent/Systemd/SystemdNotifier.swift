@@ -4,6 +4,7 @@ import CNIOLinux
 #else
     import Darwin
 #endif
+import NIOCore
 
 /// sd_notify(3) without libsystemd: one datagram to the socket that `NOTIFY_SOCKET` names. Without that variable every
 /// call does nothing, so the agent runs the same in a terminal.
@@ -31,9 +32,7 @@ public struct SystemdNotifier: Sendable {
 
     /// `ready` ends what this begins; systemd wants the monotonic time to match it with its signal.
     public func reloading() {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        send("RELOADING=1\nMONOTONIC_USEC=\(Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1_000)")
+        send("RELOADING=1\nMONOTONIC_USEC=\(NIODeadline.now().uptimeNanoseconds / 1_000)")
     }
 
     /// A drain may take longer than TimeoutStopSec: asks for more from now on.
