@@ -43,10 +43,15 @@ extension Convergence {
         return 1 + state.confirmed.count
     }
 
-    /// An equal digest from an owner is its word that it has it all (law 2).
+    /// An equal digest from an owner is its word that it has it all (law 2), and takes it back when it says so no more.
     mutating func noteConfirmation(by peer: NodeName, _ theirs: GroupStatus) {
-        guard theirs.owner, let state = groups[theirs.key], state.summary.digest == theirs.digest else { return }
-        confirm(theirs.key, by: peer)
+        guard let state = groups[theirs.key], state.summary.digest == theirs.digest else { return }
+        if theirs.owner { return confirm(theirs.key, by: peer) }
+        guard state.confirmed.contains(peer) else { return }
+        groups[theirs.key]?.confirmed.removeAll { $0 == peer }
+        // It is asked again: at once, then in longer and longer intervals.
+        peers[peer]?.dirty.insert(theirs.key.slot)
+        considerDrop(theirs.key)
     }
 
     private mutating func confirm(_ key: GroupKey, by peer: NodeName) {

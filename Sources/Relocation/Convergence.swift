@@ -64,6 +64,8 @@ public struct Convergence: Sendable {
         case wrote([GroupSummary], Version)
         /// An offered version could not be made durable here: it is known, and not held.
         case declined(Version, from: NodeName)
+        /// The groups of which this node lacks bytes that it is to have (its disk lost them): all of them, each time.
+        case lacking(Set<GroupKey>)
         case compared(CallID, CompareReply)
         /// - told: what went out with the exchange, as the driver loaded it.
         case exchanged(CallID, told: [ExchangeGroup], ExchangeReply)
@@ -170,6 +172,8 @@ public struct Convergence: Sendable {
     }
 
     var groups: [GroupKey: GroupState] = [:]
+    /// Groups that this node does not vouch for to others: it has the records, and not all of the bytes.
+    private var lacking: Set<GroupKey> = []
     var drops = DropQueue()
     var newerElsewhere = NewerElsewhere()
     /// The groups of each slot, sorted.
@@ -210,6 +214,7 @@ public struct Convergence: Sendable {
             for summary in summaries where update(summary) { touchLater(summary.key, at: now) }
         case .declined(let version, let peer): decline(version, from: peer, at: now)
         case .view(let view, let hear, let restarted): adopt(view, hear: hear, restarted: restarted, at: now)
+        case .lacking(let keys): note(lacking: keys)
         case .compared(let id, let reply): finishCompare(id, reply, at: now)
         case .exchanged(let id, let told, let reply): finishExchange(id, told: told, reply, at: now)
         case .failed(let id): fail(id, at: now)
@@ -316,7 +321,18 @@ public struct Convergence: Sendable {
         let state = groups[key]
         return GroupStatus(
             key: key, digest: state?.summary.digest ?? .empty,
-            owner: isOwner(key) && state?.dropping != true)
+            owner: isOwner(key) && state?.dropping != true && !lacking.contains(key))
+    }
+
+    /// Nobody drops a copy on this node's word while its own is not whole (law 2): all hear at once when the word does not
+    /// hold any more, and when it does again.
+    private mutating func note(lacking keys: Set<GroupKey>) {
+        let changed = SlotSet(lacking.symmetricDifference(keys).map(\.slot))
+        lacking = keys
+        guard !changed.isEmpty else { return }
+        for name in view.contactable where name != me {
+            peers[name, default: PeerState()].dirty.formUnion(changed)
+        }
     }
 
     // MARK: What the outside may ask

@@ -34,6 +34,38 @@ import Vocabulary
         #expect(subject.core.totals.misplaced == 1)
     }
 
+    @Test(
+        "an owner that lacks bytes of a group vouches for it to nobody, and tells all of them, until it has them again")
+    func lackingOwnerConfirmsNothing() {
+        let (_, summaries) = misplaced()
+        var owner = Subject("bob", among: names)
+        owner.feed(.loaded(summaries))
+        let key = summaries[0].key
+        #expect(owner.core.status(of: key).owner)
+        owner.feed(.lacking([key]))
+        #expect(!owner.core.status(of: key).owner)
+        guard let id = owner.takeCompare(with: "cid") else {
+            Issue.record("cid was not told")
+            return
+        }
+        let theirs = summaries.map { GroupStatus(key: $0.key, digest: $0.digest, owner: false) }
+        owner.feed(.compared(id, CompareReply(groups: theirs)))
+        owner.feed(.lacking([]))
+        #expect(owner.core.status(of: key).owner)
+        #expect(owner.takeCompare(with: "cid") != nil)
+    }
+
+    @Test("an owner takes its confirmation back by saying that it does not vouch any more")
+    func takenBack() {
+        var (subject, summaries) = misplaced()
+        subject.confirm("ada", summaries)
+        let statuses = summaries.map { GroupStatus(key: $0.key, digest: $0.digest, owner: false) }
+        let slots = SlotSet(summaries.map(\.key.slot))
+        _ = subject.core.answer(CompareRequest(slots: slots, groups: statuses), from: World.node("ada"))
+        subject.confirm("bob", summaries)
+        #expect(subject.drops().isEmpty)
+    }
+
     @Test("confirmations of former owners do not count after the owners changed")
     func formerOwnersDoNotCount() {
         var (subject, summaries) = misplaced()
