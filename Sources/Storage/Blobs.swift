@@ -113,7 +113,11 @@ final class Blobs: Sendable {
     /// is healed. The folder is synced always, as an earlier rename there may not have been.
     func adopt(_ temporary: String, as digest: ContentDigest, size: UInt64) throws(StorageError) -> BlobLease {
         let lease = lease(digest, size: size)
-        try Files.move(temporary, to: folder.blob(digest))
+        // Under the lock, so that whoever sets the older file aside does not take the new one.
+        let moved: Result<Void, StorageError> = state.withLockedValue { _ in
+            Result { () throws(StorageError) in try Files.move(temporary, to: folder.blob(digest)) }
+        }
+        try moved.get()
         try Files.syncFolder(folder.shelf(digest))
         return lease
     }
@@ -128,8 +132,31 @@ final class Blobs: Sendable {
             }
             state.serial &+= 1
             let away = "\(folder.incoming)/\(digest.hex)-\(state.serial).gone"
-            if rename(folder.blob(digest), away) == 0 { return .success(away) }
+            if rename(folder.blob(digest), away) == 0 {
+                FileWatch.note(.renamed(from: folder.blob(digest), to: away))
+                return .success(away)
+            }
             return errno == ENOENT ? .success(nil) : .failure(.posix("rename to", away, errno))
+        }
+        return try outcome.get()
+    }
+}
+
+extension Blobs {
+    /// Takes the file of a blob that a version names out of the way, so that it counts as missing: nobody reads it, no
+    /// new version is committed on it, and `rotten` keeps it for whoever wants to look. Only on the catalogue's writer:
+    /// no commit comes between its look at the file and the file's going. A lease does not hold it back, for it keeps
+    /// good bytes from being removed and makes no bad ones good; the commit that it was for is refused.
+    ///
+    /// - Parameter file: the one that was found wrong; nil for one that was not there.
+    /// - Returns: false, with nothing changed, when another is in its place by now.
+    func setAside(_ digest: ContentDigest, _ file: FileIdentity?) throws(StorageError) -> Bool {
+        let outcome: Result<Bool, StorageError> = state.withLockedValue { _ in
+            Result { () throws(StorageError) in
+                guard try Files.identity(folder.blob(digest)) == file else { return false }
+                if file != nil { try Files.move(folder.blob(digest), to: folder.rotten(digest)) }
+                return true
+            }
         }
         return try outcome.get()
     }

@@ -94,6 +94,57 @@ struct CatalogueQueries {
         return try Int.fetchOne(db.cachedStatement(sql: sql), arguments: [Data(digest.bytes)]) != nil
     }
 
+    /// The blobs that versions name, by digest, after `after`. The greatest size counts where versions differ, which they
+    /// never should.
+    func blobs(after: ContentDigest?, limit: Int) throws -> [StoredBlob] {
+        let sql = """
+            SELECT sha256, max(size) FROM versions WHERE sha256 IS NOT NULL AND sha256 > ?
+            GROUP BY sha256 ORDER BY sha256 LIMIT ?
+            """
+        let rows = try Row.fetchCursor(
+            db.cachedStatement(sql: sql), arguments: [Data(after?.bytes ?? []), limit])
+        var blobs: [StoredBlob] = []
+        while let row = try rows.next() {
+            let values = RowValues(row: row, path: path)
+            guard let digest = ContentDigest(bytes: try values.value(0, as: Data.self)) else {
+                throw values.damage("a SHA-256")
+            }
+            blobs.append(StoredBlob(digest: digest, size: try values.unsigned(1)))
+        }
+        return blobs
+    }
+
+    /// How many blobs versions name, and their bytes; linear in the versions.
+    func blobTotals() throws -> (count: UInt64, bytes: UInt64) {
+        let sql = """
+            SELECT count(*), coalesce(sum(size), 0) FROM
+            (SELECT max(size) AS size FROM versions WHERE sha256 IS NOT NULL GROUP BY sha256)
+            """
+        guard let row = try Row.fetchOne(db, sql: sql) else { return (0, 0) }
+        let values = RowValues(row: row, path: path)
+        return (try values.unsigned(0), try values.unsigned(1))
+    }
+
+    /// Who needs a blob: the names, at most `limit`, with their groups; nil for bytes that no version names.
+    func use(of digest: ContentDigest, limit: Int) throws -> BlobUse? {
+        let sql = """
+            SELECT DISTINCT n.name, n.slot, n.home, v.size FROM versions v JOIN names n ON n.id = v.name
+            WHERE v.sha256 = ? LIMIT ?
+            """
+        let rows = try Row.fetchCursor(db.cachedStatement(sql: sql), arguments: [Data(digest.bytes), limit])
+        var use: BlobUse?
+        while let row = try rows.next() {
+            let values = RowValues(row: row, path: path)
+            guard let slot = Slot(number: try values.value(1)) else { throw values.damage("a slot") }
+            let size = try values.unsigned(3)
+            var next = use ?? BlobUse(size: size)
+            next.names.append(try values.name(0))
+            next.groups.insert(GroupKey(slot: slot, home: try values.home(2)))
+            use = next
+        }
+        return use
+    }
+
     /// The groups as counted afresh from the versions: what `groups` must always equal.
     func recount(in cluster: ClusterName) throws -> [GroupSummary] {
         var groups: [GroupKey: GroupSummary] = [:]

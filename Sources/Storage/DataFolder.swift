@@ -11,6 +11,7 @@ import Vocabulary
 ///     lock                one agent at a time (flock); holds its process id
 ///     catalogue.sqlite    names, versions, groups, what else the agent keeps (with -wal and -shm beside it)
 ///     blobs/ab/cdef…      the bytes, by SHA-256
+///     rotten/cdef…        files that did not hold what they were named for, by that SHA-256; kept to a bound once healed
 ///     incoming/*.tmp      streams on their way; removed at the next start
 ///     incoming/*.partial  pulls that can be resumed; removed when a day old
 ///     incoming/*.gone     blobs that nothing references, about to be unlinked
@@ -21,9 +22,11 @@ struct DataFolder: Sendable {
     var catalogue: String { path + "/catalogue.sqlite" }
     var blobs: String { path + "/blobs" }
     var incoming: String { path + "/incoming" }
+    var rotten: String { path + "/rotten" }
 
     func shelf(_ digest: ContentDigest) -> String { blobs + "/" + digest.hex.prefix(2) }
     func blob(_ digest: ContentDigest) -> String { shelf(digest) + "/" + digest.hex.dropFirst(2) }
+    func rotten(_ digest: ContentDigest) -> String { "\(rotten)/\(digest.hex)" }
     func partial(_ digest: ContentDigest) -> String { "\(incoming)/\(digest.hex).partial" }
 
     /// The folders of blobs that there are; each was made for its first one. Made beforehand, the 256 of them would be
@@ -40,7 +43,7 @@ struct DataFolder: Sendable {
     func prepare() throws(StorageError) -> OpenFile {
         try Files.makeFolder(path)
         let user = geteuid()
-        for place in [path, lock, catalogue, blobs, incoming] {
+        for place in [path, lock, catalogue, blobs, incoming, rotten] {
             guard let owner = try Files.facts(place)?.owner, owner != user else { continue }
             throw .notOurs(path: place, owner: owner, user: user)
         }
@@ -55,6 +58,7 @@ struct DataFolder: Sendable {
         }
         try Files.makeFolder(blobs)
         try Files.makeFolder(incoming)
+        try Files.makeFolder(rotten)
         return held
     }
 

@@ -61,6 +61,21 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// Which file this is, whatever its path leads to by now.
+    func identity() throws(StorageError) -> FileIdentity {
+        var info = stat()
+        guard fstat(descriptor, &info) == 0 else { throw .posix("look at", path, errno) }
+        return FileIdentity(info)
+    }
+
+    /// Has the next read of the range come from the disk: what memory still has of it says nothing of the disk.
+    func forgetCached(from offset: UInt64, count: UInt64) {
+        #if canImport(Glibc)
+            // Advice: where it is not taken, the read is as good as any other.
+            _ = posix_fadvise(descriptor, off_t(clamping: offset), off_t(clamping: count), POSIX_FADV_DONTNEED)
+        #endif
+    }
+
     func size() throws(StorageError) -> UInt64 {
         var info = stat()
         guard fstat(descriptor, &info) == 0 else { throw .posix("look at", path, errno) }
@@ -68,7 +83,9 @@ final class OpenFile: Sendable {
     }
 
     func truncate(to size: UInt64) throws(StorageError) {
+        let before = try self.size()
         guard ftruncate(descriptor, off_t(clamping: size)) == 0 else { throw .posix("shorten", path, errno) }
+        if before != size { FileWatch.note(.wrote(path)) }
         guard lseek(descriptor, 0, SEEK_END) >= 0 else { throw .posix("seek in", path, errno) }
     }
 }
@@ -155,6 +172,26 @@ enum Files {
         FileWatch.note(.removed(path))
     }
 
+    /// Removes a file, or a folder that is empty: whatever stood in a file's place.
+    static func removeAny(_ path: String) throws(StorageError) {
+        if rmdir(path) == 0 { return FileWatch.note(.removed(path)) }
+        guard errno == ENOTDIR else {
+            if errno == ENOENT { return }
+            throw .posix("remove", path, errno)
+        }
+        try remove(path)
+    }
+
+    /// `nil` when there is no such file.
+    static func identity(_ path: String) throws(StorageError) -> FileIdentity? {
+        var info = stat()
+        guard stat(path, &info) == 0 else {
+            if errno == ENOENT { return nil }
+            throw .posix("look at", path, errno)
+        }
+        return FileIdentity(info)
+    }
+
     struct Facts {
         var size: UInt64
         var owner: UInt32
@@ -202,5 +239,12 @@ enum Files {
             unit.multipliedReportingOverflow(by: UInt64(info.f_bavail)).partialValue,
             unit.multipliedReportingOverflow(by: UInt64(info.f_blocks)).partialValue
         )
+    }
+}
+
+extension FileIdentity {
+    fileprivate init(_ info: stat) {
+        device = UInt64(truncatingIfNeeded: info.st_dev)
+        inode = UInt64(truncatingIfNeeded: info.st_ino)
     }
 }

@@ -29,6 +29,8 @@ public enum StorageError: Error, Hashable, Sendable {
     case refused(WriteRequest.Refusal)
     /// A version names bytes that are not durable here; pull them first.
     case missingBlob(ContentDigest)
+    /// The bytes on disk are not those that they are named for.
+    case rotten(ContentDigest)
     case digestMismatch(expected: ContentDigest, actual: ContentDigest)
     case sizeMismatch(expected: UInt64, actual: UInt64)
     /// Another stream is already bringing these bytes.
@@ -83,6 +85,8 @@ extension StorageError: CustomStringConvertible {
         case .refused(.notFound): "there is no such resource to delete: check the name with find"
         case .missingBlob(let digest):
             "the bytes \(digest) are not on this node: pull them before the version that names them"
+        case .rotten(let digest):
+            "the bytes on disk are not those of \(digest): they are set aside and fetched from another holder; check the disk"
         case .digestMismatch(let expected, let actual):
             "the bytes received have SHA-256 \(actual), but \(expected) was announced: nothing was kept; send again"
         case .sizeMismatch(let expected, let actual):

@@ -26,6 +26,7 @@ public final class Store: Sendable {
     let catalogue: Catalogue
     let blobs: Blobs
     let collector: Collector
+    let sums = BlockSums()
     let stamp = NIOLockedValueBox(Stamp())
     private let lock: NIOLockedValueBox<OpenFile?>
 

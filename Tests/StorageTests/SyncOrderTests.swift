@@ -102,8 +102,9 @@ struct SyncOrderTests {
             let witness = Witness(scratch)
             let second = try await store.resume(digest, size: 700_000)
             try await second.write(ByteBuffer(bytes: bytes[500_000...]))
-            _ = try await second.finish()
+            let lease = try await second.finish()
             expectDurable(witness, from: store.data.partial(digest), to: store.data.blob(digest), since: before)
+            withExtendedLifetime(lease) {}
         }
     }
 
@@ -117,7 +118,7 @@ struct SyncOrderTests {
             try await first.write(ByteBuffer(bytes: bytes))
             try await first.suspend()
             let witness = Witness(scratch)
-            _ = try await store.resume(digest, size: 1_000).finish()
+            let lease = try await store.resume(digest, size: 1_000).finish()
             let (partial, blob) = (store.data.partial(digest), store.data.blob(digest))
             let shelf = Files.parent(of: blob)
             #expect(
@@ -125,6 +126,7 @@ struct SyncOrderTests {
                     .made(shelf), .syncedFolder(Files.parent(of: shelf)), .synced(partial),
                     .renamed(from: partial, to: blob), .syncedFolder(shelf),
                 ])
+            withExtendedLifetime(lease) {}
         }
     }
 

@@ -42,8 +42,8 @@ enum StorageRefusal {
             return APIError(.unprocessableContent, code: "size_differs", "\(error)", hint: "send them again")
         case .tooManyStreams, .closed, .alreadyReceiving, .cancelled:
             return APIError.unavailable("\(error)", code: "busy", retryAfterSeconds: 1)
-        case .inUse, .notOurs, .belongsTo, .newerSchema, .damaged, .io, .database, .missingBlob, .valueTooLarge,
-            .streamClosed:
+        case .inUse, .notOurs, .belongsTo, .newerSchema, .damaged, .io, .database, .missingBlob, .rotten,
+            .valueTooLarge, .streamClosed:
             return error
         }
     }
