@@ -118,6 +118,7 @@ public struct AgentService: Sendable {
         StatusRoutes(box: box, version: version).add(to: router)
         EventRoutes(box: box).add(to: router)
         MetricsRoutes(box: box, version: version).add(to: router)
+        ScrubRoutes(box: box).add(to: router)
 
         var peerSettings = PeersTable.Settings(peersMax: settings.peersMax)
         peerSettings.isRevoked = { revoked.contains(node: $0) }
@@ -209,6 +210,8 @@ public struct AgentService: Sendable {
             tasks.addTask { await wayIn.run(settled: ready) }
             tasks.addTask { await rememberMembers() }
             tasks.addTask { await core.tagsFetcher.run() }
+            tasks.addTask { await core.repairs.run() }
+            tasks.addTask { await core.scrub.run() }
             if obeysSignals { tasks.addTask { await obeySignals() } }
             tasks.addTask { await feedWatchdog() }
             tasks.addTask { await tellStatus() }

@@ -62,6 +62,11 @@ extension AgentClient {
             timeouts: ClientTimeouts(idle: patience))
     }
 
+    /// Has the agent check all bytes on its disk now; `status` says how far it is.
+    public func scrub() async throws -> API.ScrubStatus {
+        try await postJSON(API.ScrubStatus.self, "/v1/scrub", API.ScrubRequest())
+    }
+
     public func forget(_ node: String) async throws -> API.ForgetResult {
         try await postJSON(API.ForgetResult.self, "/v1/forget", API.ForgetRequest(node: node))
     }

@@ -52,22 +52,35 @@ extension AgentClient {
     ) async throws -> Download {
         switch target {
         case .file(let path):
-            // Opened first: a folder that can not be written to must not cost the transfer.
-            let file = try AtomicFile(path: path)
             do {
-                let download = try await get(name, version: version, via: via, progress: progress) { part in
-                    try file.write(part)
-                }
-                try file.commit()
-                return download
-            } catch {
-                file.abort()
-                throw error
+                return try await get(name, version: version, via: via, toFile: path, progress: progress)
+            } catch ClientError.checksum {
+                // Some of it came from a disk that had rotten, which its holder found as late as this client; it has set
+                // the file aside, and others answer.
+                return try await get(name, version: version, via: via, toFile: path, progress: progress)
             }
         case .standardOutput:
             return try await get(name, version: version, via: via, progress: progress) { part in
                 try AtomicFile.write(part, to: STDOUT_FILENO, path: "standard output")
             }
+        }
+    }
+
+    private func get(
+        _ name: String, version: String?, via: String?, toFile path: String,
+        progress: (@Sendable (UInt64, UInt64?) -> Void)?
+    ) async throws -> Download {
+        // Opened first: a folder that can not be written to must not cost the transfer.
+        let file = try AtomicFile(path: path)
+        do {
+            let download = try await get(name, version: version, via: via, progress: progress) { part in
+                try file.write(part)
+            }
+            try file.commit()
+            return download
+        } catch {
+            file.abort()
+            throw error
         }
     }
 

@@ -45,6 +45,8 @@ struct AgentCommand: AsyncParsableCommand {
     var relocationStreams: String?
     @Option(name: .customLong("leave.on_stop"), help: .setting("leave.on_stop")) var leaveOnStop: String?
     @Option(name: .customLong("leave.timeout"), help: .setting("leave.timeout")) var leaveTimeout: String?
+    @Option(name: .customLong("scrub.rate"), help: .setting("scrub.rate")) var scrubRate: String?
+    @Option(name: .customLong("scrub.interval"), help: .setting("scrub.interval")) var scrubInterval: String?
     @Option(name: .customLong("http.bind"), help: .setting("http.bind")) var httpBind: String?
     @Option(name: .customLong("log.level"), help: .setting("log.level")) var logLevel: String?
     @Option(name: .customLong("log.format"), help: .setting("log.format")) var logFormat: String?
@@ -84,7 +86,8 @@ struct AgentCommand: AsyncParsableCommand {
             ("swim.suspicion_multiplier", suspicionMultiplier), ("swim.push_pull_interval", pushPullInterval),
             ("relocation.delay", relocationDelay), ("relocation.delay_max", relocationDelayMax),
             ("relocation.streams", relocationStreams),
-            ("leave.on_stop", leaveOnStop), ("leave.timeout", leaveTimeout), ("http.bind", httpBind),
+            ("leave.on_stop", leaveOnStop), ("leave.timeout", leaveTimeout), ("scrub.rate", scrubRate),
+            ("scrub.interval", scrubInterval), ("http.bind", httpBind),
             ("log.level", logLevel), ("log.format", logFormat), ("limits.body", bodyMax),
         ]
         return join.map { ("join", $0) } + tag.map { ("tags", $0) }

@@ -37,6 +37,7 @@ struct Roost: AsyncParsableCommand {
             KeysCommand.self,
             JoinCommand.self,
             LeaveCommand.self,
+            ScrubCommand.self,
             ForgetCommand.self,
             RevokeCommand.self,
             DemoCommand.self,

@@ -46,6 +46,12 @@ struct StatusCommand: AsyncParsableCommand {
         table.add([
             "disk", "\(HumanUnits.bytes(status.data.used)) used, \(HumanUnits.bytes(status.data.free)) free",
         ])
+        if let scrub = status.scrub {
+            let last = scrub.lastPass.map { "last pass ended \(HumanUnits.time($0)) UTC" } ?? "no pass ended yet"
+            table.add([
+                "scrub", "\(last), \(scrub.rotten) rotten, \(scrub.repaired) repaired, \(scrub.unrepaired) lacking",
+            ])
+        }
         table.add(["certificate", "expires \(HumanUnits.time(status.certificate.expires)) UTC"])
         return table
     }

@@ -19,6 +19,9 @@ final class AgentCore: Sendable {
     let peers: PeersTable
     let calls: PeerCalls
     let puller: Puller
+    let repairs: BlobRepairs
+    let scrub: ScrubService
+    let partChecks: PartChecks
     let gossip: GossipPort
     let keys: KeyKeeper
     let revoked: RevocationList
@@ -94,7 +97,12 @@ final class AgentCore: Sendable {
                         events.tagsKnown(known, of: member)
                     }
                 }))
-        puller = Puller(store: store, calls: calls, traffic: traffic, rate: moveRate)
+        let puller = Puller(store: store, calls: calls, traffic: traffic, rate: moveRate)
+        self.puller = puller
+        let repairs = BlobRepairs(name: name, store: store, puller: puller, driver: driver, events: events, log: log)
+        self.repairs = repairs
+        scrub = ScrubService(settings: settings.scrub, store: store, repairs: repairs, log: log)
+        partChecks = PartChecks(store: store, repairs: repairs)
     }
 
     var endpoint: Endpoint { driver.read { $0.membership.oneself.endpoint } }

@@ -72,7 +72,7 @@ struct EffectRunner: Sendable {
         do {
             var leases: [BlobLease] = []
             if case .blob(let digest, let size, _) = version.content {
-                leases = [try await core.puller.obtain(digest, size: size, from: nearestFirst(holders))]
+                leases = [try await core.puller.obtain(digest, size: size, from: core.driver.nearestFirst(holders))]
             }
             try await core.store.merge([version], holding: leases) { groups in
                 core.driver.feed(.convergence(.stored(groups)))
@@ -87,13 +87,6 @@ struct EffectRunner: Sendable {
                 ])
             core.driver.feed(.convergence(.pulled(version, durable: false)))
         }
-    }
-
-    private func nearestFirst(_ nodes: [NodeName]) -> [NodeName] {
-        let distances = core.driver.read { machine in
-            nodes.map { ($0, machine.membership.member($0)?.rtt ?? .seconds(3600)) }
-        }
-        return distances.sorted { $0.1 < $1.1 }.map(\.0)
     }
 
     private func drop(_ key: GroupKey, ifDigest digest: SetDigest) async {

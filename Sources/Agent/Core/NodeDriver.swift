@@ -3,6 +3,7 @@ import NIOCore
 import Node
 import Relocation
 import Resources
+import SWIM
 import Vocabulary
 
 /// Drives the pure `NodeMachine` in real time: inputs from any thread go in under one lock, effects come out in order
@@ -57,6 +58,12 @@ final class NodeDriver: Sendable {
 
     /// Looks at the machine as it is now.
     func read<T>(_ body: (NodeMachine) -> T) -> T { state.withLockedValue { body($0.machine) } }
+
+    /// By what was measured; those that nothing is known of last.
+    func nearestFirst(_ nodes: [NodeName]) -> [NodeName] {
+        let distances = read { machine in nodes.map { ($0, machine.membership.member($0)?.rtt ?? .seconds(3600)) } }
+        return distances.sorted { $0.1 < $1.1 }.map(\.0)
+    }
 
     func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         state.withLockedValue { $0.machine.answer(request, from: peer) }

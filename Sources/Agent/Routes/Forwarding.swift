@@ -14,7 +14,9 @@ struct Forwarding: Sendable {
     /// A node that keeps silent for this long is passed over.
     private static let timeouts = ClientTimeouts(idle: .seconds(8), total: nil)
     /// What a client may ask of the one who answers.
-    private static let asked: [HTTPField.Name] = [.range, .ifRange, .ifNoneMatch, .accept]
+    private static let asked: [HTTPField.Name] = [
+        .range, .ifRange, .ifNoneMatch, .accept, .roostVerifies,
+    ]
     /// What of an answer belongs to the resource, and not to the connection between two nodes.
     private static let passed: [HTTPField.Name] = [
         .contentType, .contentRange, .acceptRanges, .eTag, .lastModified, .retryAfter, .roostNode, .roostRoute,
@@ -120,6 +122,12 @@ struct NobodyAnswered: Error {
 }
 
 extension HTTPField.Name {
+    /// `sha256`: whoever asks for a part checks the whole, so that the part need not be checked here.
+    static let roostVerifies: HTTPField.Name = {
+        guard let name = HTTPField.Name("Roost-Verifies") else { preconditionFailure("Roost-Verifies is a token") }
+        return name
+    }()
+
     /// How many concurrent versions lost to the one answered.
     static let roostConflicts: HTTPField.Name = {
         guard let name = HTTPField.Name("Roost-Conflicts") else { preconditionFailure("Roost-Conflicts is a token") }

@@ -60,6 +60,7 @@ struct MetricsRoutes: Sendable {
         ClaimsFigures.add(core.claims.verifier.counts, to: metrics)
         TLSFigures.add(core.tlsFailures.counts, to: metrics)
         TagsFigures.add(core, to: metrics)
+        ScrubFigures.add(core, to: metrics)
         metrics.count(
             "roost_name_conflicts_total", by: Double(core.claims.conflicts.count),
             help: "Refusals of a second host under the name of a live one.")

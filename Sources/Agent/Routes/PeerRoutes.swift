@@ -153,17 +153,22 @@ struct PeerRoutes: Sendable {
         guard let reader = try await core.store.blob(digest), let total = Int(exactly: reader.size) else {
             throw APIError.notFound("the bytes \(digest) are not here", code: "no_such_blob")
         }
-        let traffic = core.traffic
-        func bytes(_ offset: Int, _ count: Int) -> BlobBytes {
-            BlobBytes(reader: reader, offset: UInt64(offset), count: UInt64(count), onRead: { traffic.sent($0) })
+        let (traffic, repairs) = (core.traffic, core.repairs)
+        // Whoever pulls checks the whole. That its holder checks as well, where it reads all of it anyhow, is how a holder
+        // hears of its own disk.
+        func bytes(_ offset: Int, _ count: Int, _ check: BlobBytes.Check) -> BlobBytes {
+            BlobBytes(
+                reader: reader, offset: UInt64(offset), count: UInt64(count), check: check,
+                onRead: { traffic.sent($0) }, onFailure: { repairs.met(digest, $0, reader) })
         }
         switch ByteRange.parse(request, etag: "\"\(digest.hex)\"", size: total) {
-        case .whole: return .stream(count: total, pacedBy: context.loop, bytes(0, total))
+        case .whole:
+            return .stream(count: total, pacedBy: context.loop, bytes(0, total, .whole(try CheckedRead(reader))))
         case .part(let offset, let count):
             return .stream(
                 status: .partialContent,
                 headers: [.contentRange: ByteRange.contentRange(offset: offset, count: count, size: total)],
-                count: count, pacedBy: context.loop, bytes(offset, count))
+                count: count, pacedBy: context.loop, bytes(offset, count, .byReader))
         case .unsatisfiable: throw APIError.unsatisfiable(size: total)
         }
     }

@@ -138,76 +138,7 @@ struct ResourceRoutes: Sendable {
         do { return try await answer() } catch let nobody as NobodyAnswered { throw nobody.apiError }
     }
 
-    private func serve(
-        _ held: VersionSet?, name: ResourceName, wanted: Dot?, _ request: Request, _ context: APIContext,
-        visited: [NodeName], _ core: AgentCore
-    ) async throws -> Response {
-        let route = visited + [core.name]
-        let found = wanted.map { dot in held?.version(dot) } ?? held?.live
-        guard let version = found, case .blob(let digest, let size, let mediaType) = version.content else {
-            throw Self.notFound(name, route, version: wanted)
-        }
-        guard let reader = try await reader(of: digest, size: size, name, core) else {
-            let others = core.driver.read { machine in
-                held.map { machine.convergence.holders(of: $0.group(in: core.cluster)) } ?? []
-            }
-            .filter { !route.contains($0) }
-            do {
-                return try await Forwarding(core: core, loop: context.loop).answer(
-                    request, by: others, visited: visited, unsure: [core.name])
-            } catch var nobody as NobodyAnswered {
-                // It exists, and whoever asked must not take this for "there is none".
-                nobody.isSomebodyBehind = true
-                throw nobody.apiError
-            }
-        }
-        let etag = "\"\(digest.hex)\""
-        var headers: HTTPFields = [
-            .eTag: etag, .contentType: mediaType, .acceptRanges: "bytes", .roostRoute: Visited.text(route),
-            .roostVersion: version.dot.description,
-        ]
-        headers[.roostHome] = version.home?.text
-        if let conflicts = held?.conflicts, conflicts > 0 { headers[.roostConflicts] = String(conflicts) }
-        if EntityTags(request.headers[.ifNoneMatch])?.weaklyMatches(etag) == true {
-            var response = Response.notModified(etag: etag)
-            response.headers.append(contentsOf: headers.filter { $0.name != .eTag })
-            return response
-        }
-        guard let total = Int(exactly: size) else { throw APIError.inside }
-        switch ByteRange.parse(request, etag: etag, size: total) {
-        case .whole:
-            return .stream(
-                headers: headers, count: total, pacedBy: context.loop,
-                BlobBytes(reader: reader, offset: 0, count: size))
-        case .part(let offset, let count):
-            headers[.contentRange] = ByteRange.contentRange(offset: offset, count: count, size: total)
-            return .stream(
-                status: .partialContent, headers: headers, count: count, pacedBy: context.loop,
-                BlobBytes(reader: reader, offset: UInt64(offset), count: UInt64(count)))
-        case .unsatisfiable:
-            headers[.contentType] = nil
-            throw APIError.unsatisfiable(size: total, headers: headers)
-        }
-    }
-
-    /// `nil` when the bytes are missing here, or the disk does not give them: another holder has them.
-    private func reader(
-        of digest: ContentDigest, size: UInt64, _ name: ResourceName, _ core: AgentCore
-    ) async throws -> BlobReader? {
-        do {
-            if let reader = try await core.store.blob(digest), reader.size == size { return reader }
-            core.log.error(
-                "the bytes of a version are missing or damaged here; asking another holder",
-                metadata: ["name": "\(name)", "sha256": "\(digest)"])
-        } catch {
-            core.log.error(
-                "the bytes of a version can not be read here; asking another holder",
-                metadata: ["name": "\(name)", "sha256": "\(digest)", "error": "\(error)"])
-        }
-        return nil
-    }
-
-    private static func notFound(_ name: ResourceName, _ route: [NodeName], version: Dot? = nil) -> APIError {
+    static func notFound(_ name: ResourceName, _ route: [NodeName], version: Dot? = nil) -> APIError {
         APIError(
             .notFound, code: version == nil ? "not_found" : "no_such_version",
             version.map { "there is no version \($0) of \"\(name)\"" } ?? "there is no resource \"\(name)\"",

@@ -57,7 +57,8 @@ struct StatusRoutes: Sendable {
                 bytes: core.traffic.receivedBytes &+ core.traffic.sentBytes),
             certificate: API.CertificateStatus(
                 name: credentials.name.uri, expires: API.Timestamp.text(unixSeconds: credentials.notAfter)),
-            data: API.DataStatus(used: usage.bytes, free: usage.freeBytes), replicas: core.settings.replicas)
+            data: API.DataStatus(used: usage.bytes, free: usage.freeBytes), replicas: core.settings.replicas,
+            scrub: core.scrub.status)
     }
 
     private func ring(_ core: AgentCore) -> API.RingInfo {

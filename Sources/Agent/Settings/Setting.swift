@@ -82,6 +82,12 @@ public struct Setting: Sendable {
         Setting(
             "leave.timeout", \.leave.timeout, .duration(.zero...(.seconds(86_400))), "How long a drain may take."),
         Setting(
+            "scrub.rate", \.scrub.rate, .size(0...(1 << 40)),
+            "Bytes a second that are read in the background to check them; 0 leaves it to roost scrub."),
+        Setting(
+            "scrub.interval", \.scrub.interval, .duration(.seconds(60)...(.seconds(366 * 86_400))),
+            "Between the beginnings of two checks of everything on the disk."),
+        Setting(
             "http.bind", \.httpBind, optional: .loopback,
             "Plain HTTP for metrics and health, on loopback; off unless given."),
         Setting("log.level", \.log.level, .choice, "The least severity that is logged."),

@@ -16,11 +16,14 @@ extension API {
         public var certificate: CertificateStatus
         public var data: DataStatus
         public var replicas: Int?
+        /// Nil of an agent that is older.
+        public var scrub: ScrubStatus?
 
         public init(
             node: String, cluster: String, phase: Phase, converged: Bool, version: String, address: String,
             uptimeMilliseconds: UInt64, members: MemberCounts, resources: ResourceCounts, moves: MoveCounts,
-            certificate: CertificateStatus, data: DataStatus, replicas: Int? = nil
+            certificate: CertificateStatus, data: DataStatus, replicas: Int? = nil,
+            scrub: ScrubStatus? = nil
         ) {
             self.node = node
             self.cluster = cluster
@@ -35,12 +38,13 @@ extension API {
             self.certificate = certificate
             self.data = data
             self.replicas = replicas
+            self.scrub = scrub
         }
 
         enum CodingKeys: String, CodingKey {
             case node, cluster, phase, converged, version, address
             case uptimeMilliseconds = "uptime_ms"
-            case members, resources, moves, certificate, data, replicas
+            case members, resources, moves, certificate, data, replicas, scrub
         }
     }
 
