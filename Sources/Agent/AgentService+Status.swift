@@ -1,5 +1,6 @@
 import Logging
 import Node
+import Relocation
 import SWIM
 
 /// What `systemctl status` shows, kept as it is; and in the log, when copies began to move and when all were in place.
