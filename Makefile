@@ -41,7 +41,7 @@ test: ## every check: format, warnings as errors, tidiness, unit, simulation, pr
 lint: setup ## swift-format, strict
 	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
 
-sim: setup ## 500 seeded clusters of whole agents under faults, every law checked; prints the seed of a failure
+sim: setup ## 500 seeded clusters of whole agents under all faults, every law checked; prints how to see a failure again
 	@.ci/build roost-sim
 	@exec .build/release/roost-sim $(SIM)
 

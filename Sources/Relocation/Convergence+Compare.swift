@@ -155,8 +155,9 @@ extension Convergence {
         if !differing.isEmpty { peer.exchanges = Set(peer.exchanges).union(differing).sorted(by: >) }
         for slot in slots {
             peer.unheard[slot] = unheard[slot]
-            if unheard[slot] == nil { peer.mustHear.remove(slot) }
+            if unheard[slot] == nil, !peer.hearAnew.contains(slot) { peer.mustHear.remove(slot) }
         }
+        peer.hearAnew = SlotSet()
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
     }
@@ -186,9 +187,10 @@ extension Convergence {
             peer.unheard[key.slot]?.removeAll { $0 == key }
             if peer.unheard[key.slot]?.isEmpty == true {
                 peer.unheard[key.slot] = nil
-                peer.mustHear.remove(key.slot)
+                if !peer.hearAnew.contains(key.slot) { peer.mustHear.remove(key.slot) }
             }
         }
+        peer.hearAnew = SlotSet()
         // Whatever was not settled by this is looked at again.
         for key in batch where groups[key].map({ $0.owners.contains(name) && !$0.confirmed.contains(name) }) ?? false {
             peer.recheck.insert(key.slot)
@@ -214,6 +216,7 @@ extension Convergence {
     mutating func fail(_ id: CallID, at now: Instant) {
         guard let name = peer(calling: id), var peer = peers[name], let call = peer.call else { return }
         peer.call = nil
+        peer.hearAnew = SlotSet()
         switch call.work {
         case .compare(let slots): peer.dirty.formUnion(slots)
         case .exchange(let keys): for key in keys { peer.dirty.insert(key.slot) }

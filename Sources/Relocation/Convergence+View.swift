@@ -29,7 +29,10 @@ extension Convergence {
         }
         for name in gone {
             // What it had confirmed may be lost with it; what it might have told can not be waited for, and is not known.
-            if var peer = peers.removeValue(forKey: name) { giveUpHearing(&peer, at: now) }
+            if var peer = peers.removeValue(forKey: name) {
+                if !peer.mustHear.isEmpty { owed[name] = peer.mustHear }
+                giveUpHearing(&peer, at: now)
+            }
             if gathering?.met.remove(name) != nil {
                 for (_, slots) in stoodIn([name], in: past) { giveUpHearing(slots, at: now) }
             }
@@ -59,6 +62,9 @@ extension Convergence {
             touch(key)
         }
         for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
+        for name in fresh {
+            if let slots = owed.removeValue(forKey: name) { mustHear(name, slots) }
+        }
         switch hear {
         case .everyone:
             gather(fresh, at: now)
@@ -90,6 +96,8 @@ extension Convergence {
         guard !slots.isEmpty, name != me else { return }
         peers[name, default: PeerState()].mustHear.formUnion(slots)
         peers[name]?.dirty.formUnion(slots)
+        // A process that stood still finds answers to what it had asked before, and they clear nothing up.
+        if peers[name]?.call != nil { peers[name]?.hearAnew.formUnion(slots) }
     }
 
     /// After a join: whom this node has met is heard when it has met them all.

@@ -150,6 +150,8 @@ public struct Convergence: Sendable {
         var failures = 0
         /// Slots in which this peer may hold something newer than this node does.
         var mustHear = SlotSet()
+        /// Those of them that came up while `call` was under way: its answer may be older than what is to be heard.
+        var hearAnew = SlotSet()
         /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
         var unheard: [Slot: [GroupKey]] = [:]
 
@@ -184,6 +186,9 @@ public struct Convergence: Sendable {
     /// While this node gathers, and holds little, of an earlier ring: nothing in it is of use before the last newcomer.
     var ownersBySlot: SlotOwners
     var pulls = PullQueue()
+    /// Who went before this node had heard them of these slots: they are heard when they are back. One that stood still while
+    /// the others restarted would else find nobody left to hear, and answer with what it had.
+    var owed: [NodeName: SlotSet] = [:]
     /// Slots whose owners changed lately, until `settledAt`.
     var unsettled = SlotSet()
     var settledAt = Instant.zero

@@ -65,6 +65,16 @@ struct ConvergenceTests {
     @Test("what broke a law once breaks none now", arguments: [207, 336, 58, 696, 319, 5701] as [UInt64])
     func regressions(seed: UInt64) throws { try check(seed...seed) }
 
+    /// - 2029: one that stood still while all the others restarted found nobody left to hear, and answered with what it had.
+    /// - 2063: the answer to a comparison from before it stood still passed for what it had to hear after it.
+    @Test("nor does what broke one among all faults", arguments: [2029, 2063] as [UInt64])
+    func laterRegressions(seed: UInt64) throws {
+        var plan = ClusterPlan()
+        plan.nodes = 4...8
+        plan.faults = .drawn(FaultKind.allCases)
+        #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
+    }
+
     @Test("the same seed gives the same run, another seed another one")
     func sameSeed() throws {
         let first = try ClusterExperiment.run(seed: 7)

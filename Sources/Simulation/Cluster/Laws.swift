@@ -135,7 +135,7 @@ public struct Laws: Sendable {
             guard let known = other.acknowledged else { continue }
             if known.dot == version.dot { broken(4, now, "\(version.name) \(version.dot) is two writes") }
             guard write.dependsOnState, let ended = other.ended, ended < write.issued,
-                !wasApart(since: write.issued), !version.context.covers(known.dot)
+                !wasApart(since: write.issued), !outrun.contains(known.dot), !version.context.covers(known.dot)
             else { continue }
             broken(4, now, "\(version.name) \(version.dot) has not seen \(known.dot) of \(ended)")
         }
