@@ -30,7 +30,7 @@ extension Convergence {
         for name in gone {
             // What it had confirmed may be lost with it; what it might have told can not be waited for, and is not known.
             if var peer = peers.removeValue(forKey: name) {
-                if !peer.mustHear.isEmpty { owed[name] = peer.mustHear }
+                if !peer.mustHear.isEmpty, owed.count < Self.owedMax { owed[name] = peer.mustHear }
                 giveUpHearing(&peer, at: now)
             }
             if gathering?.met.remove(name) != nil {

@@ -189,6 +189,8 @@ public struct Convergence: Sendable {
     /// Who went before this node had heard them of these slots: they are heard when they are back. One that stood still while
     /// the others restarted would else find nobody left to hear, and answer with what it had.
     var owed: [NodeName: SlotSet] = [:]
+    /// 2 MiB of slots: more members than a cluster has that could all be gone at once and all come back.
+    static let owedMax = 1024
     /// Slots whose owners changed lately, until `settledAt`.
     var unsettled = SlotSet()
     var settledAt = Instant.zero
