@@ -2,7 +2,7 @@ import Simulation
 import Testing
 import Vocabulary
 
-@Suite("A blocked process (Lifeguard's anomaly)", .timeLimit(.minutes(5)))
+@Suite("A blocked process (Lifeguard's anomaly)", .timeLimit(.minutes(20)))
 struct BlockageTests {
     func ticks(_ flock: Flock, _ host: Int) -> Int {
         flock.observed.count { one in

@@ -2,7 +2,7 @@ import Simulation
 import Testing
 import Vocabulary
 
-@Suite("Whole agents, simulated", .timeLimit(.minutes(10)))
+@Suite("Whole agents, simulated", .timeLimit(.minutes(20)))
 struct ConvergenceTests {
     private func check(_ seeds: ClosedRange<UInt64>, movesHomes: Bool = false) throws {
         var plan = ClusterPlan()

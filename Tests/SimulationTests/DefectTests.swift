@@ -2,7 +2,7 @@ import Simulation
 import Testing
 
 /// The proof that the laws can be seen broken: every defect is found within so many seeds, by a law that it breaks.
-@Suite("Planted defects of whole agents", .timeLimit(.minutes(10)))
+@Suite("Planted defects of whole agents", .timeLimit(.minutes(20)))
 struct DefectTests {
     private static let schedules = Array(Set(Defect.allCases.map(\.faults)))
 

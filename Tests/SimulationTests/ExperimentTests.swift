@@ -5,7 +5,7 @@ import Vocabulary
 
 /// That each experiment does what it says to the group and can tell the difference; what the protocol makes of it at
 /// full size is for `roost-sim`.
-@Suite("Experiments on the membership", .timeLimit(.minutes(5)))
+@Suite("Experiments on the membership", .timeLimit(.minutes(20)))
 struct ExperimentTests {
     @Test("every experiment repeats itself to the byte")
     func repeatable() throws {

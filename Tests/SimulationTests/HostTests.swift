@@ -2,7 +2,7 @@ import Simulation
 import Testing
 import Vocabulary
 
-@Suite("Simulated hosts", .timeLimit(.minutes(5)))
+@Suite("Simulated hosts", .timeLimit(.minutes(20)))
 struct HostTests {
     @Test("events of one instant come in the order in which they were scheduled")
     func order() {

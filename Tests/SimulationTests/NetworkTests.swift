@@ -118,7 +118,7 @@ struct DatagramTests {
     }
 }
 
-@Suite("The simulated network: calls", .timeLimit(.minutes(5)))
+@Suite("The simulated network: calls", .timeLimit(.minutes(20)))
 struct CallTests {
     @Test("a call is answered once, after the way there and back")
     func answered() throws {

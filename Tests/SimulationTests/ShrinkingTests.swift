@@ -1,7 +1,7 @@
 import Simulation
 import Testing
 
-@Suite("Schedules drawn beforehand", .timeLimit(.minutes(5)))
+@Suite("Schedules drawn beforehand", .timeLimit(.minutes(20)))
 struct ShrinkingTests {
     private var plan: ClusterPlan {
         var plan = ClusterPlan()
