@@ -38,7 +38,7 @@ extension AgentService {
 }
 
 /// How a node is doing, in one line.
-struct StatusLine: Hashable {
+struct StatusLine {
     let phase: NodeMachine.Phase
     let alive: Int
     let away: Int
@@ -49,9 +49,8 @@ struct StatusLine: Hashable {
 
     init(_ machine: NodeMachine) {
         phase = machine.phase
-        let members = machine.membership.members
-        alive = members.count { !$0.status.isDeparted }
-        away = members.count { $0.status == .crashed }
+        alive = machine.membership.presentCount
+        away = machine.membership.members.count { $0.status == .crashed }
         let totals = machine.convergence.totals
         held = totals.held
         underReplicated = totals.underReplicated

@@ -158,6 +158,23 @@ actor DemoCluster {
         }
     }
 
+    /// What keeps the nodes named (and nobody else) from being members who each say that they have converged; `nil` when
+    /// nothing does.
+    func unrest(_ names: [String]) async throws -> String? {
+        for name in names {
+            let status = try await client(name).status()
+            guard status.members.alive == names.count else {
+                return "\(name) knows \(status.members.alive) of \(names.count) members"
+            }
+            guard status.converged, status.phase == .serving else {
+                return
+                    "\(name) is \(status.phase.rawValue), with \(status.resources.underReplicated) resources short of "
+                    + "copies, \(status.resources.misplaced) misplaced, \(status.moves.queued) queued"
+            }
+        }
+        return nil
+    }
+
     // MARK: Whom to ask
 
     func node(_ name: String) throws -> Node {

@@ -53,18 +53,7 @@ struct DemoStory: Sendable {
     func settled(_ names: [String], _ what: String) async throws -> [String: API.Where] {
         try await Patience.wait(atMost: Self.settleMax, for: what) {
             try await cluster.checkRunning()
-            for name in names {
-                let client = try await cluster.client(name)
-                let status = try await client.status()
-                guard status.members.alive == names.count else {
-                    return .notYet("\(name) knows \(status.members.alive) of \(names.count) members")
-                }
-                guard status.converged, status.phase == .serving else {
-                    return .notYet(
-                        "\(name) is \(status.phase.rawValue), with \(status.resources.underReplicated) resources short of "
-                            + "copies, \(status.resources.misplaced) misplaced, \(status.moves.queued) queued")
-                }
-            }
+            if let unrest = try await cluster.unrest(names) { return .notYet(unrest) }
             return try await placed(names)
         }
     }

@@ -20,11 +20,6 @@ actor SoakBook {
         case acknowledged(version: String)
     }
 
-    /// What must not be.
-    struct Violation: Error, CustomStringConvertible, Sendable {
-        let description: String
-    }
-
     struct Counts: Encodable, Sendable {
         var puts = 0
         var deletes = 0
@@ -40,7 +35,8 @@ actor SoakBook {
     }
 
     private(set) var counts = Counts()
-    private(set) var violations: [Violation] = []
+    /// What must not be, and was seen.
+    private(set) var violations: [String] = []
     private var attempts: [String: [Attempt]] = [:]
     /// Increments of each counter by outcome.
     private var increments: [String: (acknowledged: Int, unknown: Int)] = [:]
@@ -49,7 +45,7 @@ actor SoakBook {
     private static let violationsMax = 20
 
     func broken(_ text: String) {
-        if violations.count < Self.violationsMax { violations.append(Violation(description: text)) }
+        if violations.count < Self.violationsMax { violations.append(text) }
     }
 
     // MARK: Writes

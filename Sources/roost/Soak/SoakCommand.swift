@@ -111,7 +111,7 @@ struct SoakCommand: AsyncParsableCommand {
         }
         let rest = try await verdict.rest()
         try await verdict.check()
-        let violations = await book.violations.map(\.description)
+        let violations = await book.violations
         return Result(
             ok: violations.isEmpty, seed: seed, nodes: nodes, minutes: minutes, operations: await book.counts,
             faults: Dictionary(uniqueKeysWithValues: faults.counts.map { ($0.key.rawValue, $0.value) }),

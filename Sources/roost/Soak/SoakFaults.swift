@@ -8,7 +8,7 @@ import Vocabulary
 /// Copies are two: a disk is emptied only while everything has both of them. Killed agents keep their disks, so two of
 /// them may be down at once, where there are five nodes and more.
 struct SoakFaults {
-    enum Kind: String, CaseIterable, CodingKeyRepresentable, Codable {
+    enum Kind: String, CaseIterable {
         case kill, restart, freeze, stop, wipe, fill, loss, cut
     }
 
@@ -74,7 +74,7 @@ struct SoakFaults {
         if kind == .stop, running.count < names.count || cut != nil { return }
         if isHealing || kind == .wipe {
             // Somebody is short of a copy, or is about to be: first all must be whole.
-            guard running.count == names.count, cut == nil, try await isWhole() else { return }
+            guard running.count == names.count, cut == nil, await isWhole() else { return }
             isHealing = false
         }
         let back = ContinuousClock.now + .milliseconds(Int64.random(in: 200...20_000, using: &random))
@@ -169,12 +169,8 @@ struct SoakFaults {
         states[name] = .running
     }
 
-    private func isWhole() async throws -> Bool {
-        for name in names {
-            guard let status = try? await cluster.client(name).status(), status.converged, status.phase == .serving,
-                status.members.alive == names.count
-            else { return false }
-        }
-        return true
+    /// Whether everybody is there and has all that is its own; one that does not say so has not.
+    private func isWhole() async -> Bool {
+        do { return try await cluster.unrest(names) == nil } catch { return false }
     }
 }

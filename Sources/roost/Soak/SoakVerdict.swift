@@ -17,13 +17,7 @@ struct SoakVerdict: Sendable {
         try await Patience.wait(atMost: Self.restMax, for: "the cluster to come to rest") {
             () -> Patience.Look<Void> in
             try await cluster.checkRunning()
-            for name in names {
-                let status = try await cluster.client(name).status()
-                guard status.members.alive == names.count, status.converged, status.phase == .serving else {
-                    return .notYet(
-                        "\(name): \(status.phase.rawValue), \(status.members), \(status.resources), \(status.moves)")
-                }
-            }
+            if let unrest = try await cluster.unrest(names) { return .notYet(unrest) }
             return .done(())
         }
         return ContinuousClock.now - start
