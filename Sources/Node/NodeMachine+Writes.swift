@@ -31,6 +31,7 @@ extension NodeMachine {
         switch outcome {
         case .stored(let reply):
             feed(.confirmed(by: node, reply.status), at: now, into: &effects)
+            if let rival = reply.rival { writes[id]?.note(rival: rival) }
             writes[id]?.answered(by: node, .durable, at: now)
         case .declined: writes[id]?.answered(by: node, .declined, at: now)
         case .failed: writes[id]?.answered(by: node, .failed, at: now)
@@ -47,6 +48,6 @@ extension NodeMachine {
 
     mutating func endWrite(_ id: WriteID, into effects: inout [Effect]) {
         guard let write = writes.removeValue(forKey: id) else { return }
-        effects.append(.acknowledge(id, copies: write.copies, wanted: write.wanted))
+        effects.append(.acknowledge(id, copies: write.copies, wanted: write.wanted, rival: write.rival))
     }
 }

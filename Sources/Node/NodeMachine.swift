@@ -74,8 +74,9 @@ public struct NodeMachine: Sendable {
     public enum Lifecycle: Sendable {
         /// There are others to find: until then nothing here is vouched for.
         case joining
-        /// An exchange with a member of the cluster succeeded: this is what it told.
-        case joined([Claim], from: NodeName)
+        /// An exchange with a member of the cluster succeeded: this is what it told. `keeping`: how much longer each of its
+        /// crashed members keeps its place.
+        case joined([Claim], from: NodeName, keeping: [NodeName: Duration])
         /// Nobody could be reached; this node goes on alone and keeps trying.
         case alone
         case drain
@@ -92,8 +93,9 @@ public struct NodeMachine: Sendable {
         case convergence(Convergence.Effect)
         /// Ask the node to make this version durable now, and answer `.offerAnswered`.
         case offer(WriteID, to: NodeName, Version)
-        /// The write has all the copies it will get for now; fewer than `wanted` is a 202.
-        case acknowledge(WriteID, copies: [NodeName], wanted: Int)
+        /// The write has all the copies it will get for now; fewer than `wanted` is a 202. With a `rival`, which goes before
+        /// it and has not seen it, no condition of the write holds.
+        case acknowledge(WriteID, copies: [NodeName], wanted: Int, rival: Dot?)
     }
 
     public let identity: Identity
@@ -109,9 +111,7 @@ public struct NodeMachine: Sendable {
     private var eligibilityEnds: Instant?
     /// When the last input came.
     private var lastInput: Instant
-    /// The crashed members that were here before they crashed.
-    private var witnessed: Set<NodeName> = []
-    private var flaps = Flaps()
+    private var placesKept = PlacesKept()
     /// Crashed members of a time when as many were down at once as there are to be copies: what only they hold was never
     /// made anew elsewhere.
     private var downTogether: Set<NodeName> = []
@@ -195,6 +195,9 @@ public struct NodeMachine: Sendable {
         return convergence.slotsUnsynced > 0 ? .syncing : .serving
     }
 
+    /// What a newcomer is told: how much longer each crashed member keeps its place as an owner.
+    public func keeping(at now: Instant) -> [NodeName: Duration] { placesKept.left(at: now) }
+
     /// Answers another node's comparison, and learns from it.
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         convergence.answer(request, from: peer)
@@ -221,11 +224,10 @@ public struct NodeMachine: Sendable {
                 changed = true
                 effects.append(.event(event))
                 if event.kind == .crashed {
-                    witnessed.insert(event.name)
-                    flaps.crashed(
+                    placesKept.crashed(
                         event.name, at: now, delay: settings.relocationDelay, limit: settings.relocationDelayMax)
                 } else {
-                    witnessed.remove(event.name)
+                    placesKept.changed(event.name)
                 }
                 if event.name == identity.name, event.kind == .refuted {
                     // Some passed this node over, perhaps, and took writes without it.
@@ -257,9 +259,13 @@ public struct NodeMachine: Sendable {
         case .joining:
             convergence.isJoining = true
             isNewcomer = true
-        case .joined(let claims, let teller):
+        case .joined(let claims, let teller, let keeping):
             isNewcomer = true
             feed(.merge(claims, from: teller), at: now, using: &rng, into: &effects)
+            placesKept.heard(
+                keeping, at: now, limit: max(settings.relocationDelay, settings.relocationDelayMax),
+                whereCrashed: { membership.member($0)?.status == .crashed })
+            refreshView(restarted: [], cutOff: [], at: now, into: &effects)
             convergence.enter(at: now)
         case .alone: convergence.enter(at: now)
         case .drain:
@@ -277,16 +283,13 @@ public struct NodeMachine: Sendable {
     private mutating func refreshView(
         restarted: [NodeName], cutOff: [NodeName], at now: Instant, into effects: inout [Effect]
     ) {
-        witnessed = witnessed.filter { membership.member($0)?.status == .crashed }
         downTogether = downTogether.filter { membership.member($0)?.status == .crashed }
-        flaps.keep { membership.member($0) != nil }
+        placesKept.keep(
+            whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
         let standing = Standing(
-            members: membership.members, me: identity, isDraining: isDraining,
-            keepingPlace: Dictionary(
-                uniqueKeysWithValues: witnessed.map { ($0, flaps.delay(of: $0) ?? settings.relocationDelay) }), now: now
-        )
+            members: membership.members, me: identity, isDraining: isDraining, placesKept: placesKept, now: now)
         eligibilityEnds = standing.eligibilityEnds
-        let down = witnessed.filter { standing.view.ring.contains($0) }
+        let down = placesKept.witnessed.filter { standing.view.ring.contains($0) }
         if down.count >= settings.replicas { downTogether.formUnion(down) }
         let hear: Convergence.Hear = isNewcomer ? .everyone : cutOff.isEmpty ? .asOwnersChange : .these(cutOff)
         feed(.view(standing.view, hear: hear, restarted: restarted), at: now, into: &effects)

@@ -8,18 +8,15 @@ import Vocabulary
 /// Eligible to own: alive, suspect, restarting, or crashed for less than `relocation.delay` (longer for one that comes
 /// and goes: `Flaps`); not draining; weight above 0. Worth a call: alive, suspect or draining.
 ///
-/// How long ago a member crashed only those know who were there. A node that heard of a crash when it came in itself does
-/// not count the member as an owner: the others may have given its place away long ago, and while they have not, it can
-/// not be called all the same.
+/// A node that heard of a crash otherwise than by seeing it, or by whoever let it in, does not count the member as an
+/// owner: the others may have given its place away long ago, and while they have not, it can not be called all the same.
 struct Standing {
     let view: View
     /// When the next crashed member stops being eligible.
     let eligibilityEnds: Instant?
 
-    /// - Parameter keepingPlace: those whose crash this node saw happen, and for how long they are waited for.
     init(
-        members: [Member], me: NodeMachine.Identity, isDraining: Bool, keepingPlace: [NodeName: Duration],
-        now: Instant
+        members: [Member], me: NodeMachine.Identity, isDraining: Bool, placesKept: PlacesKept, now: Instant
     ) {
         var candidates: [Candidate] = []
         var contactable: [NodeName] = []
@@ -35,7 +32,7 @@ struct Standing {
             case .draining, .left: eligible = false
             case .suspect: eligible = member.intent != .draining
             case .crashed:
-                let end = keepingPlace[member.name].map { member.since + $0 } ?? now
+                let end = placesKept.end(of: member.name) ?? now
                 eligible = now < end && member.intent != .draining
                 if eligible { ends = ends.map { min($0, end) } ?? end }
             }

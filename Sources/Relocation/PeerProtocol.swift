@@ -100,6 +100,11 @@ public struct OfferRequest: Hashable, Sendable, Codable {
 /// What the other node holds of the version's group after it made the version durable.
 public struct OfferReply: Hashable, Sendable, Codable {
     public let status: GroupStatus
+    /// A write held here that goes before the offered one without having seen it (`VersionSet.rival`).
+    public let rival: Dot?
 
-    public init(status: GroupStatus) { self.status = status }
+    public init(status: GroupStatus, rival: Dot? = nil) {
+        self.status = status
+        self.rival = rival
+    }
 }

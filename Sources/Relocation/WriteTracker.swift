@@ -42,6 +42,12 @@ public struct WriteTracker: Sendable {
     /// Failed ones, and when they are asked again.
     private var retries: [NodeName: Instant] = [:]
     private var declined: [NodeName] = []
+    /// A write that goes before this one and has not seen it, as somebody told who was offered this one.
+    ///
+    /// Two owners may each order a write on the same version while neither has heard of the other's. Each offers its own
+    /// to the other before it acknowledges, and whoever made one durable judges by it what comes after. So at least the
+    /// lesser of the two learns of the greater in time, and its condition does not hold.
+    public private(set) var rival: Dot?
 
     /// A node is asked this often. A refused connection says so at once, so a process that died holds a write up for
     /// as long as the pauses in between: half a second and one.
@@ -144,6 +150,8 @@ public struct WriteTracker: Sendable {
             }
         }
     }
+
+    public mutating func note(rival: Dot) { self.rival = rival }
 
     /// Enough copies and every owner heard, or nobody left to ask.
     public var isComplete: Bool {

@@ -2,10 +2,12 @@ import Vocabulary
 
 /// One write's own mark: the node that took it, that node's boot, and the write's number within the boot.
 ///
-/// Boot epochs grow with every start, so the writes of one node are in one order even across an old disk put back.
+/// Boot epochs grow with every start, so the writes of one node are in one order even across an old disk put back. They
+/// grow within a boot, too, when the node lets go of a name that it had written in it: what it writes afterwards has not
+/// seen that.
 public struct Dot: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     public let node: NodeName
-    /// Milliseconds since 1970 at the node's start, made to grow from one start to the next.
+    /// Milliseconds since 1970 at the node's start, made to grow.
     public let epoch: UInt64
     public let counter: UInt64
 
@@ -41,7 +43,8 @@ public struct Dot: Hashable, Comparable, Sendable, Codable, CustomStringConverti
 ///
 /// By boot and not by node: a node that comes back with an empty or an old disk, or with its clock set back, writes
 /// without having seen all of its own earlier writes. Were a later boot to vouch for an earlier one, a delete that had
-/// seen only the new write would take with it the earlier one that nobody had seen (law 4).
+/// seen only the new write would take with it the earlier one that nobody had seen (law 4). The same holds of a node that
+/// stood in, handed over and dropped what it had written, and stands in once more, cut off: `VersionSet.tells`.
 public struct CausalContext: Hashable, Sendable, Codable {
     /// Sorted by node and boot, one dot for each; at most `dotCountMax`.
     public private(set) var dots: [Dot]

@@ -43,6 +43,18 @@ public struct VersionSet: Hashable, Sendable, Codable {
         return context
     }
 
+    /// Whether it tells of writes that the node made in this boot: a node that drops it has to begin another epoch, for
+    /// greater numbers of the same one would vouch for those.
+    public func tells(ofWritesBy node: NodeName, in epoch: UInt64) -> Bool {
+        context.dots.contains { $0.node == node && $0.epoch == epoch }
+    }
+
+    /// The greatest of those that go before the version without having seen it: two nodes took a write each, not knowing
+    /// of the other's.
+    public func rival(of version: Version) -> Version? {
+        versions.first { Version.precedes(version, $0) && !$0.context.covers(version.dot) }
+    }
+
     public func version(_ dot: Dot) -> Version? { versions.first { $0.dot == dot } }
 
     /// The union with what another node holds of the same name. Versions of other names are left out.

@@ -45,6 +45,9 @@ public struct WriteRequest: Hashable, Sendable {
         case preconditionFailed(head: Dot?)
         /// A delete of a name that does not exist.
         case notFound
+        /// Another node took a write on the same version at the same time, and that one goes first. This one was made
+        /// durable before that was known: it is in the name's history.
+        case outranked(by: Dot)
     }
 
     /// The version that this write becomes, given what this node holds of the name: it has seen all of that.

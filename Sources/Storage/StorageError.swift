@@ -82,6 +82,8 @@ extension StorageError: CustomStringConvertible {
         case .refused(.preconditionFailed(let head)):
             "the precondition does not hold: the name's version is \(head.map(\.description) ?? "none"): "
                 + "read it again and retry"
+        case .refused(.outranked(let rival)):
+            "another node took a write of the name at the same time, which goes first (\(rival)): read it again and retry"
         case .refused(.notFound): "there is no such resource to delete: check the name with find"
         case .missingBlob(let digest):
             "the bytes \(digest) are not on this node: pull them before the version that names them"

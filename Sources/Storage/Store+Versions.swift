@@ -26,13 +26,20 @@ extension Store {
         holding blob: BlobLease? = nil, committed: @escaping @Sendable (WriteOutcome) -> Void = { _ in }
     ) async throws(StorageError) -> WriteOutcome {
         let own = lease(for: request.content)
-        let (node, epoch, cluster, path, blobs, stamp) = (node, epoch, cluster, catalogue.path, blobs, stamp)
-        let (outcome, released) = try await catalogue.write("write \(request.name)", committed: { committed($0.0) }) {
-            db in
+        let (node, cluster, path, blobs, stamp) = (node, cluster, catalogue.path, blobs, stamp)
+        let begin: @Sendable ((WriteOutcome, Set<ContentDigest>)) -> Void = { result in
+            stamp.withLockedValue { $0.begin(result.0.version.dot.epoch) }
+            committed(result.0)
+        }
+        let (outcome, released) = try await catalogue.write("write \(request.name)", committed: begin) { db in
             var change = CatalogueChange(db: db, path: path, cluster: cluster)
             let old = try change.queries.set(of: request.name)
             let seen = known.map { known in old?.set.merged(with: known.versions) ?? known } ?? old?.set
             let version: Version
+            // It counts only when this transaction does: one that fails takes the same again.
+            let epoch =
+                try stamp.withLockedValue { $0.hasForgotten ? nil : $0.epoch }
+                ?? Schema.nextEpoch(db, wallMilliseconds: 0, path: path)
             do {
                 version = try stamp.withLockedValue { stamp in
                     // A number that a refused or failed write took is never given again.
@@ -96,13 +103,16 @@ extension Store {
     public func drop(
         _ group: GroupKey, ifDigest digest: SetDigest, committed: @escaping @Sendable () -> Void = {}
     ) async throws(StorageError) -> Bool {
-        let (cluster, path) = (cluster, catalogue.path)
+        let (node, cluster, path, stamp) = (node, cluster, catalogue.path, stamp)
         let released: Set<ContentDigest>? = try await catalogue.write(
             "drop group \(group)", committed: { if $0 != nil { committed() } }
         ) { db in
             var change = CatalogueChange(db: db, path: path, cluster: cluster)
             guard try change.queries.group(group).digest == digest else { return nil }
-            for set in try change.queries.sets(in: group) { try change.remove(set.name) }
+            for set in try change.queries.sets(in: group) {
+                stamp.withLockedValue { $0.forgets(set, writtenBy: node) }
+                try change.remove(set.name)
+            }
             _ = try change.finish()
             return change.released
         }

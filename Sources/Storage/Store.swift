@@ -27,14 +27,28 @@ public final class Store: Sendable {
     let blobs: Blobs
     let collector: Collector
     let sums = BlockSums()
-    let stamp = NIOLockedValueBox(Stamp())
+    let stamp: NIOLockedValueBox<Stamp>
     private let lock: NIOLockedValueBox<OpenFile?>
 
     /// What the next version of this node is stamped with.
     struct Stamp {
         var clock = HybridClock()
+        /// The one that the last start took, or a greater one.
+        var epoch: UInt64
+        /// A name was dropped that had been written in this epoch.
+        var hasForgotten = false
         /// Writes of this boot so far.
         var counter: UInt64 = 0
+
+        mutating func forgets(_ set: VersionSet, writtenBy node: NodeName) {
+            if set.tells(ofWritesBy: node, in: epoch) { hasForgotten = true }
+        }
+
+        mutating func begin(_ epoch: UInt64) {
+            guard epoch > self.epoch else { return }
+            self.epoch = epoch
+            hasForgotten = false
+        }
     }
 
     public struct Settings: Sendable {
@@ -62,6 +76,7 @@ public final class Store: Sendable {
         cluster = opened.catalogue.cluster
         node = opened.node
         epoch = opened.epoch
+        stamp = NIOLockedValueBox(Stamp(epoch: opened.epoch))
         self.settings = settings
         data = opened.data
         threads = opened.threads

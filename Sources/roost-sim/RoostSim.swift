@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// The simulator's command line: the agent's own cores on a simulated network, one seed after the other.
 @main
-struct RoostSim: ParsableCommand {
+struct RoostSim: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "roost-sim",
         abstract: "Runs Roost's own logic in virtual time: any number of members, any fault, every run repeatable.",

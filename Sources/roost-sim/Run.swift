@@ -3,8 +3,14 @@ import Console
 import Simulation
 import Vocabulary
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
 /// Whole agents under faults, the laws checked: the simulator as the judge.
-struct Run: ParsableCommand {
+struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Clusters of whole agents with clients and faults; every law of DESIGN §2 that a simulation can see.")
 
@@ -46,6 +52,16 @@ struct Run: ParsableCommand {
     @Flag(name: .long, help: "Let names change their home from write to write.")
     var movingHomes = false
 
+    @Flag(
+        name: .long,
+        help: """
+            Whoever goes is back before its place is given away, and nothing may move (law 7). For faults after which a             member is back by itself: kill,flap,restart,slow-disk,delay.
+            """)
+    var keepsPlaces = false
+
+    @Option(name: .long, help: "Seeds at once (1-64). As many as there are cores, unless given.")
+    var jobs = min(64, ProcessInfo.processInfo.activeProcessorCount)
+
     @Flag(name: .long, help: "Print one JSON value a seed.")
     var json = false
 
@@ -65,6 +81,7 @@ struct Run: ParsableCommand {
             plan.nodes = low...high
             plan.minutes = 1...minutes
             plan.movesHomes = movingHomes
+            plan.keepsPlaces = keepsPlaces
             if let defect {
                 guard let known = Defect(rawValue: defect) else {
                     throw ValidationError("--defect must be one of \(Defect.names), not \(defect)")
@@ -104,6 +121,7 @@ struct Run: ParsableCommand {
     }
 
     func validate() throws {
+        guard (1...64).contains(jobs) else { throw ValidationError("--jobs must be 1-64, not \(jobs)") }
         guard (1...64).contains(clients) else { throw ValidationError("--clients must be 1-64, not \(clients)") }
         if let seconds, !(1...60_000).contains(seconds) {
             throw ValidationError("--seconds must be 1-60000, not \(seconds)")
@@ -115,14 +133,13 @@ struct Run: ParsableCommand {
         _ = try plan
     }
 
-    func run() throws {
+    func run() async throws {
         let plan = try plan
         var progress = Progress(total: seeds, what: "clusters under faults")
         let start = ContinuousClock.now
         var outcomes: [ClusterOutcome] = []
         var failed: [UInt64] = []
-        for index in 0..<seeds {
-            let outcome = try ClusterExperiment.run(seed: seed + UInt64(index), plan)
+        try await forEachSeed(of: plan) { outcome in
             progress.advance()
             if !outcome.violations.isEmpty {
                 failed.append(outcome.seed)
@@ -131,13 +148,40 @@ struct Run: ParsableCommand {
                 if shrink, failed.count == 1 { try shorten(outcome, of: plan) }
             }
             if json { print(ClusterReport.json(outcome)) }
-            outcomes.append(outcome)
+            var kept = outcome
+            kept.story = []
+            outcomes.append(kept)
         }
         progress.finish()
         if !json {
             print(ClusterReport.table(outcomes, failed: failed, seconds: (ContinuousClock.now - start).seconds))
         }
         if !failed.isEmpty { throw ExitCode(1) }
+    }
+
+    /// Runs `jobs` seeds at once, and tells of them in their order.
+    private func forEachSeed(of plan: ClusterPlan, _ body: (ClusterOutcome) throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: ClusterOutcome.self) { group in
+            var begun = 0
+            var told = 0
+            var waiting: [UInt64: ClusterOutcome] = [:]
+            func begin() {
+                guard begun < seeds else { return }
+                let next = seed + UInt64(begun)
+                begun += 1
+                group.addTask { try ClusterExperiment.run(seed: next, plan) }
+            }
+            for _ in 0..<jobs { begin() }
+            while let outcome = try await group.next() {
+                waiting[outcome.seed] = outcome
+                while let next = waiting.removeValue(forKey: seed + UInt64(told)) {
+                    told += 1
+                    try body(next)
+                }
+                // One slow seed must not let the others' outcomes pile up behind it.
+                while begun < seeds, begun - told < jobs * 4, begun - told - waiting.count < jobs { begin() }
+            }
+        }
     }
 
     private func shorten(_ outcome: ClusterOutcome, of plan: ClusterPlan) throws {
@@ -166,6 +210,7 @@ struct Run: ParsableCommand {
         if plan.clients != 3 { again += " --clients \(plan.clients)" }
         if let seconds = plan.seconds { again += " --seconds \(seconds)" }
         if movingHomes { again += " --moving-homes" }
+        if keepsPlaces { again += " --keeps-places" }
         if let defect { again += " --defect \(defect)" }
         Terminal.error("  again: \(again)")
     }

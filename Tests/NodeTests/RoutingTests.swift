@@ -29,7 +29,7 @@ import Vocabulary
                 endpoint: try Endpoint(host: "10.0.0.\(me.utf8.first ?? 0)", port: 7667), metadata: .standard),
             settings: settings, at: .zero)
         let others = try names.filter { $0 != me }.map { try claim($0) }
-        drain(&machine, .lifecycle(.joined(others, from: try node(names.first { $0 != me } ?? "bob"))))
+        drain(&machine, .lifecycle(.joined(others, from: try node(names.first { $0 != me } ?? "bob"), keeping: [:])))
         return machine
     }
 
@@ -180,7 +180,8 @@ import Vocabulary
         var rng = SeededGenerator(seed: 1)
         var effects: [NodeMachine.Effect] = []
         let others = try names.filter { $0 != "ada" }.map { try claim($0) }
-        machine.handle(.lifecycle(.joined(others, from: try node("bob"))), at: .zero, using: &rng, into: &effects)
+        machine.handle(
+            .lifecycle(.joined(others, from: try node("bob"), keeping: [:])), at: .zero, using: &rng, into: &effects)
         // Before it has told what it holds.
         drain(&machine, .membership(.merge([try claim("bob", status: .left)], from: try node("bob"))))
         let name = try name(ownedBy: ["ada", "cid"], in: machine)

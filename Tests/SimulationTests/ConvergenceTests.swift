@@ -71,7 +71,8 @@ struct ConvergenceTests {
     func laterRegressions(seed: UInt64) throws {
         var plan = ClusterPlan()
         plan.nodes = 4...8
-        plan.faults = .drawn(FaultKind.allCases)
+        // Rot came later, and would make another history of these.
+        plan.faults = .drawn(FaultKind.allCases.filter { $0 != .rot })
         #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
     }
 

@@ -34,6 +34,38 @@ import Vocabulary
         }
     }
 
+    @Test(
+        "who drops what it wrote does not vouch for it by what it writes later, also after a start with its clock set back"
+    )
+    func forgetting() async throws {
+        let scratch = try Scratch()
+        let last = try await withStore(scratch, wall: 5_000) { store in
+            let first = try await store.put("a", text("1"))
+            let second = try await store.put("b", text("2"))
+            #expect(second.version.dot.epoch == first.version.dot.epoch)
+            #expect(try await store.drop(first.groups[0].key, ifDigest: first.groups[0].digest))
+            let third = try await store.put("a", text("3"))
+            #expect(!third.set.context.covers(first.version.dot))
+            let fourth = try await store.put("a", text("4"))
+            #expect(fourth.version.dot.epoch == third.version.dot.epoch)
+            #expect(fourth.version.context.covers(third.version.dot))
+            return fourth.version
+        }
+        try await withStore(scratch, wall: 0) { store in
+            #expect(store.epoch > last.dot.epoch)
+            // What others wrote is no reason.
+            let foreign = Version(
+                name: try name("c"), dot: Dot(node: try node("mkango"), epoch: 1, counter: 1),
+                context: CausalContext(), time: last.time, content: .tombstone, home: nil)
+            try await store.merge([foreign])
+            for group in try await store.groups() where group.key == VersionSet(foreign).group(in: store.cluster) {
+                #expect(try await store.drop(group.key, ifDigest: group.digest))
+            }
+            #expect(try await store.versions(of: foreign.name) == nil)
+            #expect(try await store.put("a", text("5")).version.dot.epoch == store.epoch)
+        }
+    }
+
     @Test("a drop that races with a write of the same bytes never loses them")
     func race() async throws {
         let scratch = try Scratch()

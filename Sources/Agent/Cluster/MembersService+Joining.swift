@@ -59,7 +59,10 @@ extension MembersService {
         let isMet = core.driver.read { machine in
             !machine.isJoining && machine.membership.member(node)?.status.isDeparted == false
         }
-        core.driver.feed(isMet ? .membership(.merge(claims, from: node)) : .lifecycle(.joined(claims, from: node)))
+        core.driver.feed(
+            isMet
+                ? .membership(.merge(claims, from: node))
+                : .lifecycle(.joined(claims, from: node, keeping: theirs.placesKept)))
         core.claims.hasJoined(through: node)
         if news { tellEveryoneSoon() }
         return node

@@ -29,9 +29,30 @@ struct MembersExchange: Codable, Sendable {
     /// The speaker's own certificate: what its claim is verified with.
     var certificates: [CertificateChain]? = nil
 
+    /// How much longer each crashed member keeps its place as an owner, in milliseconds: what a newcomer reckons with.
+    var keeping: [String: Int64]? = nil
+
     enum CodingKeys: String, CodingKey {
-        case node, claims, keyring, revoked, holds, joining, remembered, certificates
+        case node, claims, keyring, revoked, holds, joining, remembered, certificates, keeping
         case seenAs = "seen_as"
+    }
+}
+
+extension MembersExchange {
+    /// `keeping`, as far as it names nodes; a time that is none counts as over.
+    var placesKept: [NodeName: Duration] {
+        var places: [NodeName: Duration] = [:]
+        for (text, milliseconds) in keeping ?? [:] {
+            if let name = try? NodeName(text) { places[name] = .milliseconds(max(0, milliseconds)) }
+        }
+        return places
+    }
+
+    /// - Returns: `nil` for none.
+    static func milliseconds(_ places: [NodeName: Duration]) -> [String: Int64]? {
+        guard !places.isEmpty else { return nil }
+        return Dictionary(
+            places.map { ($0.key.text, $0.value.saturatingNanoseconds / 1_000_000) }, uniquingKeysWith: { a, _ in a })
     }
 }
 

@@ -13,6 +13,8 @@ final class NodeDriver: Sendable {
         /// The nodes that hold the write durably, this one first.
         let copies: [NodeName]
         let wanted: Int
+        /// A write that goes before this one and has not seen it.
+        var rival: Dot?
     }
 
     private struct State {
@@ -113,9 +115,9 @@ final class NodeDriver: Sendable {
         state.withLockedValue { state in
             guard !state.isStopped else { return }
             body(&state.machine, &state.rng, &out)
-            for case .acknowledge(let id, let copies, let wanted) in out {
+            for case .acknowledge(let id, let copies, let wanted, let rival) in out {
                 guard let waiter = state.waiters.removeValue(forKey: id) else { continue }
-                resumed.append((waiter, Acknowledgement(copies: copies, wanted: wanted)))
+                resumed.append((waiter, Acknowledgement(copies: copies, wanted: wanted, rival: rival)))
             }
             schedule(&state)
             guard !out.isEmpty else { return }

@@ -55,6 +55,11 @@ struct WriteService: Sendable {
             of: outcome.version, leaving: former == own ? nil : former,
             within: TransferTime.limit(bytes: outcome.version.size))
         guard !acknowledgement.copies.isEmpty else { throw WriteFailure.stopping }
+        if request.precondition != .none {
+            // The rival may have come here itself, by its writer's offer.
+            let here = try await core.store.versions(of: request.name)?.rival(of: outcome.version)?.dot
+            if let rival = here ?? acknowledgement.rival { throw StorageError.refused(.outranked(by: rival)) }
+        }
         return WriteReceipt(
             version: outcome.version, copies: acknowledgement.copies, wanted: acknowledgement.wanted,
             replaced: outcome.set.versions.dropFirst().first.map { !$0.isTombstone } ?? (known?.live != nil),

@@ -137,7 +137,9 @@ struct PeerRoutes: Sendable {
             throw error
         }
         core.driver.feed(.convergence(.confirmed(by: asker, offer.status)))
-        return OfferReply(status: core.driver.read { $0.convergence.status(of: offer.status.key) })
+        let rival = try await core.store.versions(of: version.name)?.rival(of: version)
+        return OfferReply(
+            status: core.driver.read { $0.convergence.status(of: offer.status.key) }, rival: rival?.dot)
     }
 
     private static func refuseWhileDraining(_ core: AgentCore) throws(APIError) {

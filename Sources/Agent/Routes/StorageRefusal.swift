@@ -32,6 +32,11 @@ enum StorageRefusal {
                 .preconditionFailed, code: "precondition_failed",
                 head.map { "the name's version is \($0)" } ?? "the name does not exist",
                 hint: "read it again and decide anew")
+        case .refused(.outranked(let rival)):
+            return APIError(
+                .preconditionFailed, code: "outranked",
+                "another node took a write of the name at the same time, which goes first: \(rival)",
+                hint: "yours is in the name's history; read it again and decide anew")
         case .refused(.notFound):
             return APIError.notFound("there is no such resource to delete", hint: "ls or find shows what there is")
         case .digestMismatch(let expected, let actual):

@@ -20,6 +20,8 @@ public struct CatalogueDisk: DiskState {
     public private(set) var epoch: UInt64 = 0
     public private(set) var claims: [Claim] = []
     public private(set) var blobs: [ContentDigest: UInt64] = [:]
+    /// Those of `blobs` whose bytes are not what they were.
+    public private(set) var rotten: Set<ContentDigest> = []
     public private(set) var sets: [ResourceName: VersionSet] = [:]
     public private(set) var byteCount = 0
 
@@ -30,8 +32,12 @@ public struct CatalogueDisk: DiskState {
         switch write {
         case .epoch(let epoch): self.epoch = epoch
         case .claims(let claims): self.claims = claims
-        case .blob(let digest, let size): blobs[digest] = size
-        case .removeBlobs(let digests): for digest in digests { blobs[digest] = nil }
+        case .blob(let digest, let size):
+            blobs[digest] = size
+            rotten.remove(digest)
+        case .removeBlobs(let digests):
+            for digest in digests { blobs[digest] = nil }
+            rotten.subtract(digests)
         case .sets(let changed, let removed):
             for set in changed { sets[set.name] = set }
             for name in removed { sets[name] = nil }
@@ -52,6 +58,11 @@ public struct CatalogueDisk: DiskState {
 
     private var rowBytes: Int { 200 }
     private static func size(_ claims: [Claim]) -> Int { claims.reduce(0) { $0 + $1.wireSize } }
+
+    /// A bit of these bytes changes.
+    public mutating func rot(_ digest: ContentDigest) {
+        if blobs[digest] != nil { rotten.insert(digest) }
+    }
 
     // MARK: Looking in
 
@@ -77,6 +88,9 @@ public struct CatalogueDisk: DiskState {
     public func holds(_ version: Version) -> Bool {
         guard let set = sets[version.name], set.dominates(VersionSet(version)) else { return false }
         guard let kept = set.version(version.dot), let digest = kept.digest else { return true }
-        return blobs[digest] != nil
+        return isWhole(digest)
     }
+
+    /// Whether the bytes are here, and right.
+    public func isWhole(_ digest: ContentDigest) -> Bool { blobs[digest] != nil && !rotten.contains(digest) }
 }

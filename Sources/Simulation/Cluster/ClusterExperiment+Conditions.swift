@@ -32,6 +32,7 @@ extension ClusterExperiment {
         case .written(let version, _, _): known[name] = version.isTombstone ? nil : version.dot
         case .refused(.preconditionFailed(let head)): known[name] = head
         case .refused(.notFound): known[name] = nil
+        case .refused(.outranked(let rival)): known[name] = rival
         case .unavailable, .unknown: break
         }
     }

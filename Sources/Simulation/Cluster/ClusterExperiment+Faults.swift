@@ -1,4 +1,5 @@
 import Node
+import Resources
 import Vocabulary
 
 // What the schedules do. What may be done at once is what the laws promise to survive: every acknowledged version keeps
@@ -82,6 +83,9 @@ extension ClusterExperiment {
             wallErrors[index] = error
             simulator.setWallError(milliseconds: error, of: id)
         case .drift: return false
+        case .rot:
+            guard let name = rot(at: index, &dice) else { return false }
+            text += ": \(name)"
         case .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk, .fullDisk:
             guard let disturbance = disturbance(kind, at: index, &dice) else { return false }
             text = disturbance.text + " until \(disturbance.until)"
@@ -130,10 +134,27 @@ extension ClusterExperiment {
         case .leave:
             simulator.command(.leave(timeout: .seconds(120)), to: id)
             hosts[index].state = .leaving
-        case .join, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk, .fullDisk:
+        case .join, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk, .fullDisk,
+            .rot:
             return false
         }
         return true
+    }
+
+    /// One blob of those that a running host holds, if another has it as well.
+    private mutating func rot(at index: Int, _ dice: inout SeededGenerator) -> ResourceName? {
+        let id = hosts[index].id
+        let others = serving.filter { $0 != id }
+        let disk = simulator.disk(of: id).durable
+        guard !laws.isShortOfOneDisk, laws.isHeld(on: others, count: 1, simulator),
+            let set = disk.sets.values.filter({ $0.live != nil }).sorted(by: { $0.name < $1.name })
+                .randomElement(using: &dice), let digest = set.live?.digest, disk.isWhole(digest),
+            others.contains(where: { simulator.disk(of: $0).durable.isWhole(digest) })
+        else { return nil }
+        simulator.withDisk(of: id) { disk in disk.rot { $0.rot(digest) } }
+        laws.isShortOfOneDisk = true
+        wipedAt = simulator.now
+        return set.name
     }
 
     /// Starts what is due to come back; at the end all but a few that stay away for good.

@@ -1,4 +1,5 @@
 import Node
+import Placement
 import Relocation
 import Resources
 import SWIM
@@ -27,6 +28,8 @@ public struct ClusterExperiment: Sendable {
     var faultTimes: [Instant] = []
     /// When a disk was last emptied.
     var wipedAt = Instant.zero
+    /// While nothing may move.
+    private var isBoundToStay = false
     var story: [String] = []
 
     // What a schedule drawn beforehand needs besides.
@@ -95,10 +98,12 @@ public struct ClusterExperiment: Sendable {
         var settings = NodeMachine.Settings()
         settings.replicas = replicas
         settings.relocationDelay = .seconds(Int64.random(in: 3...10, using: &random))
+        if plan.keepsPlaces { settings.relocationDelay = .seconds(60) }
         // One that crashed often and never comes back must have been given up before all is to be at rest.
         settings.relocationDelayMax = .seconds(40)
         configuration = NodeHost.Configuration(cluster: cluster, settings: settings)
         configuration.defects = plan.defects
+        if case .drawn(let kinds, _) = plan.faults { configuration.scrubs = kinds.contains(.rot) }
         for number in 0..<nodes + 2 {
             configuration.join = hosts.prefix(1).map { simulator.endpoint(of: $0.id) }
             let id = simulator.addHost(
@@ -158,6 +163,7 @@ public struct ClusterExperiment: Sendable {
         var nextCheck = simulator.now
         var nextSnapshot = simulator.now
         faultsBegan = simulator.now
+        isBoundToStay = plan.keepsPlaces
         if case .drawn(let kinds, _) = plan.faults {
             schedule = ScheduledFault.draw(kinds, seed: seed, hosts: hosts.count, within: .seconds(drawn))
         }
@@ -186,6 +192,7 @@ public struct ClusterExperiment: Sendable {
             describe()
             return nil
         }
+        isBoundToStay = false
         bringBack(all: true)
         endDisturbances(all: true)
         tell("the faults end")
@@ -255,14 +262,27 @@ public struct ClusterExperiment: Sendable {
         case .wrote(let number, let result): wrote(number, result)
         case .read(let number, let result): hasRead(number, result)
         case .dropped: laws.checkCopies(simulator)
+        case .fetches(let version): if isBoundToStay { checkFetch(version, by: observed.host) }
         case .left(let remaining):
             laws.departed.insert(observed.host)
             if remaining > 0 { laws.broken(2, simulator.now, "\(observed.host) left \(remaining) resources behind") }
             laws.checkCopies(simulator)
         case .strayed(let name, let hops):
             laws.broken(9, simulator.now, "a read of \(name) has been at \(hops) nodes")
+        case .servedRot(let name): laws.broken(6, simulator.now, "wrong bytes of \(name) were served")
         case .event: break
         }
+    }
+
+    /// Law 7: while everybody keeps its place, nobody but an owner of a name fetches it.
+    private mutating func checkFetch(_ version: Version, by host: HostID) {
+        let ring = Ring(hosts.prefix(nodes).map { Candidate(name: simulator.name(of: $0.id), weight: 1) })
+        let key = version.group(in: cluster)
+        let owners = ring.owners(of: key.slot, home: key.home, count: laws.replicas)
+        guard !owners.contains(simulator.name(of: host)) else { return }
+        laws.broken(
+            7, simulator.now,
+            "\(simulator.name(of: host)) fetches \(version.name), which \(owners) own: nobody was away for long")
     }
 
     /// For the story of a seed that fails: who holds what of the names concerned, and thinks what of it.

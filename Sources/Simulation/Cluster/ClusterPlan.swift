@@ -12,6 +12,8 @@ public struct ClusterPlan: Sendable {
     public var clients = 3
     public var faults = FaultSchedule.classic
     public var defects: Set<Defect> = []
+    /// Whoever goes is back before its place is given away: nothing may move then but what was written meanwhile (law 7).
+    public var keepsPlaces = false
     /// Names change their home from write to write; else a name that has one keeps it.
     public var movesHomes = false
     /// Law 5: from the last fault until every view is equal and every version is exactly where it belongs. The net under
@@ -50,6 +52,6 @@ public struct ClusterOutcome: Sendable {
     public let rest: Duration?
     /// The longest that a read took to be answered.
     public let slowestRead: Duration
-    /// Who did what when, the last part.
-    public let story: [String]
+    /// Who did what when, the last part: by far the largest, so that whoever keeps many outcomes lets go of it.
+    public var story: [String]
 }

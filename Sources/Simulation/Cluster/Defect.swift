@@ -11,6 +11,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     case leavesEarly
     case leftStaysInRing
     case neverReplaces
+    case replacesAtOnce
     case losesFailedPulls
     case collectsShared
     // Acknowledgements.
@@ -21,6 +22,9 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     case writesUnsynced
     case pullsNoBytes
     case ignoresFullDisk
+    // Rot.
+    case trustsItsDisk
+    case vouchesForWhatItLacks
     // Versions.
     case ignoresTombstones
     case forgetsTombstones
@@ -29,6 +33,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     case losesContext
     case clockGoesBack
     case reusesDots
+    case vouchesForForgotten
     // Who may answer and judge.
     case newcomerVouches
     case servesWhateverIsHeld
@@ -48,6 +53,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .leavesEarly: "a drain ends before the copies are made"
         case .leftStaysInRing: "who left keeps its place as an owner"
         case .neverReplaces: "a crashed member keeps its place as an owner for an hour"
+        case .replacesAtOnce: "a crashed member loses its place as an owner at once"
         case .losesFailedPulls: "a pull that fails is not reported"
         case .collectsShared: "bytes go with the first of the versions that need them"
         case .acknowledgesAlone: "a write is acknowledged when it is durable on its first node"
@@ -57,6 +63,8 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .writesUnsynced: "a transaction counts as done when it is written, not when it is synced"
         case .pullsNoBytes: "a record is kept without its bytes"
         case .ignoresFullDisk: "what a full disk refused counts as written"
+        case .trustsItsDisk: "bytes are served as they lie on the disk"
+        case .vouchesForWhatItLacks: "a node says that it has what it has no bytes of"
         case .ignoresTombstones: "a merge leaves tombstones out"
         case .forgetsTombstones: "tombstones go after five seconds, whoever has heard of them"
         case .keepsWhatCameLast: "of two versions the one that came last is kept, be it the older one"
@@ -64,6 +72,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .losesContext: "a version does not tell what its writer had seen"
         case .clockGoesBack: "versions are stamped with the wall clock alone"
         case .reusesDots: "the boot epoch does not grow from start to start"
+        case .vouchesForForgotten: "a node's later writes vouch for earlier ones that it has dropped"
         case .newcomerVouches: "a newcomer vouches for its slots before it has heard anybody"
         case .servesWhateverIsHeld: "a read is answered from whatever is held"
         case .deniesWhatItLacks: "whoever has nothing of a name says that there is none"
@@ -82,15 +91,18 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .leavesEarly: [2]
         case .leftStaysInRing: [2, 5]
         case .neverReplaces, .losesFailedPulls, .neverRefutes: [5]
+        case .replacesAtOnce: [7]
         case .collectsShared: [1, 2]
         case .acknowledgesAlone, .countsSilence, .countsOneForAll, .writesUnsynced: [1, 2]
         case .confirmsUnsynced: [1, 2, 6]
         case .pullsNoBytes: [1, 2, 5, 6]
         case .ignoresFullDisk: [1, 2]
+        case .trustsItsDisk: [6]
+        case .vouchesForWhatItLacks: [1, 2, 5]
         case .forgetsTombstones: [2, 3]
         case .keepsWhatCameLast: [1, 2, 3, 6]
         case .losesConflicts: [2, 4]
-        case .losesContext, .judgesTooEarly: [4]
+        case .losesContext, .judgesTooEarly, .vouchesForForgotten: [4]
         case .clockGoesBack: [1, 2, 3, 4, 6]
         case .reusesDots: [1, 2, 4, 5, 6]
         case .newcomerVouches: [1, 3, 6]
@@ -108,13 +120,16 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
             []
         case .confirmsUnsynced, .pullsNoBytes: [.kill, .powerCut, .slowDisk]
         case .ignoresFullDisk: [.fullDisk]
+        case .trustsItsDisk: [.rot]
+        case .vouchesForWhatItLacks: [.rot, .join, .leave]
         case .countsSilence, .countsOneForAll, .reusesDots, .silenceConfirms: [.kill, .powerCut, .flap]
         case .neverReplaces, .judgesAlone: [.kill, .powerCut]
+        case .replacesAtOnce: [.kill, .flap, .restart, .slowDisk, .delay]
         case .dropsUnconfirmed, .oneConfirmsForAll, .comparesHalf, .servesWhateverIsHeld, .keepsWhatCameLast:
             [.kill, .leave, .join, .flap]
         case .leavesEarly, .leftStaysInRing: [.leave, .join]
         case .losesFailedPulls: [.kill, .flap, .fullDisk]
-        case .losesConflicts: [.partition]
+        case .losesConflicts, .vouchesForForgotten: [.partition]
         case .clockGoesBack: [.clockJump]
         case .newcomerVouches: [.kill, .emptyDisk, .join, .flap]
         case .neverRefutes: [.pause]
@@ -128,9 +143,10 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .oneConfirmsForAll, .servesWhateverIsHeld: 8
         case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,
             .losesFailedPulls, .collectsShared, .acknowledgesAlone, .countsSilence, .confirmsUnsynced, .writesUnsynced,
-            .pullsNoBytes, .ignoresFullDisk, .ignoresTombstones, .forgetsTombstones, .keepsWhatCameLast,
+            .pullsNoBytes, .ignoresFullDisk, .trustsItsDisk, .vouchesForWhatItLacks, .ignoresTombstones,
+            .forgetsTombstones, .keepsWhatCameLast,
             .losesConflicts, .losesContext, .clockGoesBack, .reusesDots, .newcomerVouches, .deniesWhatItLacks,
-            .judgesTooEarly, .forwardsInCircles, .neverRefutes:
+            .vouchesForForgotten, .judgesTooEarly, .forwardsInCircles, .neverRefutes, .replacesAtOnce:
             4
         }
     }
@@ -147,6 +163,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         var plan = ClusterPlan()
         plan.minutes = 1...1
         plan.faults = .drawn(faults)
+        plan.keepsPlaces = self == .replacesAtOnce
         return plan
     }
 

@@ -41,6 +41,8 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case slowDisk = "slow-disk"
     /// Nothing more can be written.
     case fullDisk = "full-disk"
+    /// The bytes of one file change, unnoticed.
+    case rot
 
     /// The oldest schedule's, in the order in which it draws from them.
     static let classic: [FaultKind] = [.kill, .powerCut, .emptyDisk, .flap, .pause, .leave, .join]
@@ -50,7 +52,7 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .kill, .powerCut, .emptyDisk, .oldDisk, .flap, .restart, .pause, .leave: true
         case .join, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk,
-            .fullDisk:
+            .fullDisk, .rot:
             false
         }
     }
@@ -59,7 +61,7 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
     /// keeps the others' knowledge away: a member that sees itself alone has nobody to hand over to.
     var needsWholeNetwork: Bool {
         switch self {
-        case .emptyDisk, .oldDisk, .leave, .join: true
+        case .emptyDisk, .oldDisk, .leave, .join, .rot: true
         case .kill, .powerCut, .flap, .restart, .pause, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss,
             .delay,
             .disorder, .slowDisk, .fullDisk:
@@ -92,7 +94,8 @@ struct ScheduledFault: Sendable {
 
     static func draw(_ kinds: [FaultKind], seed: UInt64, hosts: Int, within time: Duration) -> [ScheduledFault] {
         var random = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_666c)  // "roost-fl"
-        let kinds = FaultKind.allCases.filter { kinds.contains($0) && $0 != .drift }
+        let isRotting = kinds.contains(.rot)
+        let kinds = FaultKind.allCases.filter { kinds.contains($0) && $0 != .drift && $0 != .rot }
         var faults: [ScheduledFault] = []
         var after = Duration.seconds(2)
         while after < time, let kind = kinds.randomElement(using: &random) {
@@ -101,6 +104,23 @@ struct ScheduledFault: Sendable {
                     number: faults.count + 1, after: after, kind: kind, host: Int.random(in: 0..<hosts, using: &random),
                     dice: SeededGenerator(seed: random.next())))
             after += .milliseconds(Int64.random(in: 500...14_000, using: &random))
+        }
+        guard isRotting else { return faults }
+        return (faults + drawRot(seed: seed, hosts: hosts, within: time, from: faults.count + 1))
+            .sorted { ($0.after, $0.number) < ($1.after, $1.number) }
+    }
+
+    /// In a row of their own, so that the other faults of a seed are the same with them and without.
+    private static func drawRot(seed: UInt64, hosts: Int, within time: Duration, from number: Int) -> [ScheduledFault] {
+        var random = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_726f)  // "roost-ro"
+        var faults: [ScheduledFault] = []
+        var after = Duration.milliseconds(Int64.random(in: 2_000...30_000, using: &random))
+        while after < time {
+            faults.append(
+                ScheduledFault(
+                    number: number + faults.count, after: after, kind: .rot,
+                    host: Int.random(in: 0..<hosts, using: &random), dice: SeededGenerator(seed: random.next())))
+            after += .milliseconds(Int64.random(in: 5_000...60_000, using: &random))
         }
         return faults
     }

@@ -87,7 +87,8 @@ public struct Laws: Sendable {
         guard let index = writes[name]?.firstIndex(where: { $0.number == number }), let write = writes[name]?[index]
         else { return }
         switch result {
-        case .unavailable, .unknown: break
+        // An outranked write is in the history, and may have been seen before it was known to be one.
+        case .unavailable, .unknown, .refused(.outranked): break
         case .refused(.notFound):
             writes[name]?[index].ended = now
             checkRead(name, since: write.issued, .missing, besides: number, at: now)
@@ -256,7 +257,7 @@ public struct Laws: Sendable {
             }
             for version in first.versions {
                 guard let digest = version.digest else { continue }
-                if let lacking = disks.first(where: { owners.contains($0.name) && $0.disk.blobs[digest] == nil }) {
+                if let lacking = disks.first(where: { owners.contains($0.name) && !$0.disk.isWhole(digest) }) {
                     return "\(lacking.name) has no bytes of \(resource)"
                 }
             }

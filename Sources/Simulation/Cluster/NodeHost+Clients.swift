@@ -5,8 +5,15 @@ import Vocabulary
 
 // What clients ask: the counterparts of the agent's ResourceRoutes, WriteService and Forwarding.
 
+/// What became of a write that is durable here, once nobody is left to ask.
+struct WriteEnd: Sendable {
+    let copies: [NodeName]
+    let wanted: Int
+    let rival: Dot?
+}
+
 extension NodeHost {
-    typealias Acknowledge = @Sendable (inout NodeHost, [NodeName], Int, inout HostContext<NodeHost>) -> Void
+    typealias Acknowledge = @Sendable (inout NodeHost, WriteEnd, inout HostContext<NodeHost>) -> Void
     typealias Wrote = @Sendable (inout NodeHost, WriteResult, inout HostContext<NodeHost>) -> Void
     typealias HasRead = @Sendable (inout NodeHost, ReadResult, inout HostContext<NodeHost>) -> Void
 
@@ -107,13 +114,15 @@ extension NodeHost {
                 }
             }
         }
+        let precondition = request.precondition
         transact(.write(request, seen: seen), &context) { host, done, context in
             switch done {
             case .wrote(let version, let groups):
                 host.feed(.convergence(.wrote(groups, version)), &context)
                 let own = version.group(in: host.cluster)
                 let former = groups.map(\.key).first { $0 != own } ?? seen?.group(in: host.cluster)
-                host.acknowledge(version, leaving: former == own ? nil : former, &context, then: then)
+                host.acknowledge(
+                    version, on: precondition, leaving: former == own ? nil : former, &context, then: then)
             case .refused(let refusal): then(&host, .refused(refusal), &context)
             case .merged, .dropped, .failed: then(&host, .unavailable, &context)
             }
@@ -121,7 +130,8 @@ extension NodeHost {
     }
 
     private mutating func acknowledge(
-        _ version: Version, leaving former: GroupKey?, _ context: inout Context, then: @escaping Wrote
+        _ version: Version, on precondition: Precondition, leaving former: GroupKey?, _ context: inout Context,
+        then: @escaping Wrote
     ) {
         writeNumber += 1
         let id = NodeMachine.WriteID(number: writeNumber)
@@ -129,10 +139,14 @@ extension NodeHost {
         if has(.acknowledgesAlone) {
             let owners = machine.convergence.owners(of: key)
             then(&self, .written(version, copies: owners, wanted: owners.count), &context)
-            acknowledgements[id] = { _, _, _, _ in }
+            acknowledgements[id] = { _, _, _ in }
         } else {
-            acknowledgements[id] = { host, copies, wanted, context in
-                then(&host, .written(version, copies: copies, wanted: wanted), &context)
+            acknowledgements[id] = { host, end, context in
+                let here = context.disk.durable.sets[version.name]?.rival(of: version)?.dot
+                if precondition != .none, let rival = here ?? end.rival {
+                    return then(&host, .refused(.outranked(by: rival)), &context)
+                }
+                then(&host, .written(version, copies: end.copies, wanted: end.wanted), &context)
             }
         }
         after(Self.transferLimit(version.size), &context) { host, context in
@@ -209,7 +223,10 @@ extension NodeHost {
         then: @escaping HasRead
     ) {
         guard let held, let version = held.live else { return then(&self, .missing, &context) }
-        guard let digest = version.digest, context.disk.durable.blobs[digest] == nil else {
+        guard let digest = version.digest, !mayRead(digest, &context) else {
+            if let digest = version.digest, context.disk.durable.rotten.contains(digest) {
+                context.observe(.servedRot(name))
+            }
             return then(&self, .found(version), &context)
         }
         let route = visited + [self.name]

@@ -49,7 +49,8 @@ extension NodeHost {
             search.seeds[next], expecting: nil, .members(claims), bytes: SwimTraffic.exchangeBytes(claims),
             within: Self.joinLimit, &context
         ) { host, response, context in
-            guard case .members(let teller, let claims, let isJoining) = response, teller != host.name else {
+            guard case .members(let teller, let claims, let isJoining, let keeping) = response, teller != host.name
+            else {
                 return host.join(search, next: next + 1, &context)
             }
             if isJoining {
@@ -59,7 +60,7 @@ extension NodeHost {
             if host.has(.newcomerVouches) {
                 host.feed(.membership(.merge(claims, from: teller)), &context)
             } else {
-                host.feed(.lifecycle(.joined(host.heard(claims), from: teller)), &context)
+                host.feed(.lifecycle(.joined(host.heard(claims), from: teller, keeping: keeping)), &context)
             }
         }
     }

@@ -17,7 +17,7 @@ extension NodeHost {
                 endpoint, expecting: node, .members(claims), bytes: SwimTraffic.exchangeBytes(claims),
                 within: .seconds(10), &context
             ) { host, response, context in
-                guard case .members(let teller, let claims, _) = response else { return }
+                guard case .members(let teller, let claims, _, _) = response else { return }
                 host.feed(.membership(.merge(host.heard(claims), from: teller)), &context)
             }
         case .fallbackProbe(let sequence, let node, let endpoint, let claims):
@@ -31,8 +31,9 @@ extension NodeHost {
             spoilView(&context)
         case .convergence(let effect): carryOut(effect, &context)
         case .offer(let id, let node, let version): offer(version, to: node, for: id, &context)
-        case .acknowledge(let id, let copies, let wanted):
-            acknowledgements.removeValue(forKey: id)?(&self, copies, wanted, &context)
+        case .acknowledge(let id, let copies, let wanted, let rival):
+            acknowledgements.removeValue(forKey: id)?(
+                &self, WriteEnd(copies: copies, wanted: wanted, rival: rival), &context)
         }
     }
 
@@ -72,6 +73,7 @@ extension NodeHost {
         if has(.ignoresTombstones), version.isTombstone {
             return feed(.convergence(.pulled(version, durable: true)), &context)
         }
+        context.observe(.fetches(version))
         let nearest = holders.map { ($0, machine.membership.member($0)?.rtt ?? .seconds(3600)) }
             .sorted { $0.1 < $1.1 }.map(\.0)
         obtain(version.content, from: nearest, &context) { host, isHere, context in

@@ -13,12 +13,16 @@ extension NodeHost {
             feed(.membership(.merge(heard(claims), from: peer)), &context)
             let own = machine.membership.claims
             context.answer(
-                id, .members(name, own, isJoining: machine.isJoining), bytes: SwimTraffic.exchangeBytes(own))
+                id,
+                .members(name, own, isJoining: machine.isJoining, keeping: machine.keeping(at: context.now)),
+                bytes: SwimTraffic.exchangeBytes(own))
         case .probe(let claims):
             feed(.membership(.merge(heard(claims), from: peer)), &context)
             let own = [machine.membership.oneself.claim]
             context.answer(
-                id, .members(name, own, isJoining: machine.isJoining), bytes: SwimTraffic.exchangeBytes(own))
+                id,
+                .members(name, own, isJoining: machine.isJoining, keeping: machine.keeping(at: context.now)),
+                bytes: SwimTraffic.exchangeBytes(own))
         case .compare(let request):
             let reply = machine.answer(request, from: peer)
             context.answer(id, .compared(reply), bytes: 500 + 60 * reply.groups.count)
@@ -33,7 +37,7 @@ extension NodeHost {
                 }
             }
         case .blob(let digest):
-            if let size = context.disk.durable.blobs[digest] {
+            if mayRead(digest, &context), let size = context.disk.durable.blobs[digest] {
                 context.answer(id, .blob, bytes: 500 + Int(clamping: size))
             } else {
                 context.answer(id, .no)
@@ -87,8 +91,9 @@ extension NodeHost {
                 }
                 host.feed(.convergence(.wrote(groups, version)), &context)
                 host.feed(.convergence(.confirmed(by: peer, offer.status)), &context)
-                context.answer(
-                    id, .offered(OfferReply(status: host.machine.convergence.status(of: offer.status.key))))
+                let rival = context.disk.durable.sets[version.name]?.rival(of: version)?.dot
+                let status = host.machine.convergence.status(of: offer.status.key)
+                context.answer(id, .offered(OfferReply(status: status, rival: rival)))
             }
         }
     }

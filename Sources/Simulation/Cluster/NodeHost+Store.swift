@@ -44,7 +44,8 @@ extension NodeHost {
             merge(versions, &context, transaction.then) { groups in .merged(groups) }
         case .write(let request, let seen):
             writeCounter += 1
-            let dot = Dot(node: name, epoch: has(.reusesDots) ? 1 : epoch, counter: writeCounter)
+            if hasForgotten, !has(.vouchesForForgotten) { beginEpoch(&context) }
+            let dot = Dot(node: name, epoch: has(.reusesDots) ? 1 : writeEpoch, counter: writeCounter)
             do {
                 let held = context.disk.durable.sets[request.name]
                 let honest = try request.version(
@@ -59,9 +60,17 @@ extension NodeHost {
             guard context.disk.durable.summary(of: key, cluster).digest == digest else {
                 return finish(.dropped(false), transaction.then, &context)
             }
-            let names = context.disk.durable.sets(in: key, cluster).map(\.name)
-            commit(changed: [], removed: names, &context, transaction.then) { _ in .dropped(true) }
+            let sets = context.disk.durable.sets(in: key, cluster)
+            if sets.contains(where: { $0.tells(ofWritesBy: name, in: writeEpoch) }) { hasForgotten = true }
+            commit(changed: [], removed: sets.map(\.name), &context, transaction.then) { _ in .dropped(true) }
         }
+    }
+
+    private mutating func beginEpoch(_ context: inout Context) {
+        // On a disk too full for it the write fails, too.
+        guard (try? context.disk.write(.epoch(writeEpoch + 1))) != nil else { return }
+        writeEpoch += 1
+        hasForgotten = false
     }
 
     private mutating func merge(

@@ -15,6 +15,8 @@ public struct NodeHost: SimulatedMachine {
         public var metadata: Metadata
         /// Asked for the way in, besides those remembered on disk.
         public var join: [Endpoint]
+        /// Whether bytes are looked at now and then: where none can rot there is nothing to find.
+        public var scrubs = false
         public var defects: Set<Defect> = []
 
         public init(
@@ -50,8 +52,14 @@ public struct NodeHost: SimulatedMachine {
     var transactions: [Transaction] = []
     var isWriting = false
     var writeCounter: UInt64 = 0
+    /// Of the versions written here: that of this boot, or a greater one, once something was dropped that had been
+    /// written in it.
+    var writeEpoch: UInt64
+    var hasForgotten = false
     var hybridClock = HybridClock()
     var leases: [ContentDigest: Int] = [:]
+    /// Bytes that a version here needs and that are not here.
+    var lacks: Set<ContentDigest> = []
     var pulls: [ContentDigest: [@Sendable (inout NodeHost, Bool, inout HostContext<NodeHost>) -> Void]] = [:]
 
     var acknowledgements: [NodeMachine.WriteID: Acknowledge] = [:]
@@ -65,9 +73,11 @@ public struct NodeHost: SimulatedMachine {
         // A disk too full for eight bytes would keep the real agent from starting; here it starts all the same.
         try? context.disk.write(.epoch(epoch))
         context.disk.syncNow()
+        writeEpoch = epoch
         configuration = boot.configuration
         var settings = boot.configuration.settings
         if configuration.defects.contains(.neverReplaces) { settings.relocationDelay = .seconds(3_600) }
+        if configuration.defects.contains(.replacesAtOnce) { settings.relocationDelay = .zero }
         machine = NodeMachine(
             NodeMachine.Identity(
                 name: boot.name, cluster: boot.configuration.cluster, epoch: epoch, endpoint: boot.endpoint,
@@ -77,6 +87,7 @@ public struct NodeHost: SimulatedMachine {
         collect(context.disk.durable.blobs.keys.sorted(), &context)
         feed(.convergence(.loaded(context.disk.durable.groups(cluster))), &context)
         beginJoining(&context)
+        beginScrubbing(&context)
         rememberLater(&context)
     }
 
@@ -103,7 +114,7 @@ public struct NodeHost: SimulatedMachine {
         case .response(let result, let id):
             if let (sequence, node) = fallbacks.removeValue(forKey: id) {
                 let outcome = Membership.FallbackResult(result) { response in
-                    if case .members(_, let claims, _) = response { heard(claims) } else { nil }
+                    if case .members(_, let claims, _, _) = response { heard(claims) } else { nil }
                 }
                 return feed(.membership(.fallback(sequence, of: node, outcome)), &context)
             }

@@ -47,7 +47,7 @@ extension NodeHost {
     }
 
     public enum Response: Sendable {
-        case members(NodeName, [Claim], isJoining: Bool)
+        case members(NodeName, [Claim], isJoining: Bool, keeping: [NodeName: Duration])
         case compared(CompareReply)
         case exchanged(ExchangeReply)
         case offered(OfferReply)
@@ -72,8 +72,12 @@ extension NodeHost {
         case wrote(Int, WriteResult)
         case read(Int, ReadResult)
         case dropped(GroupKey)
+        /// Fetches bytes that it is to hold and lacks; not those of a write that it is offered.
+        case fetches(Version)
         /// A request has been at more nodes than it may.
         case strayed(ResourceName, hops: Int)
+        /// A read was answered with bytes that are not those of the version.
+        case servedRot(ResourceName)
         /// Said farewell, with so many resources not handed over.
         case left(remaining: Int)
         case event(MemberEvent)
@@ -90,7 +94,9 @@ extension NodeHost {
             case .read(let number, .unavailable), .read(let number, .behind), .read(let number, .silence):
                 "read \(number): unavailable"
             case .dropped(let key): "dropped \(key)"
+            case .fetches(let version): "fetches \(version.name) \(version.dot)"
             case .strayed(let name, let hops): "a read of \(name) has been at \(hops) nodes"
+            case .servedRot(let name): "wrong bytes of \(name) were served"
             case .left(let remaining): "left, \(remaining) remaining"
             case .event(let event): event.description
             }

@@ -1,0 +1,55 @@
+import SWIM
+import Vocabulary
+
+/// Until when each crashed member keeps its place as an owner.
+///
+/// How long ago a member crashed only those know who were there, and who comes in hears it from whoever lets it in: were
+/// the newcomer to reckon without the member, and that one to come back, two rings would be at work meanwhile, each of
+/// which has other owners.
+struct PlacesKept: Sendable {
+    /// Those whose crash this node saw happen.
+    private(set) var witnessed: Set<NodeName> = []
+    private var flaps = Flaps()
+    private var ends: [NodeName: Instant] = [:]
+
+    /// - Parameters:
+    ///   - delay: what a first crash is waited out for.
+    ///   - limit: what none is waited out longer than; less than `delay` counts as equal.
+    mutating func crashed(_ name: NodeName, at now: Instant, delay: Duration, limit: Duration) {
+        witnessed.insert(name)
+        flaps.crashed(name, at: now, delay: delay, limit: limit)
+        ends[name] = now + (flaps.delay(of: name) ?? delay)
+    }
+
+    /// Something else happened to the member: it is not as it was when it crashed.
+    mutating func changed(_ name: NodeName) {
+        witnessed.remove(name)
+        ends[name] = nil
+    }
+
+    /// Takes another's word for how much longer it keeps the places of members whose crash it saw.
+    ///
+    /// - Parameter limit: no place is kept for longer, whatever is told.
+    mutating func heard(
+        _ told: [NodeName: Duration], at now: Instant, limit: Duration, whereCrashed isCrashed: (NodeName) -> Bool
+    ) {
+        for (name, left) in told where !witnessed.contains(name) && left > .zero && isCrashed(name) {
+            ends[name] = now + min(left, limit)
+        }
+    }
+
+    /// Who is no member any more has no record either: the tables are bounded as the members are.
+    mutating func keep(whereMember isMember: (NodeName) -> Bool, whereCrashed isCrashed: (NodeName) -> Bool) {
+        witnessed = witnessed.filter(isCrashed)
+        ends = ends.filter { isCrashed($0.key) }
+        flaps.keep(where: isMember)
+    }
+
+    /// When the member loses its place; `nil` when it has none to lose.
+    func end(of name: NodeName) -> Instant? { ends[name] }
+
+    /// How much longer each keeps its place: what a newcomer is told.
+    func left(at now: Instant) -> [NodeName: Duration] {
+        ends.compactMapValues { end in end > now ? end - now : nil }
+    }
+}
