@@ -56,6 +56,21 @@ extension Store {
         return try await threads.run { () throws(StorageError) in try blobs.has(digest, size: size) }
     }
 
+    /// Whether the bytes are here and are what they should be. All of them are read.
+    ///
+    /// - Throws: what is no fault of theirs: too many open files, a store that is closed.
+    public func isWhole(_ digest: ContentDigest) async throws(StorageError) -> Bool {
+        do throws(StorageError) {
+            guard let reader = try await blob(digest) else { return false }
+            let read = try CheckedRead(reader)
+            while try await read.next(upTo: BlobReader.readBytesMax) != nil {}
+            return true
+        } catch {
+            guard BlobFault(error) != nil else { throw error }
+            return false
+        }
+    }
+
     /// Keeps bytes that are here already until a version names them; `nil` when they are not here in full.
     public func lease(_ digest: ContentDigest, size: UInt64) async throws(StorageError) -> BlobLease? {
         let blobs = blobs

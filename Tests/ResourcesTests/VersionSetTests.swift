@@ -90,6 +90,24 @@ struct VersionSetLawTests {
         }
     }
 
+    @Test("of two writes that have not seen each other the lesser has the greater as its rival, and no other has one")
+    func rivals() throws {
+        var pairs = 0
+        for seed in Self.seeds {
+            var history = try History(seed: seed)
+            try history.run(steps: 12, deletes: false)
+            for a in history.versions {
+                for b in history.versions where Version.precedes(a, b) {
+                    let both = VersionSet(a).merged(with: [b])
+                    #expect(both.rival(of: b) == nil)
+                    #expect(both.rival(of: a) == (b.context.covers(a.dot) ? nil : b), "seed \(seed)")
+                    pairs += b.context.covers(a.dot) ? 0 : 1
+                }
+            }
+        }
+        #expect(pairs > 1_000)
+    }
+
     @Test("a version's time exceeds that of every version that its writer had seen, whatever the clocks")
     func timeFollowsCausality() throws {
         for seed in Self.seeds {

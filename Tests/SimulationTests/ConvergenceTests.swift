@@ -76,6 +76,38 @@ struct ConvergenceTests {
         #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
     }
 
+    /// - 1005: who had handed over and dropped what it wrote as a stand-in vouched for it when it wrote the name again, cut
+    ///   off, and took with its delete what that had seen.
+    /// - 2012: two owners each took a conditional write on one version, neither knowing of the other's.
+    @Test("nor what broke law 4", arguments: [(1005, 3...6, 1), (2012, 4...8, 2)])
+    func conditionalWrites(seed: UInt64, nodes: ClosedRange<Int>, minutes: Int) throws {
+        var plan = ClusterPlan()
+        plan.nodes = nodes
+        plan.minutes = 1...minutes
+        plan.faults = .drawn(FaultKind.allCases.filter { $0 != .rot })
+        #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
+    }
+
+    /// A newcomer did not reckon with members that had crashed before, and whose places the others still kept.
+    @Test("nor what broke one when homes move", arguments: [193, 3404] as [UInt64])
+    func movingHomes(seed: UInt64) throws {
+        var plan = ClusterPlan()
+        plan.movesHomes = true
+        #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
+    }
+
+    @Test("while whoever goes is back in time, nothing moves but what was written meanwhile (law 7)")
+    func noStorm() throws {
+        var plan = ClusterPlan()
+        plan.minutes = 1...1
+        plan.faults = .drawn([.kill, .flap, .restart, .slowDisk, .delay])
+        plan.keepsPlaces = true
+        for seed in UInt64(1)...8 {
+            let outcome = try ClusterExperiment.run(seed: seed, plan)
+            #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")
+        }
+    }
+
     @Test("the same seed gives the same run, another seed another one")
     func sameSeed() throws {
         let first = try ClusterExperiment.run(seed: 7)

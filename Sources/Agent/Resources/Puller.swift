@@ -58,7 +58,9 @@ actor Puller {
     /// - Throws: the last holder's failure, a `StorageError`, `PullError.stopping`, or `CancellationError` as soon as
     ///   the caller's task is cancelled; the fetch goes on while somebody else waits for it.
     func obtain(_ digest: ContentDigest, size: UInt64, from holders: [NodeName]) async throws -> BlobLease {
-        if let lease = try await store.lease(digest, size: size) { return lease }
+        // A new version is about to count on them, and another node to drop its copy because of that: bytes that lie here
+        // since long are read before. What comes in the place of wrong ones heals those.
+        if let lease = try await store.lease(digest, size: size), try await store.isWhole(digest) { return lease }
         while let ending = underWay[digest], ending.isAbandoned { await ending.task.value }
         try Task.checkCancellation()
         guard !isStopped else { throw PullError.stopping }

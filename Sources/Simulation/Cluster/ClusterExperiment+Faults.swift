@@ -59,7 +59,21 @@ extension ClusterExperiment {
         // Of two one may fail; it may not go for good, for that leaves fewer members than copies.
         let fewest = isClassic || kind == .leave ? laws.replicas : min(laws.replicas, nodes - 1)
         return others.count >= fewest
-            && laws.isHeld(on: others, count: 1, simulator)
+            && laws.isHeld(on: others, count: 1, simulator) && haveAllBytes(others)
+    }
+
+    /// Whether what rotted anywhere, and was not repaired yet, is whole on one of these: of a version that is history
+    /// already there may be no other copy.
+    private func haveAllBytes(_ others: [HostID]) -> Bool {
+        guard configuration.scrubs else { return true }
+        let disks = others.map { simulator.disk(of: $0).durable }
+        return hosts.allSatisfy { host in
+            let disk = simulator.disk(of: host.id).durable
+            let needed = disk.sets.values.flatMap { $0.versions.compactMap(\.digest) }
+            return needed.allSatisfy { digest in
+                disk.isWhole(digest) || disks.contains { $0.isWhole(digest) }
+            }
+        }
     }
 
     // MARK: Faults

@@ -15,7 +15,7 @@ public struct ClusterExperiment: Sendable {
     let cluster: ClusterName
     let nodes: Int
     let link: Link
-    private var configuration: NodeHost.Configuration
+    private(set) var configuration: NodeHost.Configuration
     var random: SeededGenerator
     var hosts: [Situation] = []
     var clients: [Client] = []

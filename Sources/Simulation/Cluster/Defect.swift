@@ -33,7 +33,6 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     case losesContext
     case clockGoesBack
     case reusesDots
-    case vouchesForForgotten
     // Who may answer and judge.
     case newcomerVouches
     case servesWhateverIsHeld
@@ -64,7 +63,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .pullsNoBytes: "a record is kept without its bytes"
         case .ignoresFullDisk: "what a full disk refused counts as written"
         case .trustsItsDisk: "bytes are served as they lie on the disk"
-        case .vouchesForWhatItLacks: "a node says that it has what it has no bytes of"
+        case .vouchesForWhatItLacks: "what was set aside is not fetched again, and vouched for as before"
         case .ignoresTombstones: "a merge leaves tombstones out"
         case .forgetsTombstones: "tombstones go after five seconds, whoever has heard of them"
         case .keepsWhatCameLast: "of two versions the one that came last is kept, be it the older one"
@@ -72,7 +71,6 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .losesContext: "a version does not tell what its writer had seen"
         case .clockGoesBack: "versions are stamped with the wall clock alone"
         case .reusesDots: "the boot epoch does not grow from start to start"
-        case .vouchesForForgotten: "a node's later writes vouch for earlier ones that it has dropped"
         case .newcomerVouches: "a newcomer vouches for its slots before it has heard anybody"
         case .servesWhateverIsHeld: "a read is answered from whatever is held"
         case .deniesWhatItLacks: "whoever has nothing of a name says that there is none"
@@ -102,7 +100,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .forgetsTombstones: [2, 3]
         case .keepsWhatCameLast: [1, 2, 3, 6]
         case .losesConflicts: [2, 4]
-        case .losesContext, .judgesTooEarly, .vouchesForForgotten: [4]
+        case .losesContext, .judgesTooEarly: [4]
         case .clockGoesBack: [1, 2, 3, 4, 6]
         case .reusesDots: [1, 2, 4, 5, 6]
         case .newcomerVouches: [1, 3, 6]
@@ -120,8 +118,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
             []
         case .confirmsUnsynced, .pullsNoBytes: [.kill, .powerCut, .slowDisk]
         case .ignoresFullDisk: [.fullDisk]
-        case .trustsItsDisk: [.rot]
-        case .vouchesForWhatItLacks: [.rot, .join, .leave]
+        case .trustsItsDisk, .vouchesForWhatItLacks: [.rot]
         case .countsSilence, .countsOneForAll, .reusesDots, .silenceConfirms: [.kill, .powerCut, .flap]
         case .neverReplaces, .judgesAlone: [.kill, .powerCut]
         case .replacesAtOnce: [.kill, .flap, .restart, .slowDisk, .delay]
@@ -129,7 +126,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
             [.kill, .leave, .join, .flap]
         case .leavesEarly, .leftStaysInRing: [.leave, .join]
         case .losesFailedPulls: [.kill, .flap, .fullDisk]
-        case .losesConflicts, .vouchesForForgotten: [.partition]
+        case .losesConflicts: [.partition]
         case .clockGoesBack: [.clockJump]
         case .newcomerVouches: [.kill, .emptyDisk, .join, .flap]
         case .neverRefutes: [.pause]
@@ -146,7 +143,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
             .pullsNoBytes, .ignoresFullDisk, .trustsItsDisk, .vouchesForWhatItLacks, .ignoresTombstones,
             .forgetsTombstones, .keepsWhatCameLast,
             .losesConflicts, .losesContext, .clockGoesBack, .reusesDots, .newcomerVouches, .deniesWhatItLacks,
-            .vouchesForForgotten, .judgesTooEarly, .forwardsInCircles, .neverRefutes, .replacesAtOnce:
+            .judgesTooEarly, .forwardsInCircles, .neverRefutes, .replacesAtOnce:
             4
         }
     }
@@ -164,6 +161,8 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         plan.minutes = 1...1
         plan.faults = .drawn(faults)
         plan.keepsPlaces = self == .replacesAtOnce
+        // More would soon have overwritten what rots.
+        if self == .vouchesForWhatItLacks { plan.clients = 1 }
         return plan
     }
 

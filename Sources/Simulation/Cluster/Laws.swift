@@ -136,10 +136,18 @@ public struct Laws: Sendable {
             guard let known = other.acknowledged else { continue }
             if known.dot == version.dot { broken(4, now, "\(version.name) \(version.dot) is two writes") }
             guard write.dependsOnState, let ended = other.ended, ended < write.issued,
-                !wasApart(since: write.issued), !outrun.contains(known.dot), !version.context.covers(known.dot)
+                !wasApart(since: write.issued), !isOutrun(known), !version.context.covers(known.dot)
             else { continue }
             broken(4, now, "\(version.name) \(version.dot) has not seen \(known.dot) of \(ended)")
         }
+    }
+
+    /// Whether the version, or one that has seen it and took its place, has come to the end of a history.
+    private func isOutrun(_ version: Version) -> Bool {
+        outrun.contains(version.dot)
+            || (writes[version.name] ?? []).compactMap(\.acknowledged).contains {
+                outrun.contains($0.dot) && $0.context.covers(version.dot)
+            }
     }
 
     // MARK: Reads

@@ -44,7 +44,7 @@ extension NodeHost {
     private mutating func setAside(_ digest: ContentDigest, _ context: inout Context) {
         try? context.disk.write(.removeBlobs([digest]))
         context.disk.syncNow()
-        guard context.disk.durable.needs(digest) else { return }
+        guard context.disk.durable.needs(digest), !has(.vouchesForWhatItLacks) else { return }
         lacks.insert(digest)
         tellLacks(&context)
         repair(digest, &context)
@@ -72,7 +72,6 @@ extension NodeHost {
     }
 
     private mutating func tellLacks(_ context: inout Context) {
-        guard !has(.vouchesForWhatItLacks) else { return }
         let disk = context.disk.durable
         let groups = disk.sets.values.filter { set in
             set.versions.contains { version in version.digest.map { lacks.contains($0) } ?? false }

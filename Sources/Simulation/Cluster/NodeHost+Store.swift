@@ -44,7 +44,7 @@ extension NodeHost {
             merge(versions, &context, transaction.then) { groups in .merged(groups) }
         case .write(let request, let seen):
             writeCounter += 1
-            if hasForgotten, !has(.vouchesForForgotten) { beginEpoch(&context) }
+            if hasForgotten { beginEpoch(&context) }
             let dot = Dot(node: name, epoch: has(.reusesDots) ? 1 : writeEpoch, counter: writeCounter)
             do {
                 let held = context.disk.durable.sets[request.name]
@@ -172,7 +172,7 @@ extension NodeHost {
         then: @escaping @Sendable (inout NodeHost, Bool, inout HostContext<NodeHost>) -> Void
     ) {
         guard case .blob(let digest, let size, _) = content else { return then(&self, true, &context) }
-        if context.disk.durable.blobs[digest] != nil || has(.pullsNoBytes) {
+        if has(.pullsNoBytes) || mayRead(digest, &context) {
             lease(digest)
             return then(&self, true, &context)
         }
