@@ -6,7 +6,20 @@ extension Convergence {
     /// Answers another node's comparison, and learns from it.
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         for theirs in request.groups { noteConfirmation(by: peer, theirs) }
+        if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
+            return CompareReply(groups: [], same: true)
+        }
         return CompareReply(groups: groups(in: request.slots).map { status(of: $0) })
+    }
+
+    /// What this node says of the groups that it owns together with the other one.
+    private func sharedDigest(of slots: SlotSet, with peer: NodeName) -> SetDigest {
+        var sum = SetDigest.empty
+        for key in groups(in: slots) {
+            guard let owners = groups[key]?.owners, owners.contains(me), owners.contains(peer) else { continue }
+            sum = sum + SharedDigest.of(status(of: key))
+        }
+        return sum
     }
 
     /// Answers another node's exchange with what this node holds of the same names and groups.
@@ -66,11 +79,7 @@ extension Convergence {
     mutating func advance(at now: Instant, into effects: inout [Effect]) {
         if now >= antiEntropyAt {
             antiEntropyAt = now + settings.antiEntropy
-            for (key, state) in groups {
-                for owner in state.owners where owner != me {
-                    peers[owner, default: PeerState()].dirty.insert(key.slot)
-                }
-            }
+            lookOver()
         }
         if let due = gathering?.until, due <= now { endGathering() }
         for name in peers.keys.sorted() {
@@ -90,10 +99,29 @@ extension Convergence {
         startDrops(at: now, into: &effects)
     }
 
+    /// Every slot with everyone concerned: by one sum where all is confirmed, and group by group where it is not, or where
+    /// the group is not this node's to own.
+    private mutating func lookOver() {
+        var open: [NodeName: SlotSet] = [:]
+        var quiet: [NodeName: SlotSet] = [:]
+        groups.forEach { key, group in
+            let isOwned = group.owners.contains(me)
+            for owner in group.owners where owner != me {
+                if isOwned, group.confirmed.contains(owner) {
+                    quiet[owner, default: SlotSet()].insert(key.slot)
+                } else {
+                    open[owner, default: SlotSet()].insert(key.slot)
+                }
+            }
+        }
+        for (owner, slots) in open { peers[owner, default: PeerState()].dirty.formUnion(slots) }
+        for (owner, slots) in quiet { peers[owner, default: PeerState()].review.formUnion(slots) }
+    }
+
     /// Whether there is still something to settle with the peer in this slot.
     private func isOpen(_ slot: Slot, with name: NodeName, _ peer: PeerState) -> Bool {
         peer.unheard[slot] != nil || peer.lacking.contains(slot)
-            || (keys[slot] ?? []).contains { key in
+            || (groups.bySlot[slot] ?? []).contains { key in
                 groups[key].map { $0.owners.contains(name) && !$0.confirmed.contains(name) } ?? false
             }
     }
@@ -113,11 +141,21 @@ extension Convergence {
                 .exchange(id, with: name, batch.map { ExchangeIntent(key: $0, copies: copies(of: $0)) }))
         } else if !peer.dirty.isEmpty {
             let slots = peer.dirty.takeFirst(settings.slotsPerCompare)
+            peer.review.subtract(slots)
             let id = newCall()
             peer.call = (id, .compare(slots))
             effects.append(
                 .compare(
                     id, with: name, CompareRequest(slots: slots, groups: groups(in: slots).map { status(of: $0) })))
+        } else if !peer.review.isEmpty {
+            // The answer may be all groups of them, where something does differ.
+            let slots = peer.review.takeFirst(settings.slotsPerCompare)
+            let id = newCall()
+            peer.call = (id, .review(slots))
+            effects.append(
+                .compare(
+                    id, with: name,
+                    CompareRequest(slots: slots, groups: [], shared: sharedDigest(of: slots, with: name))))
         }
     }
 
@@ -126,7 +164,15 @@ extension Convergence {
     }
 
     mutating func finishCompare(_ id: CallID, _ reply: CompareReply, at now: Instant) {
-        guard let name = peer(calling: id), case .compare(let slots) = peers[name]?.call?.work else { return }
+        guard let name = peer(calling: id), let work = peers[name]?.call?.work else { return }
+        let slots: SlotSet
+        switch work {
+        case .exchange: return
+        case .compare(let compared): slots = compared
+        case .review(let reviewed):
+            slots = reviewed
+            guard reply.same != true else { return finishReview(with: name, at: now) }
+        }
         var theirs: [GroupKey: GroupStatus] = [:]
         for status in reply.groups where slots.contains(status.key.slot) {
             theirs[status.key] = status
@@ -160,6 +206,14 @@ extension Convergence {
         peer.hearAnew = SlotSet()
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
+    }
+
+    /// All as it was thought to be.
+    private mutating func finishReview(with name: NodeName, at now: Instant) {
+        peers[name]?.call = nil
+        peers[name]?.failures = 0
+        peers[name]?.retryAt = now
+        peers[name]?.hearAnew = SlotSet()
     }
 
     mutating func finishExchange(_ id: CallID, told: [ExchangeGroup], _ reply: ExchangeReply, at now: Instant) {
@@ -219,6 +273,7 @@ extension Convergence {
         peer.hearAnew = SlotSet()
         switch call.work {
         case .compare(let slots): peer.dirty.formUnion(slots)
+        case .review(let slots): peer.review.formUnion(slots)
         case .exchange(let keys): for key in keys { peer.dirty.insert(key.slot) }
         }
         peer.failures = min(peer.failures + 1, 16)

@@ -11,7 +11,7 @@ extension Convergence {
         drops.add(key)
     }
 
-    private func mayDrop(_ state: GroupState) -> Bool {
+    private func mayDrop(_ state: GroupTable.Group) -> Bool {
         !state.dropping && !state.owners.contains(me) && state.owners.count >= settings.replicas
             && state.owners.allSatisfy { state.confirmed.contains($0) }
     }

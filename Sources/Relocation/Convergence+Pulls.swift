@@ -113,42 +113,30 @@ extension Convergence {
         }
     }
 
+    /// Costs the same whatever is held.
     public var totals: Totals {
         var totals = Totals()
-        for state in groups.values {
-            let resources = state.summary.resources
-            totals.held += resources
-            totals.bytes &+= state.summary.bytes
-            if state.owners.contains(me) {
-                totals.owned += resources
-                if !isSettled(state) { totals.underReplicated += max(resources, 1) }
-            } else {
-                totals.misplaced += max(resources, 1)
-            }
-        }
+        let sums = groups.sums
+        totals.held = sums.held
+        totals.bytes = sums.bytes
+        totals.owned = sums.owned
+        totals.underReplicated = sums.underReplicated
+        totals.misplaced = sums.misplaced
         totals.pullsActive = pulls.active
         totals.pullsQueued = pulls.count - pulls.active
         totals.slotsUnsynced = slotsUnsynced
         return totals
     }
 
-    private func isSettled(_ state: GroupState) -> Bool {
-        state.owners.allSatisfy { $0 == me || state.confirmed.contains($0) }
-    }
-
     /// Whether all that is held here is confirmed by every owner there is: a drain may end. With nobody to take
     /// over, there is nothing to wait for; while the others are still looked for, there is.
-    public var isDrained: Bool { groups.isEmpty || !isJoining && groups.values.allSatisfy { isSettled($0) } }
+    public var isDrained: Bool { groups.isEmpty || !isJoining && groups.unconfirmed.isEmpty }
 
     /// Resources that would be left here only: what a drain has still to hand over.
-    public var resourcesUnsettled: Int {
-        groups.values.reduce(0) { $0 + (isSettled($1) && !isJoining ? 0 : max($1.summary.resources, 1)) }
-    }
+    public var resourcesUnsettled: Int { isJoining ? groups.sums.weight : groups.sums.unconfirmed }
 
     /// Resources of which no other node is known to hold a copy: what is lost with this node's disk.
-    public var resourcesOnlyHere: Int {
-        groups.values.reduce(0) { $0 + ($1.confirmed.isEmpty ? $1.summary.resources : 0) }
-    }
+    public var resourcesOnlyHere: Int { groups.sums.onlyHere }
 
     /// The nodes known to hold all of a group: this one, and the owners that have confirmed.
     public func holders(of key: GroupKey) -> [NodeName] {

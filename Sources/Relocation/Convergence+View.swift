@@ -15,14 +15,17 @@ extension Convergence {
         // The same ring stays the same one: that the table of owners belongs to it is then seen at one look.
         view = ringChanged ? next : View(ring: past.ring, contactable: next.contactable, doubtful: next.doubtful)
         let gathers = hear == .everyone && (gathering != nil || !fresh.isEmpty && hasJustEntered(at: now))
+        var changed: SlotSet? = ownersBySlot.ring.candidates == past.ring.candidates ? SlotSet() : nil
         if ringChanged {
             if gathers, groups.count <= Self.groupsWithoutTableMax {
                 unsettled = SlotSet.all
+                changed = nil
             } else {
                 ownersBySlot.follow(next.ring)
                 if settledAt <= now { unsettled = SlotSet() }
                 for slot in Slot.all where slotOwners[Int(slot.number)] != before[Int(slot.number)] {
                     unsettled.insert(slot)
+                    changed?.insert(slot)
                 }
             }
             settledAt = now + settings.settling
@@ -39,7 +42,9 @@ extension Convergence {
         }
         newerElsewhere.forget(tellers: gone)
         var inherited: [NodeName: SlotSet] = [:]
-        for key in groups.keys.sorted() {
+        let concerned = touched(byOwnersIn: changed, from: past.ring, byThose: gone + fresh)
+        groupsReplanned &+= UInt64(concerned.count)
+        for key in concerned {
             guard var state = groups[key] else { continue }
             let owners = owners(of: key)
             if owners != state.owners {
@@ -77,6 +82,51 @@ extension Convergence {
         }
     }
 
+    /// The groups that a change of the membership concerns: those that may have other owners now, those of which
+    /// somebody's word counts no more or is to be had again, and those that wait for a word still. All others keep
+    /// their owners and what those have confirmed, so that the cost of a change is that of what may have to move, beside
+    /// the one look at the table of slots; sorted.
+    ///
+    /// The owners of a group are some of its slot's owners and its home (an owner that a home displaces is the slot's
+    /// last in rank of those that compete with it), so that a group whose slot and home are as before is as before.
+    ///
+    /// - Parameters:
+    ///   - slots: those whose owners changed; nil when that is not known, for all.
+    ///   - past: the ring of before.
+    ///   - names: members that can not be called any more, or only now.
+    private func touched(byOwnersIn slots: SlotSet?, from past: Ring, byThose names: [NodeName]) -> [GroupKey] {
+        let before = Dictionary(past.candidates.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        var homes = Set(names)
+        var isAltered = false
+        var met = 0
+        for candidate in view.ring.candidates {
+            guard let known = before[candidate.name] else {
+                homes.insert(candidate.name)
+                continue
+            }
+            met += 1
+            // Another weight or zone may change who goes together in any slot.
+            if known != candidate { isAltered = true }
+        }
+        if met < before.count {
+            for name in before.keys where !view.ring.contains(name) { homes.insert(name) }
+        }
+        guard var slots, !isAltered else {
+            var all: [GroupKey] = []
+            groups.forEach { key, _ in all.append(key) }
+            return all.sorted()
+        }
+        if !names.isEmpty {
+            for slot in groups.bySlot.keys where slotOwners[Int(slot.number)].contains(where: { names.contains($0) }) {
+                slots.insert(slot)
+            }
+        }
+        var keys = groups.unconfirmed
+        keys.formUnion(groups(in: slots))
+        for home in homes { if let own = groups.byHome[home] { keys.formUnion(own) } }
+        return keys.sorted()
+    }
+
     /// Remembers, before the owners change, for which groups this node could answer. Who was away, or cut off from
     /// others that went on, can not vouch for what it holds until it has heard them.
     private mutating func noteVouched(_ next: View, hear: Hear, fresh: [NodeName]) {
@@ -86,10 +136,10 @@ extension Convergence {
             case .everyone: !fresh.isEmpty
             case .these: true
             }
-        for key in groups.keys {
-            let vouched = !wasAway && vouches(for: key)
-            groups[key]?.vouched = vouched
-        }
+        if wasAway || isJoining { return groups.vouchForNothing() }
+        guard gathering == nil else { return }
+        let unsynced = unsyncedSlots
+        for key in groups.unvouched where !unsynced.contains(key.slot) { groups[key]?.vouched = true }
     }
 
     mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {

@@ -116,17 +116,6 @@ public struct Convergence: Sendable {
         public let copies: Int
     }
 
-    struct GroupState: Sendable {
-        var summary: GroupSummary
-        var owners: [NodeName]
-        /// Owners that hold everything that `summary.digest` stands for, said under the present owners.
-        var confirmed: [NodeName] = []
-        var dropping = false
-        /// This node was an owner in step when the owners last changed, and is one still: what it holds of the group
-        /// is as good as before, whatever else of the slot became its own.
-        var vouched = false
-    }
-
     struct Gathering: Sendable {
         let since: Instant
         var until: Instant
@@ -137,6 +126,8 @@ public struct Convergence: Sendable {
     struct PeerState: Sendable {
         /// To be compared as soon as the peer is free.
         var dirty = SlotSet()
+        /// To be looked over when nothing else is to be done with it: all is confirmed there, as far as is known.
+        var review = SlotSet()
         /// To be compared again at `recheckAt`, where something is still unconfirmed, unheard or lacking then.
         var recheck = SlotSet()
         /// A pull failed there.
@@ -155,7 +146,9 @@ public struct Convergence: Sendable {
         /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
         var unheard: [Slot: [GroupKey]] = [:]
 
-        enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]) }
+        var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
+
+        enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet) }
     }
 
     public let me: NodeName
@@ -173,13 +166,13 @@ public struct Convergence: Sendable {
         enteredAt = now
     }
 
-    var groups: [GroupKey: GroupState] = [:]
+    var groups: GroupTable
+    /// Groups that changes of the membership made this node look at, all together: what planning costs.
+    public internal(set) var groupsReplanned: UInt64 = 0
     /// Groups that this node does not vouch for to others: it has the records, and not all of the bytes.
     private var lacking: Set<GroupKey> = []
     var drops = DropQueue()
     var newerElsewhere = NewerElsewhere()
-    /// The groups of each slot, sorted.
-    var keys: [Slot: [GroupKey]] = [:]
     var peers: [NodeName: PeerState] = [:]
     /// The owners of each slot for names without a home, by slot number; recomputed when the ring changes.
     var slotOwners: [[NodeName]] { ownersBySlot.names }
@@ -207,6 +200,7 @@ public struct Convergence: Sendable {
         self.cluster = cluster
         self.settings = settings
         self.view = view
+        groups = GroupTable(me: me)
         antiEntropyAt = now + settings.antiEntropy
         ownersBySlot = SlotOwners(view.ring, count: settings.replicas)
     }
@@ -241,7 +235,7 @@ public struct Convergence: Sendable {
         var earliest = antiEntropyAt
         for peer in peers.values {
             if let at = peer.recheckAt, !peer.recheck.isEmpty { earliest = min(earliest, at) }
-            if peer.call == nil, !peer.dirty.isEmpty || !peer.exchanges.isEmpty, peer.failures > 0 {
+            if peer.call == nil, peer.hasWork, peer.failures > 0 {
                 earliest = min(earliest, peer.retryAt)
             }
         }
@@ -263,10 +257,9 @@ public struct Convergence: Sendable {
     private mutating func update(_ summary: GroupSummary) -> Bool {
         let key = summary.key
         if summary.isEmpty {
-            guard groups.removeValue(forKey: key) != nil else { return false }
+            guard groups[key] != nil else { return false }
+            groups[key] = nil
             drops.remove(key)
-            keys[key.slot]?.removeAll { $0 == key }
-            if keys[key.slot]?.isEmpty == true { keys[key.slot] = nil }
             return false
         }
         if var state = groups[key] {
@@ -276,10 +269,7 @@ public struct Convergence: Sendable {
             groups[key] = state
             drops.remove(key)
         } else {
-            let state = GroupState(summary: summary, owners: owners(of: key))
-            groups[key] = state
-            keys[key.slot, default: []].append(key)
-            keys[key.slot]?.sort()
+            groups[key] = GroupTable.Group(summary: summary, owners: owners(of: key))
         }
         // Those that this node still has to hear are asked again: the change may be what it lacked.
         for name in peers.keys where peers[name]?.mustHear.contains(key.slot) == true {
@@ -319,8 +309,9 @@ public struct Convergence: Sendable {
 
     func groups(in slots: SlotSet) -> [GroupKey] {
         // Walks the smaller side; both orders are the same.
-        if slots.count < keys.count { return slots.flatMap { keys[$0] ?? [] } }
-        return keys.keys.filter { slots.contains($0) }.sorted().flatMap { keys[$0] ?? [] }
+        let held = groups.bySlot
+        if slots.count < held.count { return slots.flatMap { held[$0] ?? [] } }
+        return held.keys.filter { slots.contains($0) }.sorted().flatMap { held[$0] ?? [] }
     }
 
     /// What this node can say of a group to another.
@@ -382,10 +373,14 @@ public struct Convergence: Sendable {
 
     /// Slots that still wait to be heard of.
     public var slotsUnsynced: Int {
-        if isJoining || gathering != nil { return Slot.count }
+        isJoining || gathering != nil ? Slot.count : unsyncedSlots.count
+    }
+
+    /// Those of which somebody has to be heard.
+    var unsyncedSlots: SlotSet {
         var all = SlotSet()
         for peer in peers.values where !peer.mustHear.isEmpty { all.formUnion(peer.mustHear) }
-        return all.count
+        return all
     }
 
     /// The owners of a slot for names without a home: every group of the slot has at least one owner among them when

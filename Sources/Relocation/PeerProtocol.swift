@@ -19,20 +19,46 @@ public struct GroupStatus: Hashable, Sendable, Codable {
 /// "Here is what I hold of these slots": asked by either side, answered by the other in the same form.
 public struct CompareRequest: Hashable, Sendable, Codable {
     public let slots: SlotSet
-    /// Every group that the speaker holds anything of in those slots.
+    /// Every group that the speaker holds anything of in those slots; none beside `shared`.
     public let groups: [GroupStatus]
+    /// In the place of `groups`, where nothing is thought to differ: the sum of `SharedDigest` over the groups of those
+    /// slots that both nodes own. 32 digits instead of some 80 bytes for each group, so that what is held costs nothing to
+    /// look after.
+    public let shared: SetDigest?
 
-    public init(slots: SlotSet, groups: [GroupStatus]) {
+    public init(slots: SlotSet, groups: [GroupStatus], shared: SetDigest? = nil) {
         self.slots = slots
         self.groups = groups
+        self.shared = shared
     }
 }
 
 /// The same from the other side, for the same slots.
 public struct CompareReply: Hashable, Sendable, Codable {
     public let groups: [GroupStatus]
+    /// The `shared` that was asked about is this node's, too; then it names no groups.
+    public let same: Bool?
 
-    public init(groups: [GroupStatus]) { self.groups = groups }
+    public init(groups: [GroupStatus], same: Bool? = nil) {
+        self.groups = groups
+        self.same = same
+    }
+}
+
+/// One group's part in `CompareRequest.shared`: a hash of its key, its digest, and whether the speaker vouches for it as
+/// its owner. Both sides say the same of a group only when either's word on it is a confirmation to the other.
+enum SharedDigest {
+    static func of(_ status: GroupStatus) -> SetDigest {
+        var writer = ByteWriter(capacity: 96)
+        writer.write(status.key.slot.number)
+        writer.write(shortText: status.key.home?.text ?? "")
+        writer.write(status.digest.high)
+        writer.write(status.digest.low)
+        writer.write(UInt8(status.owner ? 1 : 0))
+        return SetDigest(
+            high: SipHash(key0: 0x726f_6f73_742d_7368, key1: 0x6172_6564_2d68_6967).hash(writer.bytes),
+            low: SipHash(key0: 0x726f_6f73_742d_7368, key1: 0x6172_6564_2d6c_6f77).hash(writer.bytes))
+    }
 }
 
 /// All that one node holds of a group that differs.

@@ -77,6 +77,7 @@ extension Store {
 
     public static let listLimitMax = 10_000
 
+    /// Linear in the groups.
     public func usage() async throws(StorageError) -> StorageUsage {
         let sums = try await groups()
         let data = data
@@ -87,6 +88,12 @@ extension Store {
                 bytes: sums.reduce(0) { $0 &+ $1.bytes }, freeBytes: space?.free ?? 0, totalBytes: space?.total ?? 0,
                 catalogueBytes: try Files.facts(data.catalogue)?.size ?? 0)
         }
+    }
+
+    /// Bytes that can still be written on the file system; 0 when it can not be asked.
+    public func freeBytes() async -> UInt64 {
+        let data = data
+        return (try? await threads.run { () throws(StorageError) in Files.space(at: data.path)?.free }) ?? 0
     }
 
     // MARK: What else the agent keeps

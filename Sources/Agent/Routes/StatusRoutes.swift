@@ -30,7 +30,7 @@ struct StatusRoutes: Sendable {
         let (phase, totals, members, endpoint) = core.driver.read {
             ($0.phase, $0.convergence.totals, $0.membership.members, $0.membership.oneself.endpoint)
         }
-        let usage = try await core.store.usage()
+        let free = await core.store.freeBytes()
         var counts = API.MemberCounts()
         for member in members {
             switch member.status {
@@ -57,7 +57,7 @@ struct StatusRoutes: Sendable {
                 bytes: core.traffic.receivedBytes &+ core.traffic.sentBytes),
             certificate: API.CertificateStatus(
                 name: credentials.name.uri, expires: API.Timestamp.text(unixSeconds: credentials.notAfter)),
-            data: API.DataStatus(used: usage.bytes, free: usage.freeBytes), replicas: core.settings.replicas,
+            data: API.DataStatus(used: totals.bytes, free: free), replicas: core.settings.replicas,
             scrub: core.scrub.status)
     }
 
