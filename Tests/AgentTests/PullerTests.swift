@@ -32,7 +32,7 @@ struct PullerTests {
         func letDeadFail() { state.withLockedValue { $0.deadMayFail = true } }
 
         func source(_ bytes: [UInt8]) -> Puller.Source {
-            { holder, _, offset, _ in
+            { holder, _, offset, _, _ in
                 self.state.withLockedValue { $0.asked.append(holder) }
                 switch holder.text {
                 case "good":
@@ -61,7 +61,9 @@ struct PullerTests {
         let holders = Holders()
         do {
             try await body(
-                Puller(store: store, traffic: Traffic(), rate: MoveRate(), source: holders.source(bytes)), holders,
+                Puller(
+                    store: store, traffic: Traffic(), rate: MoveRate(), throttle: MoveThrottle(streams: 4),
+                    source: holders.source(bytes)), holders,
                 store)
         } catch {
             await store.shutdown()
@@ -75,9 +77,9 @@ struct PullerTests {
     @Test("who joins a fetch brings its own holders: they are tried when those of the first asker fail")
     func secondAsker() async throws {
         try await run { puller, holders, _ async throws in
-            let first = Task { try await puller.obtain(digest, size: size, from: [dead]) }
+            let first = Task { try await puller.obtain(digest, size: size, from: [dead], for: .move) }
             #expect(await eventually { holders.asked == [dead] })
-            let second = Task { try await puller.obtain(digest, size: size, from: [dead, good]) }
+            let second = Task { try await puller.obtain(digest, size: size, from: [dead, good], for: .move) }
             #expect(await eventually { await puller.askers(of: digest) == 2 })
             holders.letDeadFail()
             #expect(try await first.value.digest == digest)
@@ -91,26 +93,30 @@ struct PullerTests {
         try await run { puller, holders, _ async throws in
             holders.letDeadFail()
             for _ in 0..<2 {
-                await #expect(throws: Unreachable.self) { try await puller.obtain(digest, size: size, from: [dead]) }
+                await #expect(throws: Unreachable.self) {
+                    try await puller.obtain(digest, size: size, from: [dead], for: .move)
+                }
             }
-            await #expect(throws: PullError.noHolder(digest)) { try await puller.obtain(digest, size: size, from: []) }
+            await #expect(throws: PullError.noHolder(digest)) {
+                try await puller.obtain(digest, size: size, from: [], for: .move)
+            }
             #expect(holders.asked == [dead, dead])
-            #expect(try await puller.obtain(digest, size: size, from: [good]).digest == digest)
+            #expect(try await puller.obtain(digest, size: size, from: [good], for: .move).digest == digest)
         }
     }
 
     @Test("an asker that is cancelled stops waiting at once; the fetch ends with its last asker, and another may begin")
     func cancelled() async throws {
         try await run { puller, holders, _ async throws in
-            let first = Task { try await puller.obtain(digest, size: size, from: [hanging]) }
-            let second = Task { try await puller.obtain(digest, size: size, from: [hanging]) }
+            let first = Task { try await puller.obtain(digest, size: size, from: [hanging], for: .move) }
+            let second = Task { try await puller.obtain(digest, size: size, from: [hanging], for: .move) }
             #expect(await eventually { await puller.askers(of: digest) == 2 })
             first.cancel()
             await #expect(throws: CancellationError.self) { try await first.value }
             #expect(holders.cancelled == 0)
             second.cancel()
             await #expect(throws: CancellationError.self) { try await second.value }
-            #expect(try await puller.obtain(digest, size: size, from: [good]).digest == digest)
+            #expect(try await puller.obtain(digest, size: size, from: [good], for: .move).digest == digest)
             #expect(holders.cancelled == 1)
             #expect(holders.asked == [hanging, good])
         }
@@ -136,12 +142,14 @@ struct PullerTests {
     @Test("a stop ends what is under way, and nothing begins after it")
     func stop() async throws {
         try await run { puller, holders, _ async throws in
-            let asker = Task { try await puller.obtain(digest, size: size, from: [hanging]) }
+            let asker = Task { try await puller.obtain(digest, size: size, from: [hanging], for: .move) }
             #expect(await eventually { holders.asked == [hanging] })
             await puller.stop()
             #expect(holders.cancelled == 1)
             await #expect(throws: PullError.stopping) { try await asker.value }
-            await #expect(throws: PullError.stopping) { try await puller.obtain(digest, size: size, from: [good]) }
+            await #expect(throws: PullError.stopping) {
+                try await puller.obtain(digest, size: size, from: [good], for: .move)
+            }
         }
     }
 }

@@ -33,6 +33,7 @@ final class AgentCore: Sendable {
     let events: EventLog
     let traffic: Traffic
     let moveRate = MoveRate()
+    let throttle: MoveThrottle
     let intake = Intake()
     let tlsFailures: TLSFailures
     let log: Logger
@@ -97,7 +98,8 @@ final class AgentCore: Sendable {
                         events.tagsKnown(known, of: member)
                     }
                 }))
-        let puller = Puller(store: store, calls: calls, traffic: traffic, rate: moveRate)
+        throttle = MoveThrottle(streams: settings.relocation.streams)
+        let puller = Puller(store: store, calls: calls, traffic: traffic, rate: moveRate, throttle: throttle)
         self.puller = puller
         let repairs = BlobRepairs(name: name, store: store, puller: puller, driver: driver, events: events, log: log)
         self.repairs = repairs

@@ -72,10 +72,20 @@ struct EffectRunner: Sendable {
         do {
             var leases: [BlobLease] = []
             if case .blob(let digest, let size, _) = version.content {
-                leases = [try await core.puller.obtain(digest, size: size, from: core.driver.nearestFirst(holders))]
+                // Who leaves waits for it, and not for ever.
+                let isUrgent = core.driver.read { machine in
+                    holders.contains { machine.membership.member($0)?.status == .draining }
+                }
+                leases = [
+                    try await core.puller.obtain(
+                        digest, size: size, from: core.driver.nearestFirst(holders), for: isUrgent ? .write : .move)
+                ]
             }
-            try await core.store.merge([version], holding: leases) { groups in
-                core.driver.feed(.convergence(.stored(groups)))
+            let held = leases
+            try await core.throttle.spent {
+                try await core.store.merge([version], holding: held) { groups in
+                    core.driver.feed(.convergence(.stored(groups)))
+                }
             }
             core.driver.feed(.convergence(.pulled(version, durable: true)))
         } catch {
@@ -91,9 +101,14 @@ struct EffectRunner: Sendable {
 
     private func drop(_ key: GroupKey, ifDigest digest: SetDigest) async {
         do {
-            let isGone = try await core.store.drop(key, ifDigest: digest) {
-                core.driver.feed(.convergence(.stored([GroupSummary(key: key)])))
+            let turn = try await core.throttle.turn()
+            defer { turn?.end() }
+            let drop = {
+                try await core.store.drop(key, ifDigest: digest) {
+                    core.driver.feed(.convergence(.stored([GroupSummary(key: key)])))
+                }
             }
+            let isGone = if let turn { try await turn.work(drop) } else { try await drop() }
             core.driver.feed(.convergence(.dropped(key, isGone ? .gone : .changed)))
         } catch {
             core.log.warning(

@@ -10,13 +10,22 @@ import Vocabulary
 actor Puller {
     /// One request for bytes from `offset` on; a test puts its own in the place of the peers table.
     typealias Source =
-        @Sendable (_ holder: NodeName, _ digest: ContentDigest, _ offset: UInt64, _ size: UInt64) async throws -> (
-            status: Int, body: any AsyncSequence<ByteBuffer, any Error> & Sendable
-        )
+        @Sendable (
+            _ holder: NodeName, _ digest: ContentDigest, _ offset: UInt64, _ size: UInt64, _ purpose: Purpose
+        ) async throws -> (status: Int, body: any AsyncSequence<ByteBuffer, any Error> & Sendable)
+
+    /// Why bytes are fetched.
+    enum Purpose: String, Sendable {
+        /// Somebody waits for it: a client for the copies of its write.
+        case write
+        /// Convergence or a repair: it takes its turns with queries, here and at the holder.
+        case move
+    }
 
     private let store: Store
     private let traffic: Traffic
     private let rate: MoveRate
+    private let throttle: MoveThrottle
     private let source: Source
     private var underWay: [ContentDigest: Fetch] = [:]
     private var nextAsker: UInt64 = 1
@@ -29,20 +38,26 @@ actor Puller {
         var holders: [NodeName]
         var tried: Set<NodeName> = []
         var askers: [UInt64: CheckedContinuation<BlobLease, any Error>] = [:]
+        /// One of the askers does not wait for its turn.
+        var isUrgent = false
         /// Nobody waits for it any more: it is ending, and takes no new asker.
         var isAbandoned = false
     }
 
-    init(store: Store, traffic: Traffic, rate: MoveRate, source: @escaping Source) {
+    init(
+        store: Store, traffic: Traffic, rate: MoveRate, throttle: MoveThrottle, source: @escaping Source
+    ) {
         self.store = store
         self.traffic = traffic
         self.rate = rate
+        self.throttle = throttle
         self.source = source
     }
 
-    init(store: Store, calls: PeerCalls, traffic: Traffic, rate: MoveRate) {
-        self.init(store: store, traffic: traffic, rate: rate) { holder, digest, offset, size in
-            var headers: HeaderFields = [:]
+    init(store: Store, calls: PeerCalls, traffic: Traffic, rate: MoveRate, throttle: MoveThrottle) {
+        self.init(store: store, traffic: traffic, rate: rate, throttle: throttle) {
+            holder, digest, offset, size, purpose in
+            var headers: HeaderFields = [Self.purposeHeader: purpose.rawValue]
             if offset > 0 { headers["Range"] = "bytes=\(offset)-" }
             let response = try await calls.peers.request(
                 to: holder, at: try calls.endpoint(of: holder),
@@ -52,12 +67,19 @@ actor Puller {
         }
     }
 
+    /// Of a request for a blob: a holder without it takes each for a write's.
+    static let purposeHeader = "Roost-Purpose"
+
     /// Makes the blob durable here and keeps it so for as long as the lease lives.
     ///
-    /// - Parameter holders: tried in order, each from the byte that the one before reached.
+    /// - Parameters:
+    ///   - holders: tried in order, each from the byte that the one before reached.
+    ///   - purpose: a fetch that was begun for a move hurries when a write joins it.
     /// - Throws: the last holder's failure, a `StorageError`, `PullError.stopping`, or `CancellationError` as soon as
     ///   the caller's task is cancelled; the fetch goes on while somebody else waits for it.
-    func obtain(_ digest: ContentDigest, size: UInt64, from holders: [NodeName]) async throws -> BlobLease {
+    func obtain(
+        _ digest: ContentDigest, size: UInt64, from holders: [NodeName], for purpose: Purpose
+    ) async throws -> BlobLease {
         // A new version is about to count on them, and another node to drop its copy because of that: bytes that lie here
         // since long are read before. What comes in the place of wrong ones heals those.
         if let lease = try await store.lease(digest, size: size), try await store.isWhole(digest) { return lease }
@@ -68,7 +90,7 @@ actor Puller {
         nextAsker += 1
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                join(digest, size: size, holders: holders, asker: asker, continuation)
+                join(digest, size: size, holders: holders, purpose, asker: asker, continuation)
             }
         } onCancel: {
             Task { await self.leave(digest, asker) }
@@ -88,7 +110,7 @@ actor Puller {
     // MARK: Askers
 
     private func join(
-        _ digest: ContentDigest, size: UInt64, holders: [NodeName], asker: UInt64,
+        _ digest: ContentDigest, size: UInt64, holders: [NodeName], _ purpose: Purpose, asker: UInt64,
         _ continuation: CheckedContinuation<BlobLease, any Error>
     ) {
         // Cancelled before it came here: `leave` found nobody.
@@ -100,6 +122,7 @@ actor Puller {
             fetch.holders.append(holder)
         }
         fetch.askers[asker] = continuation
+        if purpose == .write { fetch.isUrgent = true }
         underWay[digest] = fetch
     }
 
@@ -149,26 +172,47 @@ actor Puller {
         for asker in fetch.askers.values { asker.resume(with: result) }
     }
 
+    private func purpose(of digest: ContentDigest) -> Purpose {
+        underWay[digest]?.isUrgent == true ? .write : .move
+    }
+
+    private nonisolated func turn(for digest: ContentDigest) async throws -> MoveThrottle.Turn? {
+        try await throttle.turn(unless: { await self.purpose(of: digest) == .write })
+    }
+
+    /// Bytes of a large blob that are fetched in one turn, as the holder reads them.
+    private static let bytesPerTurn = BlobBytes.pieceBytes
+
     private nonisolated func fetch(
         _ digest: ContentDigest, size: UInt64, from holder: NodeName
     ) async throws -> BlobLease {
+        var turn = try await turn(for: digest)
+        defer { turn?.end() }
         let incoming = try await store.resume(digest, size: size)
         var bytes: UInt64 = 0
         rate.began()
         defer { rate.ended(bytes: bytes) }
         do {
             if incoming.offset < size {
-                let answer = try await source(holder, digest, incoming.offset, size)
+                let answer = try await source(holder, digest, incoming.offset, size, await purpose(of: digest))
                 guard answer.status == (incoming.offset > 0 ? 206 : 200) else {
                     throw PullError.refused(holder, digest, status: answer.status)
                 }
+                var inTurn = 0
                 for try await part in answer.body {
+                    if turn != nil, inTurn >= Self.bytesPerTurn {
+                        turn?.end()
+                        turn = nil
+                        turn = try await self.turn(for: digest)
+                        inTurn = 0
+                    }
+                    inTurn += part.readableBytes
                     traffic.received(part.readableBytes)
                     bytes &+= UInt64(part.readableBytes)
-                    try await incoming.write(part)
+                    try await Self.work(in: turn) { try await incoming.write(part) }
                 }
             }
-            return try await incoming.finish(expecting: digest)
+            return try await Self.work(in: turn) { try await incoming.finish(expecting: digest) }
         } catch let error as StorageError {
             await incoming.abort()
             throw error
@@ -177,6 +221,13 @@ actor Puller {
             do { try await incoming.suspend() } catch { await incoming.abort() }
             throw error
         }
+    }
+
+    private static func work<T: Sendable>(
+        in turn: MoveThrottle.Turn?, _ body: () async throws -> T
+    ) async throws -> T {
+        guard let turn else { return try await body() }
+        return try await turn.work(body)
     }
 }
 

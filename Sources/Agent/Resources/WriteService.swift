@@ -28,7 +28,7 @@ struct WriteService: Sendable {
     func take(_ order: WriteOrder, from asker: NodeName) async throws -> WriteReceipt {
         var lease: BlobLease?
         if case .blob(let digest, let size, _) = order.content {
-            lease = try await core.puller.obtain(digest, size: size, from: [asker])
+            lease = try await core.puller.obtain(digest, size: size, from: [asker], for: .write)
         }
         let request = WriteRequest(
             name: order.name, content: order.content, home: order.home, precondition: order.condition.precondition)

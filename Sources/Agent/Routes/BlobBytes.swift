@@ -23,6 +23,8 @@ struct BlobBytes: AsyncSequence, Sendable {
     let offset: UInt64
     let count: UInt64
     let check: Check
+    /// Each piece takes its turn with the queries here.
+    var throttle: MoveThrottle?
     var onRead: @Sendable (Int) -> Void = { _ in }
     /// Hears why the body was broken off.
     var onFailure: @Sendable (StorageError) -> Void = { _ in }
@@ -33,8 +35,10 @@ struct BlobBytes: AsyncSequence, Sendable {
 
         mutating func next() async throws -> ByteBuffer? {
             guard position < bytes.count else { return nil }
+            let turn = try await bytes.throttle?.turn()
+            defer { turn?.end() }
             let buffer: ByteBuffer
-            do throws(StorageError) { buffer = try await piece() } catch {
+            do throws(StorageError) { buffer = try await piece(in: turn) } catch {
                 bytes.onFailure(error)
                 throw error
             }
@@ -42,6 +46,14 @@ struct BlobBytes: AsyncSequence, Sendable {
             position += UInt64(buffer.readableBytes)
             bytes.onRead(buffer.readableBytes)
             return buffer
+        }
+
+        private func piece(in turn: MoveThrottle.Turn?) async throws(StorageError) -> ByteBuffer {
+            guard let turn else { return try await piece() }
+            let result = await turn.work { () async -> Result<ByteBuffer, StorageError> in
+                do throws(StorageError) { return .success(try await piece()) } catch { return .failure(error) }
+            }
+            return try result.get()
         }
 
         private func piece() async throws(StorageError) -> ByteBuffer {

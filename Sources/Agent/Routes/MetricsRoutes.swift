@@ -36,7 +36,9 @@ struct MetricsRoutes: Sendable {
     }
 
     private func gauge(_ metrics: Metrics, _ core: AgentCore) {
-        let (totals, phase) = core.driver.read { ($0.convergence.totals, $0.phase) }
+        let (totals, phase, replanned) = core.driver.read {
+            ($0.convergence.totals, $0.phase, $0.convergence.groupsReplanned)
+        }
         metrics.set("roost_build_info", ["version": version], to: 1, help: "The build that runs.")
         metrics.set("roost_ready", to: phase == .serving ? 1 : 0, help: "1 while every slot is in step.")
         metrics.set("roost_resources_held", to: Double(totals.held), help: "Live resources on this node's disk.")
@@ -50,6 +52,15 @@ struct MetricsRoutes: Sendable {
         metrics.set("roost_slots_unsynced", to: Double(totals.slotsUnsynced), help: "Slots that are forwarded still.")
         metrics.set("roost_moves_active", to: Double(totals.pullsActive), help: "Versions being pulled.")
         metrics.set("roost_moves_queued", to: Double(totals.pullsQueued), help: "Versions waiting to be pulled.")
+        metrics.count(
+            "roost_groups_replanned_total", by: Double(replanned),
+            help: "Groups looked at because the membership changed.")
+        metrics.set(
+            "roost_moves_share", to: core.throttle.share ?? Double(core.settings.relocation.streams),
+            help: "Of the time, what moves may take beside queries, summed over the streams.")
+        metrics.count(
+            "roost_moves_waited_seconds_total", by: core.throttle.waitedSeconds,
+            help: "What moves waited for their turn, summed over them.")
         metrics.set(
             "roost_uptime_seconds", to: Double((NIODeadline.now() - core.startedAt).nanoseconds) / 1e9,
             help: "Since this agent started.")

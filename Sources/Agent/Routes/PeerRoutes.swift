@@ -126,7 +126,7 @@ struct PeerRoutes: Sendable {
             var leases: [BlobLease] = []
             if case .blob(let digest, let size, _) = version.content {
                 try Self.refuseWhileDraining(core)
-                leases = [try await core.puller.obtain(digest, size: size, from: [asker])]
+                leases = [try await core.puller.obtain(digest, size: size, from: [asker], for: .write)]
             }
             try Self.refuseWhileDraining(core)
             try await core.store.merge([version], holding: leases) { groups in
@@ -156,11 +156,15 @@ struct PeerRoutes: Sendable {
             throw APIError.notFound("the bytes \(digest) are not here", code: "no_such_blob")
         }
         let (traffic, repairs) = (core.traffic, core.repairs)
+        let purpose = HTTPField.Name(Puller.purposeHeader).flatMap { request.headers[$0] }
+        // Who leaves has not much time.
+        let takesTurns = purpose == Puller.Purpose.move.rawValue && !core.driver.read { $0.isDraining }
+        let throttle = takesTurns ? core.throttle : nil
         // Whoever pulls checks the whole. That its holder checks as well, where it reads all of it anyhow, is how a holder
         // hears of its own disk.
         func bytes(_ offset: Int, _ count: Int, _ check: BlobBytes.Check) -> BlobBytes {
             BlobBytes(
-                reader: reader, offset: UInt64(offset), count: UInt64(count), check: check,
+                reader: reader, offset: UInt64(offset), count: UInt64(count), check: check, throttle: throttle,
                 onRead: { traffic.sent($0) }, onFailure: { repairs.met(digest, $0, reader) })
         }
         switch ByteRange.parse(request, etag: "\"\(digest.hex)\"", size: total) {

@@ -17,7 +17,14 @@ struct ResourceRoutes: Sendable {
     static let prefix = "/v1/resources/"
 
     func add(to router: Router<APIContext>) {
-        router.get("/v1/resources/**") { request, context in try await get(request, context) }
+        router.get("/v1/resources/**") { request, context in
+            let throttle = try box.parts.core.throttle
+            let query = throttle.asked()
+            let response = try await get(request, context)
+            // A refusal is quick, and says nothing of how queries do.
+            throttle.answered(query)
+            return response
+        }
         router.put("/v1/resources/**") { request, context in try await put(request, context) }
         router.delete("/v1/resources/**") { request, context in try await delete(request, context) }
         router.get("/v1/history/**") { request, context in try await history(request, context) }

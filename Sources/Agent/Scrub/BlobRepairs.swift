@@ -164,7 +164,7 @@ actor BlobRepairs {
         do {
             guard let use = try await store.use(of: digest) else { return forget(digest) }
             lacks[digest]?.groups = use.groups
-            let lease = try await puller.obtain(digest, size: lack.size, from: holders(of: use))
+            let lease = try await puller.obtain(digest, size: lack.size, from: holders(of: use), for: .move)
             defer { withExtendedLifetime(lease) {} }
             forget(digest)
             shown.withLockedValue { $0.repaired &+= 1 }

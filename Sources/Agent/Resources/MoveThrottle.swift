@@ -1,0 +1,92 @@
+import NIOConcurrencyHelpers
+import Relocation
+import Vocabulary
+
+/// Moves take turns with queries: the agent's one `MovePace`, told of every query and asked before every piece that is
+/// pulled here for a move, or read here for a node that pulls.
+///
+/// What a client waits for (the copies of its write) is no move, and takes no turn.
+final class MoveThrottle: Sendable {
+    private let pace: NIOLockedValueBox<MovePace>
+    private let waited = NIOLockedValueBox(Duration.zero)
+
+    init(streams: Int) {
+        var settings = MovePace.Settings()
+        settings.streams = streams
+        pace = NIOLockedValueBox(MovePace(settings))
+    }
+
+    // MARK: Queries
+
+    func asked() -> MovePace.Query { pace.withLockedValue { $0.asked(at: NodeDriver.now) } }
+
+    func answered(_ query: MovePace.Query) { pace.withLockedValue { $0.answered(query, at: NodeDriver.now) } }
+
+    // MARK: Moves
+
+    /// A turn that was given, and how long it kept this node busy so far.
+    final class Turn: Sendable {
+        private let throttle: MoveThrottle
+        private let busy = NIOLockedValueBox(Duration.zero)
+
+        fileprivate init(_ throttle: MoveThrottle) { self.throttle = throttle }
+
+        /// Carries out a part of the work, whose time counts.
+        func work<T>(_ body: () async throws -> T) async rethrows -> T {
+            let start = NodeDriver.now
+            defer {
+                let spent = NodeDriver.now - start
+                busy.withLockedValue { $0 += spent }
+            }
+            return try await body()
+        }
+
+        /// Once, whatever became of the work.
+        func end() {
+            let busy = busy.withLockedValue { $0 }
+            throttle.pace.withLockedValue { $0.ended(busy: busy, at: NodeDriver.now) }
+        }
+    }
+
+    /// Waits until the next piece may begin; whoever gets the turn ends it.
+    ///
+    /// - Parameter isUrgent: looked at before each wait; what somebody waits for does not.
+    /// - Returns: nil for what is urgent.
+    /// - Throws: `CancellationError`.
+    func turn(unless isUrgent: () async -> Bool = { false }) async throws -> Turn? {
+        let start = NodeDriver.now
+        defer {
+            let spent = NodeDriver.now - start
+            waited.withLockedValue { $0 += spent }
+        }
+        while !(await isUrgent()) {
+            switch pace.withLockedValue({ $0.begin(at: NodeDriver.now) }) {
+            case .go: return Turn(self)
+            case .wait(let pause): try await Task.sleep(for: min(pause, Self.waitMax))
+            }
+        }
+        return nil
+    }
+
+    /// After so long it is looked again whether somebody waits for it now.
+    private static let waitMax = Duration.milliseconds(250)
+
+    /// Counts time that a move took outside its turns.
+    @discardableResult
+    func spent<T>(_ body: () async throws -> T) async rethrows -> T {
+        let start = NodeDriver.now
+        defer {
+            let now = NodeDriver.now
+            pace.withLockedValue { $0.spent(now - start, at: now) }
+        }
+        return try await body()
+    }
+
+    // MARK: How it does
+
+    /// Of the time, summed over the streams; nil while nothing is held back.
+    var share: Double? { pace.withLockedValue { $0.isHeldBack(at: NodeDriver.now) ? $0.share : nil } }
+
+    /// What moves waited for queries since this agent started, summed over them.
+    var waitedSeconds: Double { waited.withLockedValue { $0.seconds } }
+}

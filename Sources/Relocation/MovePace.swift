@@ -1,0 +1,164 @@
+import Vocabulary
+
+/// How much of its time this node gives to moving copies while it is asked for others (law 7): so much that its queries
+/// are not felt to be slower, never so little that repair stands still, and all of it while nobody asks.
+///
+/// Nobody can say beforehand what a move costs a query: that hangs on the disk, the cores and the size of what moves. So
+/// it is measured. Queries that met no move tell what is usual here (`calm`); one that met a move and took much longer
+/// than the slowest percent of those is *slow*. One in a hundred may be slow and leave the p99 where it was. Past that
+/// the share of time for moves is cut by a part, and grows again evenly while none is (the rule by which TCP shares a
+/// way; Chiu and Jain 1989).
+///
+/// The share is one of time, not of bytes: a busy time of 5 ms at a share of a tenth is followed by 45 ms without, be it
+/// for a name of 1 KiB on a slow disk or for 4 MiB on a fast one. A value: it reads no clock.
+public struct MovePace: Sendable {
+    public struct Settings: Sendable, Hashable {
+        /// Of the time, whatever becomes of the queries. At half, repair under steady queries may take twice as long; at
+        /// double, a move is in the way of each fifth query, which a p99 shows.
+        public var floor = 0.1
+        /// Moves under way at once when nothing holds them back; a share of 1 is one of them all the time.
+        public var streams = 4
+        /// A query is slow when it took so many times what 99 of 100 calm ones take. The promise is twice: at half of the
+        /// way to it there is room for what a cut takes to be felt. At 1, noise alone would cut.
+        public var slack = 1.5
+        /// Slow ones that are put up with, of all. It is what p99 says.
+        public var slowShare = 0.01
+        /// What is left of the share after a cut. At half of it one bad moment costs a long way back; nearer to 1, a
+        /// sudden load is felt for longer.
+        public var cut = 0.6
+        /// Between cuts: queries that waited for the same thing are one sign, not many.
+        public var cutInterval = Duration.milliseconds(250)
+        /// How much the share grows in a second: from the floor to one stream in two seconds. At double the queries feel
+        /// more of each attempt; at half an idle machine is found out later.
+        public var growth = 0.4
+        /// Without a query for so long nobody is in the way.
+        public var memory = Duration.seconds(1)
+        /// Moves that go on without a gap leave no query calm: after so long without one they pause for `lull`.
+        public var calmAge = Duration.seconds(2)
+        public var lull = Duration.milliseconds(100)
+        /// No pause is longer, however long a piece took: with the floor, it is what repair can rely on.
+        public var waitMax = Duration.seconds(2)
+
+        public init() {}
+    }
+
+    /// A query on its way.
+    public struct Query: Sendable {
+        let askedAt: Instant
+        /// Moves begun before it; nil when one was under way.
+        let movesBegun: UInt64?
+    }
+
+    public enum Turn: Hashable, Sendable {
+        case go
+        case wait(Duration)
+    }
+
+    private let settings: Settings
+    /// Of the time, summed over the streams: `settings.floor`...`settings.streams`.
+    public private(set) var share: Double
+    /// When the share was last reckoned.
+    private var sharedAt = Instant.zero
+    private var cutAt: Instant?
+    private var calm = LatencyRecord()
+    private var calmAt: Instant?
+    private var lullUntil: Instant?
+    private var askedAt: Instant?
+    /// What is left of the slow queries that are put up with.
+    private var patience = 1.0
+    private var active = 0
+    private var movesBegun: UInt64 = 0
+    /// The time that was spent is paid off then.
+    private var freeAt = Instant.zero
+
+    public init(_ settings: Settings = Settings()) {
+        self.settings = settings
+        share = Double(max(1, settings.streams))
+    }
+
+    // MARK: Queries
+
+    public mutating func asked(at now: Instant) -> Query {
+        askedAt = now
+        return Query(askedAt: now, movesBegun: active == 0 ? movesBegun : nil)
+    }
+
+    /// The query's answer began.
+    public mutating func answered(_ query: Query, at now: Instant) {
+        let latency = now - query.askedAt
+        patience = min(1, patience + settings.slowShare)
+        if query.movesBegun == movesBegun {
+            calm.add(latency, at: now)
+            calmAt = now
+            return
+        }
+        guard let usual = calm.percentile99, latency > usual * settings.slack else { return }
+        patience -= 1
+        guard patience < 0 else { return }
+        patience = 0
+        if let cutAt, now - cutAt < settings.cutInterval { return }
+        reckon(at: now)
+        cutAt = now
+        share = max(settings.floor, share * settings.cut)
+    }
+
+    // MARK: Moves
+
+    /// Whether the next piece of a move (a resource, or half a MiB of one) may begin. One that may counts as begun and is
+    /// to be followed by `ended`.
+    public mutating func begin(at now: Instant) -> Turn {
+        reckon(at: now)
+        if let pause = pause(at: now) { return .wait(max(.milliseconds(1), min(pause, settings.waitMax))) }
+        active += 1
+        movesBegun &+= 1
+        return .go
+    }
+
+    /// - Parameter busy: how long it kept this node's disk and cores busy, without what it waited for others.
+    public mutating func ended(busy: Duration, at now: Instant) {
+        active = max(0, active - 1)
+        spent(busy, at: now)
+    }
+
+    /// Counts time that a move took beside its pieces.
+    public mutating func spent(_ busy: Duration, at now: Instant) {
+        let paidOff = max(freeAt, now + (.zero - busy)) + min(busy / share, settings.waitMax)
+        freeAt = min(paidOff, now + settings.waitMax)
+    }
+
+    /// Moves wait for their share of the time just now.
+    public func isHeldBack(at now: Instant) -> Bool { isAsked(at: now) && share < Double(settings.streams) }
+
+    private func isAsked(at now: Instant) -> Bool { askedAt.map { now - $0 < settings.memory } ?? false }
+
+    private mutating func reckon(at now: Instant) {
+        let passed = min(max(now - sharedAt, .zero), .seconds(60))
+        sharedAt = max(sharedAt, now)
+        let most = Double(max(1, settings.streams))
+        share = min(most, max(settings.floor, share + settings.growth * (passed / .seconds(1))))
+    }
+
+    private mutating func pause(at now: Instant) -> Duration? {
+        guard isAsked(at: now) else { return nil }
+        guard calm.percentile99 != nil else {
+            // What is usual here is not known yet: the floor leaves gaps to learn it in.
+            share = settings.floor
+            return pause(upTo: 1, at: now)
+        }
+        if share < Double(settings.streams) { return pause(upTo: Int(share.rounded(.up)), at: now) }
+        if let end = lullUntil, end > now { return end - now }
+        guard let calmAt, now - calmAt > settings.calmAge else { return nil }
+        if let end = lullUntil, now - end < settings.calmAge { return nil }
+        lullUntil = now + settings.lull
+        return settings.lull
+    }
+
+    /// - Parameter streams: pieces under way at once.
+    private func pause(upTo streams: Int, at now: Instant) -> Duration? {
+        if active >= streams { return max(freeAt - now, Self.look) }
+        return freeAt > now ? freeAt - now : nil
+    }
+
+    /// How soon one that waits for another's end looks again.
+    private static let look = Duration.milliseconds(10)
+}

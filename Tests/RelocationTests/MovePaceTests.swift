@@ -1,0 +1,137 @@
+import Relocation
+import Testing
+import Vocabulary
+
+/// Law 7: moves leave queries their latency, and never stand still.
+@Suite struct MovePaceTests {
+    /// A node under steady queries, 100 a second, each of which takes `calm`, or `loaded` when it meets a move.
+    private struct Node {
+        var pace = MovePace()
+        var now = Instant(nanoseconds: 1_000_000_000)
+        /// Time that moves had.
+        var moved = Duration.zero
+
+        /// - Parameter pieces: moves that are always waiting, at most so many at once; each keeps the node busy for `piece`.
+        mutating func run(
+            _ length: Duration, calm: Duration = .milliseconds(2), loaded: Duration, piece: Duration = .milliseconds(5),
+            pieces: Int = 4, queriesEvery pause: Duration? = .milliseconds(10)
+        ) {
+            let end = now + length
+            var nextQuery = now
+            var underWay: [(end: Instant, MovePace.Query)] = []
+            var moving: [Instant] = []
+            var nextTry = now
+            while now < end {
+                for due in moving where due <= now { pace.ended(busy: piece, at: due) }
+                moving.removeAll { $0 <= now }
+                for (due, query) in underWay where due <= now { pace.answered(query, at: due) }
+                underWay.removeAll { $0.end <= now }
+                if let pause, nextQuery <= now {
+                    let latency = moving.isEmpty ? calm : loaded
+                    underWay.append((now + latency, pace.asked(at: now)))
+                    nextQuery = now + pause
+                }
+                if moving.count < pieces, nextTry <= now {
+                    switch pace.begin(at: now) {
+                    case .go:
+                        moving.append(now + piece)
+                        moved += piece
+                    case .wait(let wait): nextTry = now + min(wait, .milliseconds(10))
+                    }
+                }
+                now = now + .microseconds(500)
+            }
+            for _ in moving { pace.ended(busy: piece, at: now) }
+        }
+    }
+
+    @Test("without queries moves take all the time")
+    func alone() {
+        var node = Node()
+        node.run(.seconds(2), loaded: .zero, queriesEvery: nil)
+        #expect(node.moved > .seconds(7.8), "four streams for two seconds: \(node.moved)")
+    }
+
+    @Test("moves that no query feels are not held back but for a moment to see what is usual")
+    func harmless() {
+        var node = Node()
+        node.run(.seconds(2), loaded: .milliseconds(2), pieces: 0)
+        node.moved = .zero
+        node.run(.seconds(10), loaded: .milliseconds(2))
+        #expect(node.moved > .seconds(36), "of 40: \(node.moved)")
+    }
+
+    @Test("moves that make queries three times as slow are cut to the floor, and go on there")
+    func harmful() {
+        var node = Node()
+        node.run(.seconds(2), loaded: .milliseconds(6), pieces: 0)
+        node.run(.seconds(20), loaded: .milliseconds(6))
+        node.moved = .zero
+        node.run(.seconds(10), loaded: .milliseconds(6))
+        let share = node.moved / .seconds(10)
+        // Never less than the floor; more only as far as it tries.
+        #expect(share >= 0.095 && share < 0.45, "\(share)")
+    }
+
+    @Test("the floor holds however slow the queries are")
+    func floor() {
+        var node = Node()
+        node.run(.seconds(2), loaded: .seconds(1), pieces: 0)
+        for _ in 0..<5 {
+            node.moved = .zero
+            node.run(.seconds(5), loaded: .seconds(1))
+            #expect(node.moved >= .seconds(0.4), "\(node.moved)")
+        }
+    }
+
+    @Test("one slow query in a hundred is put up with")
+    func noise() {
+        var node = Node()
+        node.run(.seconds(2), loaded: .milliseconds(2), pieces: 0)
+        var pace = node.pace
+        var now = node.now
+        for number in 0..<2_000 {
+            #expect(pace.begin(at: now) == .go || pace.begin(at: now + .milliseconds(150)) == .go)
+            let query = pace.asked(at: now)
+            now = now + (number % 110 == 0 ? .milliseconds(50) : .milliseconds(2))
+            pace.answered(query, at: now)
+            pace.ended(busy: .milliseconds(2), at: now)
+        }
+        #expect(pace.share == 4)
+    }
+
+    @Test("a node that does not know what is usual begins at the floor, and finds out there")
+    func unknown() {
+        var node = Node()
+        node.run(.milliseconds(300), loaded: .milliseconds(2))
+        #expect(node.moved < .milliseconds(200), "\(node.moved)")
+        node.run(.seconds(12), loaded: .milliseconds(2))
+        #expect(node.pace.share > 3, "nobody felt it")
+    }
+
+    @Test("when queries end, moves have all the time again at once")
+    func end() {
+        var node = Node()
+        node.run(.seconds(2), loaded: .milliseconds(6), pieces: 0)
+        node.run(.seconds(10), loaded: .milliseconds(6))
+        #expect(node.pace.isHeldBack(at: node.now))
+        node.run(.seconds(3.5), loaded: .zero, queriesEvery: nil)
+        node.moved = .zero
+        node.run(.seconds(1), loaded: .zero, queriesEvery: nil)
+        #expect(node.moved > .seconds(3.8))
+    }
+
+    @Test("a piece that took a minute is not paid off for longer than two seconds")
+    func longPiece() {
+        var pace = MovePace()
+        var now = Instant(nanoseconds: 1)
+        for _ in 0..<30 { pace.answered(pace.asked(at: now), at: now + .milliseconds(1)) }
+        #expect(pace.begin(at: now) == .go)
+        now = now + .seconds(60)
+        pace.ended(busy: .seconds(60), at: now)
+        let later = now + .seconds(2)
+        _ = pace.asked(at: later)
+        // No query was calm for long: there may be a lull first.
+        #expect(pace.begin(at: later) == .go || pace.begin(at: later + .milliseconds(100)) == .go)
+    }
+}
