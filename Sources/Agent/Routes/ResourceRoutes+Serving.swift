@@ -130,7 +130,7 @@ extension ResourceRoutes {
         if isWhole { return .whole(try CheckedRead(reader)) }
         if request.headers[.roostVerifies] == "sha256" { return .byReader }
         if core.store.knowsBlocks(of: reader.digest) { return .blocks(core.store) }
-        guard reader.size <= PartChecks.waitedBytesMax else {
+        guard reader.size <= core.settings.scrub.waitedBytesMax else {
             core.partChecks.begin(reader)
             return nil
         }

@@ -4,9 +4,6 @@ import Vocabulary
 
 /// Blobs that are read whole beside the requests, so that parts of them can be given out checked.
 final class PartChecks: Sendable {
-    /// A request for a part of a blob up to this size waits for the check, a second or so at a slow disk's 200 MB/s: less
-    /// than a node waits for another (8 s).
-    static let waitedBytesMax: UInt64 = 256 << 20
     /// They take turns; more would only wait.
     private static let underWayMax = 16
 

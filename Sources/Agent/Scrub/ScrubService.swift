@@ -6,8 +6,6 @@ import Vocabulary
 
 /// When the disk is read through: once in `scrub.interval`, at `scrub.rate`, and whenever an admin asks.
 actor ScrubService {
-    /// A start has better things to read.
-    private static let startDelay = Duration.seconds(60)
     /// Of a pass that an admin asks for where the rate is 0, which turns only the others off.
     private static let rateDefault = AgentSettings.ScrubSettings().rate
 
@@ -40,14 +38,14 @@ actor ScrubService {
         do { try await scrubber.load() } catch {
             log.warning("could not read how far the scrub was", metadata: ["error": "\(error)"])
         }
-        var wait = max(Self.startDelay, untilDue)
+        var wait = max(settings.startDelay, untilDue)
         while !Task.isCancelled {
             if !isAsked { await sleep(settings.rate > 0 ? wait : nil) }
             if Task.isCancelled { return }
             let asked = isAsked
             isAsked = false
             if asked || settings.rate > 0 && untilDue <= .zero { await pass(asked: asked) }
-            wait = max(Self.startDelay, untilDue)
+            wait = max(settings.startDelay, untilDue)
         }
     }
 

@@ -71,6 +71,11 @@ public struct AgentSettings: Sendable, Hashable {
         public var rate = 8 << 20
         /// Between the beginnings of two passes over everything.
         public var interval: Duration = .seconds(7 * 86_400)
+        /// Before the first pass of a start, which has better things to read; no key.
+        var startDelay: Duration = .seconds(60)
+        /// A request for a part of a blob up to this size waits for the check of the whole, a second or so at a slow disk's
+        /// 200 MB/s: less than a node waits for another (8 s). No key.
+        var waitedBytesMax: UInt64 = 256 << 20
     }
 
     public struct LogSettings: Sendable, Hashable {
