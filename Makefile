@@ -18,7 +18,7 @@ SOAK ?= --minutes 5
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
 TEST ?=
 
-.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership install clean
+.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership bench-scale install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ bench: ## speed, idle cost, crash to healed, lines of code; beside nginx, fetche
 bench-membership: ## 8 and 32 agents beside serf's in namespaces: join, crash, loss, starved CPU, idle; half an hour; root
 	@.ci/build roost
 	@exec .ci/bench-membership
+
+bench-scale: ## 100,000 resources on three nodes: load, list, restart, leave, refill a disk under queries; half an hour
+	@.ci/build roost
+	@exec .ci/bench-scale
 
 install: ## the built program, the systemd unit and its example into PREFIX (/usr/local); never over a configuration
 	@[[ -x .build/release/roost ]] || $(MAKE) build
