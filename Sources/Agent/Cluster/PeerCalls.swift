@@ -33,13 +33,15 @@ struct PeerCalls: Sendable {
 
     /// The answer comes when the bytes are durable there, so it may take as long as they take.
     func offer(_ request: OfferRequest, to node: NodeName) async throws -> OfferReply {
-        try await call(node, "POST", "/v1/peer/offer", request, within: TransferTime.limit(bytes: request.version.size))
+        try await call(
+            node, "POST", "/v1/peer/offer", request, within: TransferTime.limit(bytes: request.version.size),
+            kind: .offer)
     }
 
     func write(_ order: WriteOrder, to node: NodeName, size: UInt64) async throws -> WriteReceipt {
         try await call(
             node, "POST", "/v1/peer/write", order, within: TransferTime.limit(bytes: size) * 2,
-            isIdempotent: false)
+            isIdempotent: false, kind: .order)
     }
 
     func members(_ exchange: MembersExchange, with node: NodeName, at endpoint: Endpoint) async throws
@@ -117,11 +119,12 @@ struct PeerCalls: Sendable {
 
     private func call<Body: Encodable & Sendable, Answer: Decodable>(
         _ node: NodeName, _ method: String, _ path: String, _ body: Body, within limit: Duration,
-        isIdempotent: Bool = true
+        isIdempotent: Bool = true, kind: PeersTable.Kind = .control
     ) async throws -> Answer {
         let request = try PeerAnswer.request(method, path, body)
         let response = try await peers.request(
-            to: node, at: try endpoint(of: node), request, idempotent: isIdempotent, timeouts: Self.timeouts(limit))
+            to: node, at: try endpoint(of: node), request, idempotent: isIdempotent, kind: kind,
+            timeouts: Self.timeouts(limit))
         return try await decode(response, path, from: node)
     }
 

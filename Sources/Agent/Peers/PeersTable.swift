@@ -24,11 +24,12 @@ public actor PeersTable {
         /// Connections to one peer. Requests on HTTP/1.1 go one after another, so this is how many run at once; more
         /// wait their turn.
         /// Above `relocation.streams`, so that transfers leave room for queries.
-        public var connectionsPerPeerMax = 8
-        /// Of those, how many each kind of request leaves to the other. A slow reader of a forwarded body, and an offer
-        /// that waits until the other node has pulled its bytes, hold a connection for minutes: without this they keep
-        /// out the short calls, or two nodes that offer to one another keep out the very pulls that they wait for.
-        public var connectionsLeftToOtherKind = 2
+        public var connectionsPerPeerMax = 12
+        /// Of those, how many are kept for each kind of request, whatever the others take. A write that was passed on waits
+        /// for an offer, an offer until the other node has pulled its bytes, and a slow reader of a forwarded body for
+        /// minutes: without this two nodes that pass writes to one another keep out the very offers that both wait for,
+        /// until those give up after `placeTimeout`. 48 puts at once came to a standstill of seconds by that.
+        public var connectionsKeptForKind = 2
         /// Requests that wait for a place or for a connection, over all peers.
         public var waitersMax = 256
         public var placeTimeout: Duration = .seconds(5)
@@ -38,13 +39,21 @@ public actor PeersTable {
 
         public init(peersMax: Int) { self.peersMax = max(1, peersMax) }
 
-        /// Requests of one kind to one peer at once.
-        var perKindMax: Int { max(1, connectionsPerPeerMax - connectionsLeftToOtherKind) }
+        /// Whether one more request of this kind may have a connection to the peer.
+        func mayBegin(_ kind: Kind, at peer: Peer) -> Bool {
+            let kept = min(connectionsKeptForKind, connectionsPerPeerMax / Kind.allCases.count)
+            let owed = Kind.allCases.filter { $0 != kind }.reduce(0) { $0 + max(0, kept - peer.active($1)) }
+            return peer.active + owed < connectionsPerPeerMax
+        }
     }
 
-    /// What a request holds its connection for.
-    public enum Kind: Sendable, Hashable {
-        /// A call between nodes, whose answer is small.
+    /// What a request holds its connection for. Each may wait for those after it, never for one before it.
+    public enum Kind: Sendable, Hashable, CaseIterable {
+        /// A write that is passed on: it waits for its copies.
+        case order
+        /// A copy of a write: it waits until the other node has its bytes.
+        case offer
+        /// A call between nodes, whose answer is small and comes at once.
         case control
         /// The bytes of a resource: a pull, or an answer that is passed on to a client.
         case bulk
@@ -135,11 +144,11 @@ public actor PeersTable {
 
     private func mayConnect(_ name: NodeName, _ kind: Kind) -> Bool {
         guard let peer = peers[name] else { return true }
-        return peer.outbound < settings.connectionsPerPeerMax && peer.active(kind) < settings.perKindMax
+        return peer.outbound < settings.connectionsPerPeerMax && settings.mayBegin(kind, at: peer)
     }
 
     private func takeIdle(_ name: NodeName, _ endpoint: Endpoint, _ kind: Kind) -> Lease? {
-        guard var peer = peers[name], peer.active(kind) < settings.perKindMax else { return nil }
+        guard var peer = peers[name], settings.mayBegin(kind, at: peer) else { return nil }
         defer { store(name, peer) }
         peer.idle.removeAll { !$0.isOpen }
         // A member that moved: what leads to its old address would reach nobody, or somebody else.
