@@ -1,6 +1,7 @@
 import Client
 import NIOCore
 import Node
+import TLS
 import Testing
 import Vocabulary
 
@@ -15,11 +16,11 @@ struct DiskCheckTests {
     }
 
     private func ask(
-        _ agent: TestAgent, _ bed: TestBed, _ method: String, _ name: String, _ headers: HeaderFields = [:],
+        _ agent: TestAgent, _ client: TLSContext, _ method: String, _ name: String, _ headers: HeaderFields = [:],
         body: [UInt8]? = nil
     ) async throws -> Answer {
         let connection = try await ClientConnection.connect(
-            to: .https(agent.endpoint), tls: bed.identity(.client, "nyota"), eventLoopGroup: TestBed.group)
+            to: .https(agent.endpoint), tls: client, eventLoopGroup: TestBed.group)
         let response = try await connection.send(
             ClientRequest(
                 method, "/v1/resources/\(name)", headers: headers,
@@ -33,22 +34,23 @@ struct DiskCheckTests {
     @Test("a part of a blob too large to be waited for is refused while all of it is read, and right after that")
     func checking() async throws {
         let bed = try TestBed()
+        let client = try bed.identity(.client, "nyota")
         let agent = try await TestAgent.start(bed, "simba") { $0.scrub.waitedBytesMax = 1 << 20 }
         let bytes = (0..<(3 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
         #expect(await eventually { agent.phase == .serving })
-        #expect(try await ask(agent, bed, "PUT", "large", body: bytes).status == 201)
+        #expect(try await ask(agent, client, "PUT", "large", body: bytes).status == 201)
         let range: HeaderFields = ["Range": "bytes=2000000-2000009"]
         var verified = range
         verified["Roost-Verifies"] = "sha256"
-        let trusted = try await ask(agent, bed, "GET", "large", verified)
+        let trusted = try await ask(agent, client, "GET", "large", verified)
         #expect(trusted.status == 206 && trusted.body == Array(bytes[2_000_000...2_000_009]))
-        let first = try await ask(agent, bed, "GET", "large", range)
+        let first = try await ask(agent, client, "GET", "large", range)
         #expect(first.status == 503 && first.retryAfter == "5")
         #expect(String(decoding: first.body, as: UTF8.self).contains("\"code\":\"checking\""))
         var last = first
         #expect(
             await eventually {
-                if let next = try? await ask(agent, bed, "GET", "large", range) { last = next }
+                if let next = try? await ask(agent, client, "GET", "large", range) { last = next }
                 return last.status == 206
             })
         #expect(last.body == Array(bytes[2_000_000...2_000_009]))
