@@ -126,13 +126,13 @@ struct PullerTests {
         "bytes that lie there already are read before a version counts on them, and fetched again when they are wrong")
     func rotten() async throws {
         try await run { puller, holders, store async throws in
-            let first = try await puller.obtain(digest, size: size, from: [good])
-            let second = try await puller.obtain(digest, size: size, from: [good])
+            let first = try await puller.obtain(digest, size: size, from: [good], for: .write)
+            let second = try await puller.obtain(digest, size: size, from: [good], for: .write)
             #expect(holders.asked == [good])
             let path = "\(store.folder)/blobs/\(digest.hex.prefix(2))/\(digest.hex.dropFirst(2))"
             try Data("the bytes of a liom".utf8).write(to: URL(fileURLWithPath: path))
             #expect(try await !store.isWhole(digest))
-            #expect(try await puller.obtain(digest, size: size, from: [good]).digest == digest)
+            #expect(try await puller.obtain(digest, size: size, from: [good], for: .write).digest == digest)
             #expect(holders.asked == [good, good])
             #expect(try await store.isWhole(digest))
             withExtendedLifetime((first, second)) {}
