@@ -8,8 +8,12 @@ import Vocabulary
 
 extension AgentService {
     func reload() {
+        // Before the node is ready, systemd waits for that, and READY=1 would say it too early.
+        let isReady = core.driver.read { !$0.isJoining }
+        if isReady { notifier.reloading() }
         reloadCertificates()
         reloadSettings()
+        if isReady { notifier.ready(core.driver.read { StatusLine($0) }.text) }
     }
 
     private func reloadSettings() {
@@ -44,7 +48,7 @@ extension AgentService {
 
     func reloadCertificates() {
         do {
-            let credentials = try Credentials(folder: core.settings.certificatesFolder)
+            let credentials = try HandedKey.credentials(in: core.settings.certificatesFolder)
             guard credentials.name == core.credentials.context.credentials.name else {
                 core.log.error(
                     "the new certificate has another name; kept the old one", metadata: ["name": "\(credentials.name)"])

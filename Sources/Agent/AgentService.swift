@@ -27,6 +27,7 @@ public struct AgentService: Sendable {
     let server: APIServer
     let leaving: LeaveService
     let stopped: StopSignal
+    let ending: EndingBox
     let notifier: SystemdNotifier
     let group: any EventLoopGroup
     /// The settings as they are now, for a reload.
@@ -39,10 +40,11 @@ public struct AgentService: Sendable {
     /// - Parameters:
     ///   - version: what `members` shows of this build.
     ///   - readSettings: reads the settings again, at a reload.
+    /// - Returns: whether the process should end or start again.
     /// - Throws: `StartError` when it can not start; then nothing was changed.
     public static func run(
         settings: AgentSettings, version: String, readSettings: ReadSettings? = nil
-    ) async throws {
+    ) async throws -> AgentEnding {
         let log = Logger(label: "roost") { _ in LineLogHandler(format: settings.log.format, level: settings.log.level) }
         let service: AgentService
         do {
@@ -51,6 +53,7 @@ public struct AgentService: Sendable {
             throw StartError(error)
         }
         await service.run()
+        return service.ending.ending
     }
 
     // MARK: Starting
@@ -60,7 +63,7 @@ public struct AgentService: Sendable {
         readSettings: ReadSettings? = nil
     ) async throws -> AgentService {
         let group = MultiThreadedEventLoopGroup.singleton
-        let credentials = try Credentials(folder: settings.certificatesFolder)
+        let credentials = try HandedKey.credentials(in: settings.certificatesFolder)
         let (name, cluster) = try identity(settings, credentials)
         // A key that can not sign would be found out by nobody believing this node.
         _ = try credentials.sign([])
@@ -180,10 +183,16 @@ public struct AgentService: Sendable {
         gate.withLockedValue { $0 = core.claims }
         let leaving = LeaveService(core: core)
         let stopped = StopSignal()
+        let ending = EndingBox()
         box.fill(
             CoreBox.Parts(
                 core: core, members: members, writes: WriteService(core: core),
-                catalogue: CatalogueService(core: core), leave: leaving, stop: { _ = stopped.signal() }))
+                catalogue: CatalogueService(core: core), leave: leaving,
+                restart: RestartService(core: core, members: members, notifier: notifier),
+                stop: {
+                    ending.decide($0)
+                    _ = stopped.signal()
+                }))
         log.notice(
             "roost \(version) started",
             metadata: [
@@ -192,7 +201,7 @@ public struct AgentService: Sendable {
             ])
         return AgentService(
             core: core, members: members, wayIn: wayIn, server: server, leaving: leaving, stopped: stopped,
-            notifier: notifier, group: group, readSettings: readSettings)
+            ending: ending, notifier: notifier, group: group, readSettings: readSettings)
     }
 
     /// For the order of probes and jitter; keys and nonces come from OpenSSL.
@@ -216,7 +225,7 @@ public struct AgentService: Sendable {
             tasks.addTask { await feedWatchdog() }
             tasks.addTask { await tellStatus() }
             await stopped.wait()
-            notifier.stopping("stopping")
+            notifier.stopping(ending.ending == .stopped ? "stopping" : "restarting")
             core.driver.stop()
             // What is under way ends now: neither a body in the middle nor a follower of the events delays the stop.
             await core.peers.closeAll()
@@ -246,20 +255,6 @@ public struct AgentService: Sendable {
         let line = core.driver.read { StatusLine($0) }
         notifier.ready(line.text)
         core.log.notice("ready", metadata: ["members": "\(line.alive)"])
-    }
-
-    /// Fed from the event loops that do the work: when one of them hangs, systemd hears nothing and restarts.
-    private func feedWatchdog() async {
-        guard let interval = notifier.watchdog else { return }
-        while !Task.isCancelled {
-            for eventLoop in group.makeIterator() {
-                do { try await eventLoop.submit {}.get() } catch { return }
-            }
-            // The node's lock and the catalogue are part of the work, too.
-            _ = core.driver.read { $0.phase }
-            notifier.feedWatchdog()
-            do { try await Task.sleep(for: interval / 2) } catch { return }
-        }
     }
 
     /// A connection to a peer that was of no use for so long is closed: the next question pays a handshake for it.

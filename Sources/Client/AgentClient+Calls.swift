@@ -62,6 +62,11 @@ extension AgentClient {
             timeouts: ClientTimeouts(idle: patience))
     }
 
+    /// Answers when the members know that the agent restarts, a few seconds at most; then it ends.
+    public func restart() async throws -> API.RestartResult {
+        try await postJSON(API.RestartResult.self, "/v1/restart", API.RestartRequest())
+    }
+
     /// Has the agent check all bytes on its disk now; `status` says how far it is.
     public func scrub() async throws -> API.ScrubStatus {
         try await postJSON(API.ScrubStatus.self, "/v1/scrub", API.ScrubRequest())

@@ -177,6 +177,10 @@ public struct NodeMachine: Sendable {
         !convergence.view.contactable.isEmpty && now - lastInput > membership.standstill
     }
 
+    /// Whether the driver still wakes the machine when it asks to be, and its probes go on: who watches over the process may
+    /// believe that it does its work.
+    public func keepsPace(at now: Instant) -> Bool { now - deadline <= membership.standstill && membership.probesGoOn }
+
     /// When to send `.tick` next.
     public var deadline: Instant {
         let writing = writes.values.compactMap(\.deadline).min()

@@ -24,6 +24,8 @@ struct Dissemination: Sendable {
 
     var isEmpty: Bool { count == 0 }
 
+    func contains(_ place: MemberTable.Place) -> Bool { Int(place) < stamps.count && stamps[Int(place)] != 0 }
+
     mutating func add(_ place: MemberTable.Place) {
         let index = Int(place)
         while stamps.count <= index { stamps.append(0) }

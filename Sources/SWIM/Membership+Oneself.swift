@@ -11,6 +11,9 @@ extension Membership {
     /// The farewell was told as often as it will be: the process may go.
     public var farewellComplete: Bool { isLeaving && farewellWavesLeft == 0 }
 
+    /// What this node said of itself last was told as often as it will be by itself, or there is nobody to hear it.
+    public var announcementIsTold: Bool { presentPeerCount == 0 || !news.contains(ownPlace) }
+
     mutating func announce(_ announcement: Announcement, _ turn: inout Turn<some RandomNumberGenerator>) {
         let own = table[ownPlace].claim
         let intent: Intent

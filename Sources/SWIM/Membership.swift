@@ -183,6 +183,9 @@ public struct Membership: Sendable {
     /// Without an input for so long, while there is somebody to probe, the process cannot have run.
     public var standstill: Duration { probePeriod * 5 / 4 }
 
+    /// A probe is on the calendar, or there is nobody to probe.
+    public var probesGoOn: Bool { nextProbe != nil || isLeaving || presentPeerCount == 0 }
+
     /// 0 when this node finds itself a good judge, up to 8 when it does not (Lifeguard's local health multiplier).
     public var healthScore: Int { health.score }
 

@@ -17,8 +17,11 @@ public struct Credentials: Sendable {
 
     /// - Throws: `TLSError.credentials`, naming the file: unreadable, malformed, the key of another certificate, not
     ///   issued by `ca.pem`, expired (and when), not exactly one `roost://` URI name, no use as a TLS client.
-    public init(folder: String) throws(TLSError) {
-        let files = try Files(folder: folder)
+    ///
+    /// - Parameter handedKeys: files that may have the key instead of `key.pem`; the first that is the certificate's is
+    ///   used, and the folder's own when none is.
+    public init(folder: String, handedKeys: [String] = []) throws(TLSError) {
+        let files = try Files.find(folder: folder, handedKeys: handedKeys)
         self.init(files, name: try files.judge(atAnyTime: false))
     }
 
@@ -59,14 +62,34 @@ private struct Files {
     let material: Credentials.Material
     let warnings: [String]
 
-    init(folder: String) throws(TLSError) {
+    /// - Parameter handedKey: the file with the key; by default `key.pem` of the folder.
+    init(folder: String, handedKey: String? = nil) throws(TLSError) {
         let base = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
         try self.init(
             folder: base, authorities: PEMFile(path: base + "/ca.pem"),
-            certificate: PEMFile(path: base + "/cert.pem"), key: PEMFile(path: base + "/key.pem"))
+            certificate: PEMFile(path: base + "/cert.pem"), key: PEMFile(path: handedKey ?? base + "/key.pem"),
+            isHanded: handedKey != nil)
     }
 
-    init(folder: String, authorities: PEMFile, certificate: PEMFile, key keyFile: PEMFile) throws(TLSError) {
+    static func find(folder: String, handedKeys: [String]) throws(TLSError) -> Files {
+        var fault: TLSError?
+        for path in handedKeys {
+            do throws(TLSError) { return try Files(folder: folder, handedKey: path) } catch {
+                // Of the other files the folder's own attempt tells.
+                if case .credentials(path, _) = error { fault = fault ?? error }
+            }
+        }
+        do throws(TLSError) { return try Files(folder: folder) } catch {
+            // Where keys are handed over, the folder's own is not for us to read.
+            if let fault, case .credentials(_, .unreadable) = error { throw fault }
+            throw error
+        }
+    }
+
+    /// - Parameter isHanded: whoever handed the key over has seen to who may read it.
+    init(
+        folder: String, authorities: PEMFile, certificate: PEMFile, key keyFile: PEMFile, isHanded: Bool = false
+    ) throws(TLSError) {
         self.folder = folder
         authoritiesPath = authorities.path
         certificatePath = certificate.path
@@ -82,7 +105,7 @@ private struct Files {
         }
         self.material = material
         warnings =
-            keyFile.mode & 0o077 == 0
+            isHanded || keyFile.mode & 0o077 == 0
             ? []
             : [
                 "\(keyFile.path) may be read by others than its owner (mode 0\(String(keyFile.mode, radix: 8))); chmod 600 it"

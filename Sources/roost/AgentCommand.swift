@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import Client
 import FoundationEssentials
 
 /// `roost agent`: runs the agent in the foreground, as systemd starts it. Every key of the configuration is a flag;
@@ -63,8 +64,9 @@ struct AgentCommand: AsyncParsableCommand {
             StandardError.write("roost: \(error)\n")
             throw ExitCode(error.exitCode)
         }
+        let ending: AgentEnding
         do {
-            try await AgentService.run(settings: settings, version: Roost.version) {
+            ending = try await AgentService.run(settings: settings, version: Roost.version) {
                 try AgentSettings(file: file, environment: environment, flags: flags)
             }
         } catch let error as StartError {
@@ -73,6 +75,11 @@ struct AgentCommand: AsyncParsableCommand {
                 throw CommandFailure(message, hint: hint, status: .badConfiguration)
             case .failed(let message, let hint): throw CommandFailure(message, hint: hint)
             }
+        }
+        switch ending {
+        case .stopped: break
+        case .restart(by: .supervisor): throw ExitCode(ExitStatus.restart.rawValue)
+        case .restart(by: .itself): throw Executable.startAgain()
         }
     }
 

@@ -37,11 +37,13 @@ struct Roost: AsyncParsableCommand {
             KeysCommand.self,
             JoinCommand.self,
             LeaveCommand.self,
+            RestartCommand.self,
             ScrubCommand.self,
             ForgetCommand.self,
             RevokeCommand.self,
             DemoCommand.self,
             SoakCommand.self,
+            ManualCommand.self,
         ])
 
     /// ArgumentParser's own, but for the failures that carry their exit status.

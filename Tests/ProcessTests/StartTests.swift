@@ -78,6 +78,9 @@ extension ProcessTests {
                 try await refused(
                     cluster, cluster.arguments("tanga", joining: [], ["socket": "\(cluster.path)"]), 78,
                     [cluster.path, "socket"])
+                // No second try would make it a folder, so systemd shall not make one.
+                let inFile = "\(cluster.certificates("moshi"))/cert.pem/data"
+                try await refused(cluster, cluster.arguments("tanga", joining: [], ["data_dir": inFile]), 78, [inFile])
                 let data = "\(cluster.path)/moshi.data"
                 let elsewhere = try FreePort.find(besides: [port.port])
                 try await refused(

@@ -106,8 +106,10 @@ actor TestCluster {
     }
 
     /// Starts the agent and waits until it answers on its TLS port.
-    func start(_ name: String, joining: [String] = [], _ settings: [String: String] = [:]) async throws {
-        let process = try spawn(try arguments(name, joining: joining, settings), log: log(name))
+    func start(
+        _ name: String, joining: [String] = [], _ settings: [String: String] = [:], environment: [String: String] = [:]
+    ) async throws {
+        let process = try spawn(try arguments(name, joining: joining, settings), log: log(name), environment)
         nodes[name]?.process = process
         let client = try onlooker(name)
         try await Patience.wait(atMost: .seconds(60), for: "\(name) to answer") { () -> Patience.Look<Void> in

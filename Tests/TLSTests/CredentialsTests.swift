@@ -40,6 +40,25 @@ struct CredentialsTests {
         #expect(warnings.first?.contains("mode 0644") == true)
     }
 
+    @Test("a key that was handed over is used where it is the certificate's, and named where none is")
+    func handedKeys() throws {
+        let folder = try authority.issue(["roost://pride/node/simba"])
+        let other = try authority.issue(["roost://pride/node/simba"])
+        let (own, handed, foreign) = (folder + "/key.pem", folder + "/handed.pem", other + "/key.pem")
+        // Beside a foreign one the folder's own counts, and the other way round.
+        #expect(try Credentials(folder: folder, handedKeys: [foreign]).name.name.text == "simba")
+        try FileManager.default.moveItem(atPath: own, toPath: handed)
+        try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: handed)
+        let credentials = try Credentials(folder: folder, handedKeys: [foreign, handed])
+        #expect(credentials.warnings.isEmpty)
+        #expect(throws: TLSError.credentials(file: foreign, .keyMismatch)) {
+            try Credentials(folder: folder, handedKeys: [foreign])
+        }
+        #expect(throws: TLSError.credentials(file: own, .unreadable("No such file or directory"))) {
+            try Credentials(folder: folder, handedKeys: [])
+        }
+    }
+
     @Test("a missing, empty or garbled file is named", arguments: ["ca.pem", "cert.pem", "key.pem"])
     func broken(file: String) throws {
         let folder = try authority.issue(["roost://pride/node/simba"])

@@ -35,6 +35,14 @@ extension MembersService {
         for _ in 0..<2 where !left.isEmpty { left = await tell(left) }
     }
 
+    /// Tells each of the others what this node says of itself now.
+    ///
+    /// - Parameter patience: whoever has not had a turn by then hears it from others.
+    /// - Returns: how many did not answer.
+    func tellOnce(within patience: Duration) async -> Int {
+        await call(others, within: patience) { await exchange(with: $0.name, at: $0.endpoint, asksFirst: false) }.count
+    }
+
     /// - Returns: those who did not answer.
     private func tell(_ others: [Member]) async -> [Member] {
         await call(others) { await exchange(with: $0.name, at: $0.endpoint, asksFirst: false) }

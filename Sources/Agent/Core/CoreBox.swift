@@ -10,8 +10,9 @@ final class CoreBox: Sendable {
         let writes: WriteService
         let catalogue: CatalogueService
         let leave: LeaveService
-        /// Asks the agent to end, after the answer that says so is out.
-        let stop: @Sendable () -> Void
+        let restart: RestartService
+        /// Asks the agent to end in this way, after the answer that says so is out.
+        let stop: @Sendable (AgentEnding) -> Void
     }
 
     func fill(_ parts: Parts) { box.withLockedValue { $0 = parts } }

@@ -1,6 +1,12 @@
 import Storage
 import TLS
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// Why an agent did not start.
 public enum StartError: Error, CustomStringConvertible {
     /// Settings, certificates and data folder contradict one another: exit 78.
@@ -26,9 +32,17 @@ extension StartError {
         case let error as StorageError:
             switch error {
             case .notOurs, .belongsTo, .newerSchema: self = .configuration("\(error)", hint: "nothing was changed")
+            case .io(_, _, let code) where Self.needsOperator(code):
+                self = .configuration("\(error)", hint: "data_dir names the folder; nothing was changed")
             default: self = .failed("\(error)", hint: "nothing was changed")
             }
         default: self = .failed("\(error)", hint: "nothing was changed")
         }
+    }
+
+    /// The data folder can not be made, entered or written: the same start would end the same way for ever. What else goes
+    /// wrong with a disk may pass.
+    private static func needsOperator(_ code: Int32) -> Bool {
+        [EACCES, EPERM, EROFS, ENOTDIR, ELOOP, ENAMETOOLONG].contains(code)
     }
 }

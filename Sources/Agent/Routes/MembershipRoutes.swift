@@ -10,7 +10,7 @@ import SWIM
 import TLS
 import Vocabulary
 
-/// Who is there, who comes and goes: members, join, leave, forget, revoke, keys, peers.
+/// Who is there, who comes and goes: members, join, leave, restart, forget, revoke, keys, peers.
 struct MembershipRoutes: Sendable {
     let box: CoreBox
 
@@ -26,6 +26,10 @@ struct MembershipRoutes: Sendable {
         router.post("/v1/leave") { request, context in
             let ask = try await request.json(API.LeaveRequest.self, context: context)
             return Response.json(try await leave(ask, box.parts))
+        }
+        router.post("/v1/restart") { request, context in
+            _ = try await request.json(API.RestartRequest.self, context: context)
+            return Response.json(try await restart(box.parts))
         }
         router.post("/v1/forget") { request, context in
             let ask = try await request.json(API.ForgetRequest.self, context: context)
@@ -126,7 +130,13 @@ struct MembershipRoutes: Sendable {
     private func leave(_ ask: API.LeaveRequest, _ parts: CoreBox.Parts) async throws -> API.LeaveResult {
         let limit = ask.timeoutMilliseconds.map { Duration.milliseconds(Int64(clamping: min($0, 86_400_000))) }
         let result = await parts.leave.leave(now: ask.now, timeout: limit ?? parts.core.settings.leave.timeout)
-        parts.stop()
+        parts.stop(.stopped)
+        return result
+    }
+
+    private func restart(_ parts: CoreBox.Parts) async throws -> API.RestartResult {
+        let result = try await parts.restart.announce()
+        parts.stop(.restart(by: result.by))
         return result
     }
 

@@ -58,7 +58,7 @@ struct StatusRoutes: Sendable {
             certificate: API.CertificateStatus(
                 name: credentials.name.uri, expires: API.Timestamp.text(unixSeconds: credentials.notAfter)),
             data: API.DataStatus(used: totals.bytes, free: free), replicas: core.settings.replicas,
-            scrub: core.scrub.status)
+            scrub: core.scrub.status, epoch: core.store.epoch)
     }
 
     private func ring(_ core: AgentCore) -> API.RingInfo {

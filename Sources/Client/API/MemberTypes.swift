@@ -1,4 +1,4 @@
-/// Membership as the API shows it: `/v1/members`, `/v1/join`, `/v1/leave`, `/v1/forget`.
+/// Membership as the API shows it: `/v1/members`, `/v1/join`, `/v1/leave`, `/v1/restart`, `/v1/forget`.
 extension API {
     public enum MemberState: String, Codable, Hashable, Sendable, CaseIterable {
         case alive, suspect, restarting, draining, crashed, left
@@ -190,6 +190,38 @@ extension API {
             case node, complete, remaining, bytes
             case durationMilliseconds = "duration_ms"
         }
+    }
+
+    /// Body of `POST /v1/restart`.
+    public struct RestartRequest: Codable, Hashable, Sendable {
+        public init() {}
+    }
+
+    /// Answer to `POST /v1/restart`, sent when the members have been told; the agent ends after it.
+    public struct RestartResult: Codable, Hashable, Sendable {
+        /// Who starts the agent again.
+        public enum Starter: String, Codable, Hashable, Sendable, CaseIterable {
+            /// Whoever started it and waits for it: systemd, by the agent's exit status.
+            case supervisor
+            /// It puts a new start of its program in its own place: the same process, arguments and environment.
+            case itself
+        }
+
+        public var node: String
+        public var by: Starter
+        /// The boot epoch that ends: the status of the agent that has come back shows a greater one.
+        public var epoch: UInt64
+        /// Members that were told over TLS and answered; the others hear it by gossip.
+        public var told: Int
+
+        public init(node: String, by: Starter, epoch: UInt64, told: Int) {
+            self.node = node
+            self.by = by
+            self.epoch = epoch
+            self.told = told
+        }
+
+        enum CodingKeys: String, CodingKey { case node, by, epoch, told }
     }
 
     /// Body of `POST /v1/forget`.

@@ -18,12 +18,14 @@ extension API {
         public var replicas: Int?
         /// Nil of an agent that is older.
         public var scrub: ScrubStatus?
+        /// This boot of the agent: greater after every start. Nil of an agent that is older.
+        public var epoch: UInt64?
 
         public init(
             node: String, cluster: String, phase: Phase, converged: Bool, version: String, address: String,
             uptimeMilliseconds: UInt64, members: MemberCounts, resources: ResourceCounts, moves: MoveCounts,
             certificate: CertificateStatus, data: DataStatus, replicas: Int? = nil,
-            scrub: ScrubStatus? = nil
+            scrub: ScrubStatus? = nil, epoch: UInt64? = nil
         ) {
             self.node = node
             self.cluster = cluster
@@ -39,12 +41,13 @@ extension API {
             self.data = data
             self.replicas = replicas
             self.scrub = scrub
+            self.epoch = epoch
         }
 
         enum CodingKeys: String, CodingKey {
             case node, cluster, phase, converged, version, address
             case uptimeMilliseconds = "uptime_ms"
-            case members, resources, moves, certificate, data, replicas, scrub
+            case members, resources, moves, certificate, data, replicas, scrub, epoch
         }
     }
 
