@@ -18,7 +18,7 @@ SOAK ?= --minutes 5
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
 TEST ?=
 
-.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership bench-scale install clean
+.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership bench-scale deb test-systemd install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,7 +66,17 @@ bench-scale: ## 100,000 resources on three nodes: load, list, restart, leave, re
 	@.ci/build roost
 	@exec .ci/bench-scale
 
-install: ## the built program, the systemd unit and its example into PREFIX (/usr/local); never over a configuration
+deb: ## the Debian package of the release build, with lintian's verdict; prints where it is
+	@.ci/setup deb
+	@.ci/build roost
+	@exec .ci/deb
+
+test-systemd: ## the package on three hosts with real systemd: install, crash, reboot, upgrade, reload, purge; as root
+	@.ci/setup systemd
+	@.ci/build roost
+	@exec .ci/systemd-test
+
+install: ## the built program, its systemd unit, completions and manual into PREFIX (/usr/local); never over a configuration
 	@[[ -x .build/release/roost ]] || $(MAKE) build
 	@.ci/install "$(DESTDIR)" "$(PREFIX)"
 

@@ -7,7 +7,7 @@ struct ConnectionOptions: ParsableArguments {
         help: ArgumentHelp(
             "The agent to ask: unix:/path or https://host[:port]; repeat for more, tried in order.",
             discussion: "Default: $ROOST_AGENT (a comma-separated list), or else unix:/run/roost/roost.sock. "
-                + "join and leave are about the agent asked: they ask the first alone."))
+                + "join, leave and restart are about the agent asked: they ask the first alone."))
     var agent: [String] = []
 
     @Option(
