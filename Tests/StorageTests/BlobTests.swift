@@ -196,6 +196,20 @@ import Vocabulary
     }
 }
 
+extension BlobTests {
+    @Test("the hundred thousandth look for unneeded blobs costs what the first did", .timeLimit(.minutes(1)))
+    func manyLooks() async throws {
+        try await withStore(Scratch()) { store in
+            try await store.put("a", text("kept"))
+            let digest = SHA256.digest(text("kept"))
+            // Once each look went through two more wrappers than the one before, and this many would not fit the stack.
+            for _ in 0..<100_000 { store.blobs.suspectUnneeded([digest]) }
+            try await store.collect()
+            #expect(try await store.bytes(of: "a") == text("kept"))
+        }
+    }
+}
+
 /// Waits for a condition, at most ten seconds.
 func eventually(_ condition: () async throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
     let deadline = ContinuousClock.now + .seconds(10)

@@ -61,6 +61,10 @@ extension SourceRules {
             Pattern(
                 name: "a force unwrap or implicitly unwrapped type", words: [], regex: /[\w)\]"?>]!(?!=)/,
                 replacement: "`guard let`, `??`, or a type that cannot be nil"),
+            Pattern(
+                name: "a locked box of a bare closure, which each look wraps once more until the stack ends",
+                words: ["NIOLockedValueBox"], regex: /NIOLockedValueBox<[(@][^\[:]*->/,
+                replacement: "a struct around the closure, as Blobs.Listener"),
         ]
     }
 }

@@ -34,6 +34,8 @@ struct ScannerTests {
             ("Agent", "let x = f()!.y", "guard let"),
             ("Agent", "var loop: EventLoop!", "guard let"),
             ("Agent", "let x = y as! Z", "as?"),
+            ("Storage", "let x = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)", "struct around"),
+            ("Agent", "let x = NIOLockedValueBox<@Sendable (Int) -> Bool>(f)", "struct around"),
             ("TLS", "final class C: @unchecked Sendable {}", "why no two threads meet"),
             ("TLS", "let a = 1\nnonisolated(unsafe) var b = 2", "why no two threads meet"),
         ])
