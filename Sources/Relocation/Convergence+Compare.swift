@@ -183,6 +183,9 @@ extension Convergence {
         peer.failures = 0
         peer.retryAt = now
         let mine = Set(groups(in: slots))
+        // Slots of which it holds something else than this node: of the others it has nothing to tell.
+        let newsIn = SlotSet(
+            theirs.values.filter { $0.digest != groups[$0.key]?.summary.digest ?? .empty }.map(\.key.slot))
         var unheard: [Slot: [GroupKey]] = [:]
         var differing: [GroupKey] = []
         for key in mine.union(theirs.keys).sorted() {
@@ -193,7 +196,7 @@ extension Convergence {
             if here == there {
                 // Equal, but the peer does not see itself as an owner yet: its view is late.
                 if ownedThere, theirs[key]?.owner != true { peer.recheck.insert(key.slot) }
-            } else if owned || ownedThere {
+            } else if isWorthExchanging(key, owned, ownedThere, here, there, hasNews: newsIn.contains(key.slot)) {
                 differing.append(key)
                 if owned { unheard[key.slot, default: []].append(key) }
             }
@@ -206,6 +209,21 @@ extension Convergence {
         peer.hearAnew = SlotSet()
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
+    }
+
+    /// Whether either side can learn something that it is to have. What differs most often does not: with a node that
+    /// comes back, each other one is compared in all slots in which it may have stood in, and holds a third of them that
+    /// the newcomer never owned, or nothing of a third that it does.
+    ///
+    /// - Parameter hasNews: the peer holds something of the slot that this node does not hold just so; a name may be there
+    ///   in a group of another home.
+    private func isWorthExchanging(
+        _ key: GroupKey, _ owned: Bool, _ ownedThere: Bool, _ here: SetDigest, _ there: SetDigest, hasNews: Bool
+    ) -> Bool {
+        // It has nothing to be told of, and wants nothing.
+        if here == .empty { return owned }
+        if there == .empty, !ownedThere { return owned && hasNews }
+        return owned || ownedThere
     }
 
     /// All as it was thought to be.

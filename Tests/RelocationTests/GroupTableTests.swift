@@ -10,13 +10,13 @@ import Vocabulary
     private let names = ["ada", "bob", "cid", "dan", "eve"]
 
     /// Summaries of `count` names, every seventh of which has one of the members as its home.
-    private func summaries(_ count: Int) -> [GroupSummary] {
+    private func summaries(_ count: Int, homes: Bool = true) -> [GroupSummary] {
         World.summary(
             (0..<count).compactMap { number in
                 VersionSet([
                     World.version(
                         "name-\(number)", by: "ada", counter: UInt64(number + 1),
-                        home: number % 7 == 0 ? names[number / 7 % names.count] : nil)
+                        home: homes && number % 7 == 0 ? names[number / 7 % names.count] : nil)
                 ])
             })
     }
@@ -139,6 +139,38 @@ import Vocabulary
         #expect(subject.core.groups.sums == GroupTable.Sums())
         #expect(subject.core.groups.bySlot.isEmpty && subject.core.groups.byHome.isEmpty)
         #expect(subject.core.isDrained)
+    }
+
+    @Test("a node that comes back to what it left compares with everybody, and exchanges nothing", arguments: [3, 5])
+    func homecoming(count: Int) {
+        let members = Array(names.prefix(count))
+        // With homes a name may have left for another group of its slot: there it is looked.
+        let held = summaries(4_000, homes: false)
+        var subject = Subject("ada", among: ["ada"])
+        subject.core.isJoining = true
+        subject.feed(.loaded(held.filter { owners($0.key, members).contains(World.node("ada")) }))
+        subject.feed(.view(World.view(members, for: "ada"), hear: .everyone, restarted: []))
+        subject.core.isJoining = false
+        subject.feed(.tick)
+        var exchanges = 0
+        while true {
+            var call: (id: Convergence.CallID, node: NodeName, request: CompareRequest)?
+            for effect in subject.effects {
+                if case .compare(let id, let node, let request) = effect { call = (id, node, request) }
+                if case .exchange = effect { exchanges += 1 }
+            }
+            guard let (id, node, request) = call else { break }
+            subject.effects = subject.effects.filter { if case .compare(id, _, _) = $0 { false } else { true } }
+            let theirs = held.filter {
+                request.slots.contains($0.key.slot) && owners($0.key, members).contains(node)
+            }
+            subject.feed(
+                .compared(
+                    id, CompareReply(groups: theirs.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) })))
+        }
+        #expect(exchanges == 0)
+        #expect(subject.core.slotsUnsynced == 0)
+        #expect(subject.core.totals.isConverged)
     }
 
     // MARK: Looking after what is at rest
