@@ -4,8 +4,8 @@ import Vocabulary
 /// are not felt to be slower, never so little that repair stands still, and all of it while nobody asks.
 ///
 /// Nobody can say beforehand what a move costs a query: that hangs on the disk, the cores and the size of what moves. So
-/// it is measured. Queries that met no move tell what is usual here (`calm`); one that met a move and took much longer
-/// than the slowest percent of those is *slow*. One in a hundred may be slow and leave the p99 where it was. Past that
+/// it is measured. Queries at rest tell what is usual here (`calm`); one that came while this node moves and took much
+/// longer than the slowest percent of those is *slow*. One in a hundred may be slow and leave the p99 where it was. Past that
 /// the share of time for moves is cut by a part, and grows again evenly while none is (the rule by which TCP shares a
 /// way; Chiu and Jain 1989).
 ///
@@ -33,7 +33,14 @@ public struct MovePace: Sendable {
         public var growth = 0.4
         /// Without a query for so long nobody is in the way.
         public var memory = Duration.seconds(1)
-        /// Moves that go on without a gap leave no query calm: after so long without one they pause for `lull`.
+        /// Without a move for so long it is rest. What a query takes in a shorter gap is no measure: the moves of other
+        /// nodes, on the same machine or at the other end of a forward, have no gap at the same time.
+        public var restGap = Duration.seconds(2)
+        /// What was usual at rest counts for so long; then, and on a node that never was at rest, the gaps have to do. At
+        /// half, a long rebalance takes for usual what it causes; at double, moves are kept at the floor for longer by what
+        /// queries took before there were more of them.
+        public var restAge = Duration.seconds(1800)
+        /// Where gaps are measured, moves that leave none pause for `lull` after so long.
         public var calmAge = Duration.seconds(2)
         public var lull = Duration.milliseconds(100)
         /// No pause is longer, however long a piece took: with the floor, it is what repair can rely on.
@@ -62,6 +69,8 @@ public struct MovePace: Sendable {
     private var cutAt: Instant?
     private var calm = LatencyRecord()
     private var calmAt: Instant?
+    private var restAt: Instant?
+    private var movedAt: Instant?
     private var lullUntil: Instant?
     private var askedAt: Instant?
     /// What is left of the slow queries that are put up with.
@@ -87,9 +96,11 @@ public struct MovePace: Sendable {
     public mutating func answered(_ query: Query, at now: Instant) {
         let latency = now - query.askedAt
         patience = min(1, patience + settings.slowShare)
-        if query.movesBegun == movesBegun {
+        let isAtRest = isAtRest(since: query.askedAt)
+        if isAtRest || query.movesBegun == movesBegun && !knowsRest(at: now) {
             calm.add(latency, at: now)
             calmAt = now
+            if isAtRest { restAt = now }
             return
         }
         guard let usual = calm.percentile99, latency > usual * settings.slack else { return }
@@ -111,12 +122,14 @@ public struct MovePace: Sendable {
         if let pause = pause(at: now) { return .wait(max(.milliseconds(1), min(pause, settings.waitMax))) }
         active += 1
         movesBegun &+= 1
+        movedAt = now
         return .go
     }
 
     /// - Parameter busy: how long it kept this node's disk and cores busy, without what it waited for others.
     public mutating func ended(busy: Duration, at now: Instant) {
         active = max(0, active - 1)
+        movedAt = now
         spent(busy, at: now)
     }
 
@@ -128,6 +141,15 @@ public struct MovePace: Sendable {
 
     /// Moves wait for their share of the time just now.
     public func isHeldBack(at now: Instant) -> Bool { isAsked(at: now) && share < Double(settings.streams) }
+
+    /// No move was under way, nor soon before.
+    private func isAtRest(since time: Instant) -> Bool {
+        active == 0 && (movedAt.map { time - $0 >= settings.restGap } ?? true)
+    }
+
+    private func knowsRest(at now: Instant) -> Bool {
+        calm.percentile99 != nil && (restAt.map { now - $0 < settings.restAge } ?? false)
+    }
 
     private func isAsked(at now: Instant) -> Bool { askedAt.map { now - $0 < settings.memory } ?? false }
 
@@ -146,6 +168,7 @@ public struct MovePace: Sendable {
             return pause(upTo: 1, at: now)
         }
         if share < Double(settings.streams) { return pause(upTo: Int(share.rounded(.up)), at: now) }
+        guard !knowsRest(at: now) else { return nil }
         if let end = lullUntil, end > now { return end - now }
         guard let calmAt, now - calmAt > settings.calmAge else { return nil }
         if let end = lullUntil, now - end < settings.calmAge { return nil }

@@ -73,6 +73,18 @@ import Vocabulary
         #expect(share >= 0.095 && share < 0.45, "\(share)")
     }
 
+    @Test("queries that are slow between the moves of this node, by those of others, hold it back as well")
+    func othersMoves() {
+        var node = Node()
+        node.run(.seconds(3), loaded: .milliseconds(2), pieces: 0)
+        node.run(.seconds(20), calm: .milliseconds(6), loaded: .milliseconds(6))
+        #expect(node.pace.isHeldBack(at: node.now) && node.pace.share < 1)
+        // At rest again, what is usual may be more than it was.
+        node.run(.seconds(300), calm: .milliseconds(6), loaded: .milliseconds(6), pieces: 0)
+        node.run(.seconds(20), calm: .milliseconds(6), loaded: .milliseconds(6))
+        #expect(!node.pace.isHeldBack(at: node.now))
+    }
+
     @Test("the floor holds however slow the queries are")
     func floor() {
         var node = Node()
