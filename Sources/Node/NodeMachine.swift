@@ -270,8 +270,8 @@ public struct NodeMachine: Sendable {
                 keeping, at: now, limit: max(settings.relocationDelay, settings.relocationDelayMax),
                 whereCrashed: { membership.member($0)?.status == .crashed })
             refreshView(restarted: [], cutOff: [], at: now, into: &effects)
-            convergence.enter(at: now)
-        case .alone: convergence.enter(at: now)
+            enter(at: now, into: &effects)
+        case .alone: enter(at: now, into: &effects)
         case .drain:
             isDraining = true
             feed(.announce(.draining), at: now, using: &rng, into: &effects)
@@ -281,6 +281,12 @@ public struct NodeMachine: Sendable {
             hasLeft = true
             feed(.announce(.leaving), at: now, using: &rng, into: &effects)
         }
+    }
+
+    private mutating func enter(at now: Instant, into effects: inout [Effect]) {
+        convergence.enter(at: now)
+        // What waited for it begins.
+        feed(Convergence.Input.tick, at: now, into: &effects)
     }
 
     /// Tells convergence who is eligible and who can be called, when that may have changed.

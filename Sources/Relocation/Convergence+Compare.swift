@@ -90,7 +90,7 @@ extension Convergence {
                 peer.lacking = SlotSet()
                 peer.recheckAt = nil
             }
-            if gathering == nil, peer.call == nil, peer.retryAt <= now, view.canCall(name) {
+            if knowsRing, peer.call == nil, peer.retryAt <= now, view.canCall(name) {
                 startWork(with: name, &peer, into: &effects)
             }
             peers[name] = peer

@@ -4,7 +4,11 @@ import Vocabulary
 /// Pulling what this node lacks, and dropping what is not its own to keep.
 extension Convergence {
     /// Another node told what it holds of some groups: whatever this node should have of it is pulled.
+    ///
+    /// Nothing on the way in: who has met one of many members takes itself for an owner of everything. What it does own it
+    /// finds out when it has met the others, by its own comparisons.
     mutating func consider(_ offered: [ExchangeGroup], by peer: NodeName, mine: [VersionSet]) {
+        guard knowsRing else { return }
         let held = Dictionary(mine.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         for group in offered {
             for set in group.sets {

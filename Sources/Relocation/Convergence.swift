@@ -160,6 +160,9 @@ public struct Convergence: Sendable {
     /// When it was in, or went on alone; `nil`: it never had to look for others.
     private(set) var enteredAt: Instant?
 
+    /// Whether this node has met those that it is to share with. Before that it owns nothing that it could know of.
+    var knowsRing: Bool { !isJoining && gathering == nil }
+
     /// This node's search for others is over.
     public mutating func enter(at now: Instant) {
         isJoining = false
@@ -235,7 +238,7 @@ public struct Convergence: Sendable {
         var earliest = antiEntropyAt
         for peer in peers.values {
             if let at = peer.recheckAt, !peer.recheck.isEmpty { earliest = min(earliest, at) }
-            if peer.call == nil, peer.hasWork, peer.failures > 0 {
+            if knowsRing, peer.call == nil, peer.hasWork, peer.failures > 0 {
                 earliest = min(earliest, peer.retryAt)
             }
         }
