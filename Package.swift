@@ -149,6 +149,8 @@ let package = Package(
             ]),
         tests("SimulationTests", ["Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node", "Simulation"]),
         // Real processes of the built `roost` on loopback; it must be built before they run.
-        tests("ProcessTests", ["Vocabulary", "Client", "Authority", "TLS", "roost", nioCore, nioPosix]),
+        tests(
+            "ProcessTests",
+            ["Vocabulary", "SWIM", "Client", "Authority", "TLS", "Gossip", "roost", nioCore, nioPosix]),
     ]
 )

@@ -23,6 +23,7 @@ import Vocabulary
 public struct AgentService: Sendable {
     let core: AgentCore
     let members: MembersService
+    let keys: KeyService
     let wayIn: JoinLoop
     let server: APIServer
     let leaving: LeaveService
@@ -118,6 +119,7 @@ public struct AgentService: Sendable {
         PlanRoutes(box: box).add(to: router)
         PeerRoutes(box: box).add(to: router)
         MembershipRoutes(box: box).add(to: router)
+        KeyRoutes(box: box).add(to: router)
         StatusRoutes(box: box, version: version).add(to: router)
         EventRoutes(box: box).add(to: router)
         MetricsRoutes(box: box, version: version).add(to: router)
@@ -138,7 +140,7 @@ public struct AgentService: Sendable {
             guard let packet = revoked.admitted(packet) else { return }
             gate.withLockedValue { $0 }?.receive(packet, from: source)
         }
-        let keys = try await KeyKeeper(store: store, log: log) { gossip.use($0) }
+        let keys = try await KeyKeeper(store: store, settings: settings.keyRotation, log: log) { gossip.use($0) }
 
         let endpoint = try AdvertisedEndpoint.of(settings, port: port)
         let events = EventLog()
@@ -171,10 +173,11 @@ public struct AgentService: Sendable {
         let core = AgentCore(
             settings: settings, name: name, cluster: cluster, credentials: credentials, driver: driver, store: store,
             peers: peers, gossip: gossip, keys: keys, revoked: revoked, certificates: certificates, tags: tags,
-            signer: signer, events: events, tlsFailures: server.failures, group: group, log: log)
+            signer: signer, events: events, server: server, group: group, log: log)
         let notifier = SystemdNotifier(environment: ProcessInfo.processInfo.environment)
         let members = MembersService(
             core: core, group: group, saved: try await SavedMembers(store: store, me: name, log: log))
+        let keyService = KeyService(core: core, members: members)
         let wayIn = JoinLoop(core: core, members: members, notifier: notifier, pace: pace)
         // Before the first datagram or request comes through: a member met earlier than this would not count as one to be
         // heard first, and old copies would be vouched for.
@@ -186,7 +189,7 @@ public struct AgentService: Sendable {
         let ending = EndingBox()
         box.fill(
             CoreBox.Parts(
-                core: core, members: members, writes: WriteService(core: core),
+                core: core, members: members, keys: keyService, writes: WriteService(core: core),
                 catalogue: CatalogueService(core: core), leave: leaving,
                 restart: RestartService(core: core, members: members, notifier: notifier),
                 stop: {
@@ -200,8 +203,8 @@ public struct AgentService: Sendable {
                 "resources": "\(driver.read { $0.convergence.totals.held })",
             ])
         return AgentService(
-            core: core, members: members, wayIn: wayIn, server: server, leaving: leaving, stopped: stopped,
-            ending: ending, notifier: notifier, group: group, readSettings: readSettings)
+            core: core, members: members, keys: keyService, wayIn: wayIn, server: server, leaving: leaving,
+            stopped: stopped, ending: ending, notifier: notifier, group: group, readSettings: readSettings)
     }
 
     /// For the order of probes and jitter; keys and nonces come from OpenSSL.
@@ -218,6 +221,7 @@ public struct AgentService: Sendable {
             tasks.addTask { await serve() }
             tasks.addTask { await wayIn.run(settled: ready) }
             tasks.addTask { await rememberMembers() }
+            tasks.addTask { await keys.run() }
             tasks.addTask { await core.tagsFetcher.run() }
             tasks.addTask { await core.repairs.run() }
             tasks.addTask { await core.scrub.run() }
@@ -327,5 +331,12 @@ extension AgentSettings {
         // A datagram has at most one claim of this node itself, which is signed on its way out.
         machine.membership.packetBytesMax = Packet.wireSizeMax - ClaimSignature.bytesMax
         return machine
+    }
+
+    var keyRotation: KeyRotation.Settings {
+        var rotation = KeyRotation.Settings()
+        rotation.wait = keys.wait
+        rotation.overlap = keys.overlap
+        return rotation
     }
 }

@@ -48,6 +48,11 @@ extension AgentClient {
 
     public func keys() async throws -> API.Keys { try await getJSON(API.Keys.self, "/v1/keys") }
 
+    /// Has the agent make a new key for the gossip; `keys` says how far it is.
+    public func rotateKeys() async throws -> API.KeyRotation {
+        try await postJSON(API.KeyRotation.self, "/v1/keys/rotate", API.RotateRequest())
+    }
+
     public func join(_ addresses: [String]) async throws -> API.JoinResult {
         try await postJSON(API.JoinResult.self, "/v1/join", API.JoinRequest(addresses: addresses))
     }

@@ -48,6 +48,8 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(name: .customLong("leave.timeout"), help: .setting("leave.timeout")) var leaveTimeout: String?
     @Option(name: .customLong("scrub.rate"), help: .setting("scrub.rate")) var scrubRate: String?
     @Option(name: .customLong("scrub.interval"), help: .setting("scrub.interval")) var scrubInterval: String?
+    @Option(name: .customLong("keys.wait"), help: .setting("keys.wait")) var keysWait: String?
+    @Option(name: .customLong("keys.overlap"), help: .setting("keys.overlap")) var keysOverlap: String?
     @Option(name: .customLong("http.bind"), help: .setting("http.bind")) var httpBind: String?
     @Option(name: .customLong("log.level"), help: .setting("log.level")) var logLevel: String?
     @Option(name: .customLong("log.format"), help: .setting("log.format")) var logFormat: String?
@@ -94,7 +96,8 @@ struct AgentCommand: AsyncParsableCommand {
             ("relocation.delay", relocationDelay), ("relocation.delay_max", relocationDelayMax),
             ("relocation.streams", relocationStreams),
             ("leave.on_stop", leaveOnStop), ("leave.timeout", leaveTimeout), ("scrub.rate", scrubRate),
-            ("scrub.interval", scrubInterval), ("http.bind", httpBind),
+            ("scrub.interval", scrubInterval), ("keys.wait", keysWait), ("keys.overlap", keysOverlap),
+            ("http.bind", httpBind),
             ("log.level", logLevel), ("log.format", logFormat), ("limits.body", bodyMax),
         ]
         return join.map { ("join", $0) } + tag.map { ("tags", $0) }

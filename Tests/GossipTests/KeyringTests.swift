@@ -14,9 +14,13 @@ import Vocabulary
         var random = RandomPackets(seed: 1)
         let old = try Keyring.create(createdAt: 100)
         var both = old
-        try both.rotate(createdAt: 50)
+        try both.add(createdAt: 50)
+        #expect(both.keys.count == 2 && both.primary == old.primary && both.pending == both.keys.first)
+        #expect(both.former.isEmpty)
+        both.useNewest()
         #expect(
-            both.keys.count == 2 && both.primary != old.primary, "the new key is primary though the clock went back")
+            both.primary != old.primary && both.pending == nil, "the new key is the newest though the clock went back")
+        #expect(both.former == old.keys)
 
         var sealer = try Sealer(keyring: old)
         var opener = Opener(keyring: both)
@@ -68,8 +72,40 @@ import Vocabulary
         #expect(full.keys.map(\.id) == [9, 4, 3, 2])
     }
 
+    @Test("what is in use is the greatest that anybody says, and stays when four newer ones come")
+    func inUse() throws {
+        let all = try (UInt32(1)...7).map { try key($0, UInt64($0)) }
+        var generator = SeededGenerator(seed: 5)
+        func random() -> Keyring {
+            let some = all.filter { _ in Bool.random(using: &generator) }
+            return Keyring(some, inUse: some.randomElement(using: &generator)?.mark)
+        }
+        func merged(_ a: Keyring, _ b: Keyring) -> Keyring {
+            var a = a
+            a.merge(with: b)
+            return a
+        }
+        for _ in 0..<2_000 {
+            let (a, b, c) = (random(), random(), random())
+            #expect(merged(a, b) == merged(b, a))
+            #expect(merged(merged(a, b), c) == merged(a, merged(b, c)))
+            #expect(merged(merged(a, b), b) == merged(a, b))
+            let both = merged(a, b)
+            #expect(both.primary?.id == [a, b].compactMap(\.primary?.id).max())
+            #expect(both.keys.count <= Keyring.heldMax)
+        }
+        var ring = Keyring([all[0]])
+        for index in 1..<7 { ring.merge(with: Keyring([all[0], all[index]], inUse: all[0].mark)) }
+        #expect(ring.keys.map(\.id) == [7, 6, 5, 4, 1] && ring.primary?.id == 1 && ring.pending?.id == 7)
+    }
+
     @Test("a keyring is handed over as JSON, and a wrong one is refused")
     func handover() throws {
+        let pending = Keyring([try key(7, 3), try key(8, 4)], inUse: try key(7, 3).mark)
+        #expect(pending.primary?.id == 7)
+        #expect(try JSONDecoder().decode(Keyring.self, from: JSONEncoder().encode(pending)) == pending)
+        let older = try JSONEncoder().encode([try key(7, 3), try key(8, 4)])
+        #expect(try JSONDecoder().decode(Keyring.self, from: older).primary?.id == 8, "where nobody says, the newest")
         let keyring = Keyring([try key(7, 3), try key(8, 4, 200)])
         let data = try JSONEncoder().encode(keyring)
         #expect(try JSONDecoder().decode(Keyring.self, from: data) == keyring)

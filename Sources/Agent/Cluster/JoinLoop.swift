@@ -198,7 +198,7 @@ struct JoinLoop: Sendable {
     }
 
     private func createKey() async {
-        do { _ = try await core.keys.createIfNeeded() } catch {
+        do { _ = try await core.keys.createIfNeeded(revocations: core.revoked.nodesIfAny.count) } catch {
             core.log.error("could not make a cluster key", metadata: ["error": "\(error)"])
         }
     }

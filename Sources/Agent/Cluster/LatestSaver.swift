@@ -17,6 +17,8 @@ actor LatestSaver {
     /// Before the next attempt, should this one fail.
     private(set) var pause: Duration
     private let pauseShortest: Duration
+    /// Those who called while another was at it.
+    private var waiting: [CheckedContinuation<Void, Never>] = []
     private var retry: Task<Void, Never>?
 
     static let pauseFirst = Duration.seconds(1)
@@ -36,13 +38,17 @@ actor LatestSaver {
 
     deinit { retry?.cancel() }
 
-    /// Returns when the latest value is on disk, when its saving failed and will be tried again, or when another call
-    /// is at it: that one goes round once more.
+    /// Returns when the latest value is on disk, or when its saving failed and will be tried again. While another call is at
+    /// it, that one goes round once more.
     func save() async {
         isDirty = true
-        guard !isSaving else { return }
+        guard !isSaving else { return await withCheckedContinuation { waiting.append($0) } }
         isSaving = true
-        defer { isSaving = false }
+        defer {
+            isSaving = false
+            for caller in waiting { caller.resume() }
+            waiting = []
+        }
         while isDirty {
             isDirty = false
             do {

@@ -27,7 +27,12 @@ extension MembersDigest {
         var lines = claims.filter { !$0.status.isDeparted }.sorted { $0.name < $1.name }.map {
             "member \($0.name) \($0.epoch) \($0.incarnation) \($0.status.rawValue)"
         }
-        lines += keyring.keys.map { "key \($0.id) \($0.createdAt) \(hex($0.bytes))" }
+        // Those from before are retired by each node in its own time; who lacks them needs them no more.
+        let former = Set(keyring.former)
+        let pending = keyring.primary.map { primary in keyring.keys.filter { $0 > primary } } ?? []
+        lines += keyring.keys.filter { !former.contains($0) }.map { key in
+            "\(pending.contains(key) ? "pending" : "key") \(key.id) \(key.createdAt) \(hex(key.bytes))"
+        }
         lines += revoked.sorted().map { "revoked \($0)" }
         return lines.joined(separator: "\n")
     }

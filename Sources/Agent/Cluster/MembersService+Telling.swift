@@ -44,8 +44,16 @@ extension MembersService {
     }
 
     /// - Returns: those who did not answer.
-    private func tell(_ others: [Member]) async -> [Member] {
+    @discardableResult
+    func tell(_ others: [Member]) async -> [Member] {
         await call(others) { await exchange(with: $0.name, at: $0.endpoint, asksFirst: false) }
+    }
+
+    /// Finds out whether they know what this node knows, and exchanges where they do not.
+    ///
+    /// - Parameter patience: as long as somebody waits for it.
+    func compare(with others: [Member], within patience: Duration) async {
+        _ = await call(others, within: patience) { await exchange(with: $0.name, at: $0.endpoint) }
     }
 
     /// Calls some at a time: all at once, most would find no place in the peers table.

@@ -7,6 +7,7 @@ import NIOCore
 import Node
 import Relocation
 import SWIM
+import TLS
 import Vocabulary
 
 /// Push and pull of the membership over TLS: in turn with known members, and the way into the cluster.
@@ -33,7 +34,7 @@ struct MembersService: Sendable {
     /// have not heard of it can not read.
     private func keyring() async throws -> Keyring {
         if core.driver.read({ $0.isJoining }) { return core.keys.current ?? Keyring() }
-        return try await core.keys.createIfNeeded()
+        return try await core.keys.createIfNeeded(revocations: core.revoked.nodesIfAny.count)
     }
 
     func state(keyring: Keyring, seenAs: String? = nil) -> MembersExchange {
@@ -78,15 +79,21 @@ struct MembersService: Sendable {
         let theirs = try await core.calls.digest(mine, with: node, at: endpoint)
         core.holds.withLockedValue { $0[node] = theirs.holds }
         let agrees = theirs.digest == mine.digest
-        if agrees { core.driver.feed(.membership(.agreed)) }
+        if agrees { noteAgreement(with: node) }
         return agrees
     }
 
     func answer(_ theirs: MembersDigest, from node: NodeName) async throws -> MembersDigest {
         core.holds.withLockedValue { $0[node] = theirs.holds }
         let mine = try await ownDigest()
-        if theirs.digest == mine.digest { core.driver.feed(.membership(.agreed)) }
+        if theirs.digest == mine.digest { noteAgreement(with: node) }
         return mine
+    }
+
+    /// What is known here is known there.
+    private func noteAgreement(with node: NodeName) {
+        core.driver.feed(.membership(.agreed))
+        if let ring = core.keys.current { core.keyHolders.heard(node, ring, revoked: core.revoked.count) }
     }
 
     private func ownDigest() async throws -> MembersDigest {
@@ -139,10 +146,14 @@ struct MembersService: Sendable {
     func take(_ theirs: MembersExchange, from node: NodeName) async -> Bool {
         core.holds.withLockedValue { $0[node] = theirs.holds }
         core.certificates.learn(theirs.certificates ?? [])
-        // A node's first keys are news to nobody else: those who have them gave them.
+        // Before the keys: a key that was made because of a revocation must not be here a moment before it, to be asked for
+        // by the one that was revoked.
+        let newRevocations = await addRevocations(theirs.revoked)
+        core.keyHolders.heard(node, theirs.keyring, revoked: theirs.revoked.count)
+        // A node's first keys are news to nobody else: those who have them gave them. A key that nobody seals with yet can
+        // wait for those who hand it on (`KeyService`).
         let hadKeys = core.keys.current != nil
         let newKeys = await core.keys.merge(theirs.keyring)
-        let newRevocations = await addRevocations(theirs.revoked)
         return hadKeys && newKeys || newRevocations
     }
 
@@ -153,11 +164,21 @@ struct MembersService: Sendable {
         if await addRevocations(uris) { tellEveryoneSoon() }
     }
 
-    /// A revoked node is gone for membership at once: it owns nothing, and nobody calls it.
+    /// A revoked node is gone for membership at once: it owns nothing, and nobody calls it. What its holder has open here
+    /// is cut, whatever is under way on it.
     func addRevocations(_ uris: [String]) async -> Bool {
-        guard await core.revoked.add(uris) else { return false }
-        for node in core.revoked.nodesIfAny.sorted() { core.driver.feed(.membership(.expel(node))) }
-        return true
+        let revoked = core.revoked
+        let isNew = await revoked.add(uris) { [core] in
+            let cut = core.connections.cut { revoked.contains($0.name) }
+            for node in revoked.nodesIfAny.sorted() {
+                core.driver.feed(.membership(.expel(node)))
+                Task { await core.peers.disconnect(node) }
+            }
+            core.log.notice(
+                "certificates are revoked",
+                metadata: ["revoked": "\(revoked.count)", "connections_cut": "\(cut)"])
+        }
+        return isNew
     }
 
     // MARK: Disk

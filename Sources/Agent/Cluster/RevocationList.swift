@@ -54,6 +54,11 @@ final class RevocationList: Sendable {
     /// The URI names revoked, sorted.
     var all: [String] { names.withLockedValue { $0.uris.sorted() } }
 
+    var count: Int { names.withLockedValue { $0.uris.count } }
+
+    /// No more can be revoked.
+    var isFull: Bool { count >= Self.countMax }
+
     func contains(_ name: CertificateName) -> Bool { contains(uri: name.uri) }
 
     func contains(uri: String) -> Bool { names.withLockedValue { $0.uris.contains(uri) } }
@@ -72,8 +77,9 @@ final class RevocationList: Sendable {
     /// Adds what is new; what is no certificate's name of this cluster is left out, as is all that does not fit. What the
     /// disk refuses now is written later: it counts and is told on all the same.
     ///
+    /// - Parameter counting: called when there is anything new, as soon as it counts: before the disk has it.
     /// - Returns: whether there was anything new.
-    func add(_ uris: [String]) async -> Bool {
+    func add(_ uris: [String], counting: () -> Void = {}) async -> Bool {
         let valid = uris.filter { Self.isName($0, of: cluster) }
         let isNew = names.withLockedValue { names in
             let before = names.uris.count
@@ -82,7 +88,9 @@ final class RevocationList: Sendable {
             names = Names(names.uris, cluster)
             return true
         }
-        if isNew { await saver.save() }
-        return isNew
+        guard isNew else { return false }
+        counting()
+        await saver.save()
+        return true
     }
 }

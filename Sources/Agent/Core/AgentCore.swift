@@ -24,6 +24,7 @@ final class AgentCore: Sendable {
     let partChecks: PartChecks
     let gossip: GossipPort
     let keys: KeyKeeper
+    let keyHolders = KeyHolders()
     let revoked: RevocationList
     let certificates: CertificateBook
     let signer: ClaimSigner
@@ -36,6 +37,8 @@ final class AgentCore: Sendable {
     let throttle: MoveThrottle
     let intake = Intake()
     let tlsFailures: TLSFailures
+    /// Those of the API's server.
+    let connections: ConnectionTable
     let log: Logger
     let startedAt = NIODeadline.now()
     /// Resources that other members said they hold, when they last said so.
@@ -45,7 +48,7 @@ final class AgentCore: Sendable {
         settings: AgentSettings, name: NodeName, cluster: ClusterName, credentials: CurrentCredentials,
         driver: NodeDriver, store: Store, peers: PeersTable, gossip: GossipPort, keys: KeyKeeper,
         revoked: RevocationList, certificates: CertificateBook, tags: TagsBook, signer: ClaimSigner,
-        events: EventLog, tlsFailures: TLSFailures, group: any EventLoopGroup, log: Logger
+        events: EventLog, server: APIServer, group: any EventLoopGroup, log: Logger
     ) {
         self.settings = settings
         self.name = name
@@ -60,7 +63,8 @@ final class AgentCore: Sendable {
         self.certificates = certificates
         self.signer = signer
         self.events = events
-        self.tlsFailures = tlsFailures
+        tlsFailures = server.failures
+        connections = server.table
         self.log = log
         traffic = Traffic()
         let calls = PeerCalls(me: name, driver: driver, peers: peers)

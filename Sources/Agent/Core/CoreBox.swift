@@ -7,6 +7,7 @@ final class CoreBox: Sendable {
     struct Parts: Sendable {
         let core: AgentCore
         let members: MembersService
+        let keys: KeyService
         let writes: WriteService
         let catalogue: CatalogueService
         let leave: LeaveService

@@ -10,7 +10,7 @@ import SWIM
 import TLS
 import Vocabulary
 
-/// Who is there, who comes and goes: members, join, leave, restart, forget, revoke, keys, peers.
+/// Who is there, who comes and goes: members, join, leave, restart, forget, revoke, peers.
 struct MembershipRoutes: Sendable {
     let box: CoreBox
 
@@ -39,7 +39,6 @@ struct MembershipRoutes: Sendable {
             let ask = try await request.json(API.RevokeRequest.self, context: context)
             return Response.json(try await revoke(ask, box.parts))
         }
-        router.get("/v1/keys") { _, _ in Response.json(try keys(box.parts.core)) }
         router.get("/v1/peers") { _, _ in
             let core = try box.parts.core
             let peers = await core.peers.snapshot.map { peer in
@@ -193,17 +192,5 @@ struct MembershipRoutes: Sendable {
                 hint: "make a new CA, and give certificates of it to those who may stay")
         }
         return core.revoked.all
-    }
-
-    private func keys(_ core: AgentCore) -> API.Keys {
-        let ring = core.keys.current
-        let primary = ring?.primary?.id
-        let keys = (ring?.keys ?? []).map { key in
-            let digits = String(key.id, radix: 16)
-            return API.Keys.Key(
-                id: String(repeating: "0", count: max(0, 8 - digits.count)) + digits,
-                created: API.Timestamp.text(unixMilliseconds: key.createdAt), primary: key.id == primary)
-        }
-        return API.Keys(keys: keys)
     }
 }

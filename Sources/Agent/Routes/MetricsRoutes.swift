@@ -72,6 +72,7 @@ struct MetricsRoutes: Sendable {
         TLSFigures.add(core.tlsFailures.counts, to: metrics)
         TagsFigures.add(core, to: metrics)
         ScrubFigures.add(core, to: metrics)
+        KeyFigures.add(core, to: metrics)
         metrics.count(
             "roost_name_conflicts_total", by: Double(core.claims.conflicts.count),
             help: "Refusals of a second host under the name of a live one.")

@@ -41,7 +41,7 @@ public final class APIServer: Service {
 
     private let listeners: [any Channel]
     private let socketFile: UnixSocketFile?
-    private let table: ConnectionTable
+    let table: ConnectionTable
     /// Connections that TLS refused since the start.
     let failures: TLSFailures
     private let limits: ServerLimits

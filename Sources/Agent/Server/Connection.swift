@@ -2,6 +2,12 @@ import NIOConcurrencyHelpers
 import NIOCore
 import TLS
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// One accepted connection: who it is, and what it is doing. Shared between its event loop and its task.
 public final class Connection: Sendable {
     enum Transport: Sendable {
@@ -59,6 +65,24 @@ public final class Connection: Sendable {
 
     public func close() { channel.close(mode: .all, promise: nil) }
 
+    /// Ends the connection at once, with a reset: nothing that was written and has not arrived is sent any more. For one
+    /// whose holder has lost its rights: a goodbye would wait for as long as it reads.
+    func cut() {
+        let channel = channel
+        let slam: @Sendable () -> Void = {
+            // Past TLS, which would say goodbye first.
+            guard let tls = try? channel.pipeline.syncOperations.context(handlerType: TLSHandler.self) else {
+                return channel.close(mode: .all, promise: nil)
+            }
+            tls.close(mode: .all, promise: nil)
+        }
+        guard let socket = channel as? any SocketOptionProvider else { return channel.eventLoop.execute(slam) }
+        socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenComplete { _ in channel.eventLoop.execute(slam) }
+    }
+
+    /// Who is at the other end, by its certificate.
+    var identity: PeerIdentity? { state.withLockedValue { $0.identity } }
+
     private static func shown(_ address: SocketAddress) -> String {
         switch address {
         case .v4, .v6:
@@ -95,6 +119,17 @@ final class ConnectionTable: Sendable {
         guard all.count > crowd else { return }
         let idle = all.compactMap { connection in connection.idleSince.map { (connection, $0) } }
         idle.min { $0.1 < $1.1 }?.0.close()
+    }
+
+    /// Ends the connections of those to whom this applies.
+    ///
+    /// - Returns: how many there were.
+    @discardableResult
+    func cut(where applies: (PeerIdentity) -> Bool) -> Int {
+        let all = state.withLockedValue { Array($0.connections.values) }
+        let found = all.filter { $0.identity.map(applies) ?? false }
+        for connection in found { connection.cut() }
+        return found.count
     }
 
     func forEach(_ body: (Connection) -> Void) {

@@ -37,6 +37,7 @@ public struct AgentSettings: Sendable, Hashable {
     public var relocation = RelocationSettings()
     public var leave = LeaveSettings()
     public var scrub = ScrubSettings()
+    public var keys = KeySettings()
     /// Plain HTTP for metrics and health, on loopback only; nil is off.
     public var httpBind: Endpoint?
     public var log = LogSettings()
@@ -76,6 +77,14 @@ public struct AgentSettings: Sendable, Hashable {
         /// A request for a part of a blob up to this size waits for the check of the whole, a second or so at a slow disk's
         /// 200 MB/s: less than a node waits for another (8 s). No key.
         var waitedBytesMax: UInt64 = 256 << 20
+    }
+
+    /// How the keys that seal the gossip are changed.
+    public struct KeySettings: Sendable, Hashable {
+        /// How long a new key waits for members that are present and do not take it.
+        public var wait: Duration = .seconds(30)
+        /// How long the key before still opens datagrams.
+        public var overlap: Duration = .seconds(60)
     }
 
     public struct LogSettings: Sendable, Hashable {

@@ -88,6 +88,12 @@ public struct Setting: Sendable {
             "scrub.interval", \.scrub.interval, .duration(.seconds(60)...(.seconds(366 * 86_400))),
             "Between the beginnings of two checks of everything on the disk."),
         Setting(
+            "keys.wait", \.keys.wait, .duration(.seconds(1)...(.seconds(3600))),
+            "How long a new gossip key waits for members that are present and do not take it."),
+        Setting(
+            "keys.overlap", \.keys.overlap, .duration(.seconds(1)...(.seconds(86_400))),
+            "How long the gossip key before still opens datagrams once a new one seals."),
+        Setting(
             "http.bind", \.httpBind, optional: .loopback,
             "Plain HTTP for metrics and health, on loopback; off unless given."),
         Setting("log.level", \.log.level, .choice, "The least severity that is logged."),

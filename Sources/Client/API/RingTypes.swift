@@ -47,20 +47,79 @@ extension API {
             public var created: String
             /// Whether datagrams are sealed with this one.
             public var primary: Bool
+            /// Nil of an agent that is older, as is what follows.
+            public var state: State?
+            public var ageMilliseconds: UInt64?
+            /// Members known to have it (spreading) or to seal with it (sealing), the node asked included.
+            public var members: Int?
+            /// Of one that opens: after that it is refused.
+            public var retiresInMilliseconds: UInt64?
 
-            public init(id: String, created: String, primary: Bool) {
+            public init(
+                id: String, created: String, primary: Bool, state: State? = nil, ageMilliseconds: UInt64? = nil,
+                members: Int? = nil, retiresInMilliseconds: UInt64? = nil
+            ) {
                 self.id = id
                 self.created = created
                 self.primary = primary
+                self.state = state
+                self.ageMilliseconds = ageMilliseconds
+                self.members = members
+                self.retiresInMilliseconds = retiresInMilliseconds
             }
 
-            enum CodingKeys: String, CodingKey { case id, created, primary }
+            enum CodingKeys: String, CodingKey {
+                case id, created, primary, state
+                case ageMilliseconds = "age_ms"
+                case members
+                case retiresInMilliseconds = "retires_in_ms"
+            }
         }
 
+        public enum State: String, Codable, Hashable, Sendable, CaseIterable {
+            /// On its way to every member; opens, and seals nothing yet.
+            case spreading
+            case sealing
+            /// From before: opens, until it is retired.
+            case opening
+        }
+
+        /// Newest first.
         public var keys: [Key]
+        /// Those present, the node asked included.
+        public var members: Int?
+        /// A new key is on its way, or one from before still opens.
+        public var rotating: Bool?
 
-        public init(keys: [Key]) { self.keys = keys }
+        public init(keys: [Key], members: Int? = nil, rotating: Bool? = nil) {
+            self.keys = keys
+            self.members = members
+            self.rotating = rotating
+        }
 
-        enum CodingKeys: String, CodingKey { case keys }
+        enum CodingKeys: String, CodingKey { case keys, members, rotating }
+    }
+
+    /// Nothing to say yet: `{}`.
+    public struct RotateRequest: Codable, Hashable, Sendable {
+        public init() {}
+    }
+
+    /// What `POST /v1/keys/rotate` has begun.
+    public struct KeyRotation: Codable, Hashable, Sendable {
+        /// The new key's.
+        public var id: String
+        /// RFC 3339.
+        public var created: String
+        /// False when one was under way already.
+        public var begun: Bool
+
+        public init(id: String, created: String, begun: Bool) {
+            self.id = id
+            self.created = created
+            self.begun = begun
+        }
+
+        enum CodingKeys: String, CodingKey { case id, created, begun }
     }
 }
