@@ -1,7 +1,6 @@
 import Logging
 import Node
 import SWIM
-import TLS
 import Vocabulary
 
 // SIGHUP (`systemctl reload`): what an agent takes up without a restart.
@@ -11,7 +10,7 @@ extension AgentService {
         // Before the node is ready, systemd waits for that, and READY=1 would say it too early.
         let isReady = core.driver.read { !$0.isJoining }
         if isReady { notifier.reloading() }
-        reloadCertificates()
+        takeCertificates(askedFor: true)
         reloadSettings()
         if isReady { notifier.ready(core.driver.read { StatusLine($0) }.text) }
     }
@@ -44,26 +43,5 @@ extension AgentService {
         // Others may have what were this node's own until now.
         core.tags.lookAgain()
         core.log.notice("this node has other tags", metadata: ["count": "\(tags.byKey.count)"])
-    }
-
-    func reloadCertificates() {
-        do {
-            let credentials = try HandedKey.credentials(in: core.settings.certificatesFolder)
-            guard credentials.name == core.credentials.context.credentials.name else {
-                core.log.error(
-                    "the new certificate has another name; kept the old one", metadata: ["name": "\(credentials.name)"])
-                return
-            }
-            _ = try credentials.sign([])
-            core.credentials.replace(with: try TLSContext(credentials: credentials))
-            core.certificates.readAgain()
-            // What this node says is signed with the new key from now on. The others keep the last statement with its
-            // signature, and with the old certificate's end nobody could verify it any more: it makes a new one.
-            core.driver.feed(.membership(.resigned))
-            members.tellEveryoneSoon()
-            core.log.notice("read the certificates again")
-        } catch {
-            core.log.error("could not read the certificates; kept the old ones", metadata: ["error": "\(error)"])
-        }
     }
 }

@@ -222,6 +222,7 @@ public struct AgentService: Sendable {
             tasks.addTask { await wayIn.run(settled: ready) }
             tasks.addTask { await rememberMembers() }
             tasks.addTask { await keys.run() }
+            tasks.addTask { await watchCertificates() }
             tasks.addTask { await core.tagsFetcher.run() }
             tasks.addTask { await core.repairs.run() }
             tasks.addTask { await core.scrub.run() }

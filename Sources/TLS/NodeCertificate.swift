@@ -98,6 +98,21 @@ public final class NodeCertificate: Sendable {
 // MARK: - One's own
 
 extension Credentials {
+    /// Of the CA that issued ours: where several are trusted, the one that stands for it for longest. All that it issued
+    /// ends with it.
+    public var authorityLife: CertificateLife? {
+        let top = material.intermediates.last ?? material.leaf
+        defer { ERR_clear_error() }
+        return material.authorities.filter { X509_check_issued($0.pointer, top.pointer) == X509_V_OK }
+            .map { CertificateLife(notBefore: $0.certificate.notBefore, notAfter: $0.certificate.notAfter) }
+            .max { $0.notAfter < $1.notAfter }
+    }
+
+    /// What tells this set of certificates from another: ours, those between, and whom we trust.
+    public var fingerprints: [ContentDigest] {
+        ([material.leaf] + material.intermediates + material.authorities).compactMap(\.certificate.fingerprint)
+    }
+
     /// Our certificate and those between it and the CA, in DER form: what others verify our signatures with.
     public var chain: [[UInt8]] { ([material.leaf] + material.intermediates).compactMap(\.der) }
 

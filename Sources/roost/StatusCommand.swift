@@ -52,7 +52,15 @@ struct StatusCommand: AsyncParsableCommand {
                 "scrub", "\(last), \(scrub.rotten) rotten, \(scrub.repaired) repaired, \(scrub.unrepaired) lacking",
             ])
         }
-        table.add(["certificate", "expires \(HumanUnits.time(status.certificate.expires)) UTC"])
+        let certificate = status.certificate
+        table.add([
+            "certificate",
+            "expires \(HumanUnits.time(certificate.expires)) UTC"
+                + (certificate.expiresSoon == true ? ", which is soon: issue a new one" : ""),
+        ])
+        if let expires = certificate.caExpires, certificate.caExpiresSoon == true {
+            table.add(["CA", "expires \(HumanUnits.time(expires)) UTC, which is soon: make a new one"])
+        }
         return table
     }
 }

@@ -3,6 +3,7 @@ import Hummingbird
 import NIOCore
 import Node
 import Relocation
+import TLS
 
 /// `GET /metrics`: figures read from the parts at the time of asking, so that nothing counts what nobody reads.
 struct MetricsRoutes: Sendable {
@@ -72,6 +73,7 @@ struct MetricsRoutes: Sendable {
         TLSFigures.add(core.tlsFailures.counts, to: metrics)
         TagsFigures.add(core, to: metrics)
         ScrubFigures.add(core, to: metrics)
+        CertificateFigures.add(core.credentials.context.credentials, at: WallClock.seconds, to: metrics)
         KeyFigures.add(core, to: metrics)
         metrics.count(
             "roost_name_conflicts_total", by: Double(core.claims.conflicts.count),

@@ -10,6 +10,12 @@ import Storage
 import TLS
 import Vocabulary
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// How this node is doing: status, ring, events, health.
 struct StatusRoutes: Sendable {
     let box: CoreBox
@@ -55,10 +61,22 @@ struct StatusRoutes: Sendable {
             moves: API.MoveCounts(
                 active: totals.pullsActive, queued: totals.pullsQueued,
                 bytes: core.traffic.receivedBytes &+ core.traffic.sentBytes),
-            certificate: API.CertificateStatus(
-                name: credentials.name.uri, expires: API.Timestamp.text(unixSeconds: credentials.notAfter)),
+            certificate: certificate(credentials),
             data: API.DataStatus(used: totals.bytes, free: free), replicas: core.settings.replicas,
-            scrub: core.scrub.status, epoch: core.store.epoch)
+            scrub: core.scrub.status, epoch: core.store.epoch,
+            process: API.ProcessStatus(
+                pid: Int(getpid()), filesOpen: ProcessFiles.open, filesMax: ProcessFiles.limit),
+            time: API.Timestamp.text(unixMilliseconds: WallClock.milliseconds))
+    }
+
+    private func certificate(_ credentials: Credentials) -> API.CertificateStatus {
+        let now = WallClock.seconds
+        let authority = credentials.authorityLife
+        return API.CertificateStatus(
+            name: credentials.name.uri, expires: API.Timestamp.text(unixSeconds: credentials.notAfter),
+            expiresSoon: credentials.life.state(at: now) != .fine,
+            caExpires: authority.map { API.Timestamp.text(unixSeconds: $0.notAfter) },
+            caExpiresSoon: authority.map { $0.state(at: now) != .fine })
     }
 
     private func ring(_ core: AgentCore) -> API.RingInfo {

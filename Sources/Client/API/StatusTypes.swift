@@ -20,12 +20,15 @@ extension API {
         public var scrub: ScrubStatus?
         /// This boot of the agent: greater after every start. Nil of an agent that is older.
         public var epoch: UInt64?
+        public var process: ProcessStatus?
+        /// RFC 3339: what the agent's host takes for the time.
+        public var time: String?
 
         public init(
             node: String, cluster: String, phase: Phase, converged: Bool, version: String, address: String,
             uptimeMilliseconds: UInt64, members: MemberCounts, resources: ResourceCounts, moves: MoveCounts,
             certificate: CertificateStatus, data: DataStatus, replicas: Int? = nil,
-            scrub: ScrubStatus? = nil, epoch: UInt64? = nil
+            scrub: ScrubStatus? = nil, epoch: UInt64? = nil, process: ProcessStatus? = nil, time: String? = nil
         ) {
             self.node = node
             self.cluster = cluster
@@ -42,12 +45,35 @@ extension API {
             self.replicas = replicas
             self.scrub = scrub
             self.epoch = epoch
+            self.process = process
+            self.time = time
         }
 
         enum CodingKeys: String, CodingKey {
             case node, cluster, phase, converged, version, address
             case uptimeMilliseconds = "uptime_ms"
-            case members, resources, moves, certificate, data, replicas, scrub, epoch
+            case members, resources, moves, certificate, data, replicas, scrub, epoch, process, time
+        }
+    }
+
+    /// The agent's process, as its system sees it.
+    public struct ProcessStatus: Codable, Hashable, Sendable {
+        public var pid: Int
+        /// Files and connections that it has open; absent where the system does not say.
+        public var filesOpen: UInt64?
+        /// As many as it may.
+        public var filesMax: UInt64
+
+        public init(pid: Int, filesOpen: UInt64?, filesMax: UInt64) {
+            self.pid = pid
+            self.filesOpen = filesOpen
+            self.filesMax = filesMax
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case pid
+            case filesOpen = "files_open"
+            case filesMax = "files_max"
         }
     }
 
@@ -123,13 +149,29 @@ extension API {
         public var name: String?
         /// RFC 3339.
         public var expires: String
+        /// No more than a quarter of its life is left. Nil of an agent that is older, as is what follows.
+        public var expiresSoon: Bool?
+        /// Of the CA's certificate, with which all that it issued end.
+        public var caExpires: String?
+        public var caExpiresSoon: Bool?
 
-        public init(name: String? = nil, expires: String) {
+        public init(
+            name: String? = nil, expires: String, expiresSoon: Bool? = nil, caExpires: String? = nil,
+            caExpiresSoon: Bool? = nil
+        ) {
             self.name = name
             self.expires = expires
+            self.expiresSoon = expiresSoon
+            self.caExpires = caExpires
+            self.caExpiresSoon = caExpiresSoon
         }
 
-        enum CodingKeys: String, CodingKey { case name, expires }
+        enum CodingKeys: String, CodingKey {
+            case name, expires
+            case expiresSoon = "expires_soon"
+            case caExpires = "ca_expires"
+            case caExpiresSoon = "ca_expires_soon"
+        }
     }
 
     public struct DataStatus: Codable, Hashable, Sendable {

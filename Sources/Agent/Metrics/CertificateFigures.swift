@@ -1,0 +1,14 @@
+import TLS
+
+/// What `/metrics` says of the ends of certificates: an alert on it comes before nothing works any more.
+enum CertificateFigures {
+    static func add(_ credentials: Credentials, at now: Int64, to metrics: Metrics) {
+        let lives = [("node", credentials.life), ("ca", credentials.authorityLife)]
+        for (whose, life) in lives {
+            guard let life else { continue }
+            metrics.set(
+                "roost_certificate_expiry_seconds", ["certificate": whose], to: Double(life.secondsLeft(at: now)),
+                help: "Until the end of this node's certificate, and of the CA's; negative after it.")
+        }
+    }
+}
