@@ -35,6 +35,7 @@ struct Roost: AsyncParsableCommand {
             PlanCommand.self,
             EventsCommand.self,
             KeysCommand.self,
+            DoctorCommand.self,
             JoinCommand.self,
             LeaveCommand.self,
             RestartCommand.self,
