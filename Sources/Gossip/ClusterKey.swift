@@ -44,7 +44,9 @@ extension ClusterKey: Comparable {
     public static func < (a: ClusterKey, b: ClusterKey) -> Bool {
         if a.createdAt != b.createdAt { return a.createdAt < b.createdAt }
         if a.id != b.id { return a.id < b.id }
-        return a.bytes.lexicographicallyPrecedes(b.bytes)
+        if a.bytes != b.bytes { return a.bytes.lexicographicallyPrecedes(b.bytes) }
+        // An agent from before hands the key on without that number: whoever knows it counts.
+        return a.revocations < b.revocations
     }
 }
 

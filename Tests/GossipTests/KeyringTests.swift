@@ -99,6 +99,19 @@ import Vocabulary
         #expect(ring.keys.map(\.id) == [7, 6, 5, 4, 1] && ring.primary?.id == 1 && ring.pending?.id == 7)
     }
 
+    @Test("a key that comes without what its maker knew of revocations takes that from nobody")
+    func revocations() throws {
+        let told = try #require(ClusterKey(id: 1, createdAt: 1, bytes: Array(0..<32), revocations: 2))
+        let bare = try #require(ClusterKey(id: 1, createdAt: 1, bytes: Array(0..<32)))
+        for order in [[told, bare], [bare, told]] {
+            var ring = Keyring([order[0]])
+            ring.merge(with: Keyring([order[1]]))
+            #expect(ring.keys == [told])
+            let changed = ring.merge(with: Keyring([bare]))
+            #expect(!changed)
+        }
+    }
+
     @Test("a keyring is handed over as JSON, and a wrong one is refused")
     func handover() throws {
         let pending = Keyring([try key(7, 3), try key(8, 4)], inUse: try key(7, 3).mark)
