@@ -3,10 +3,10 @@ import Console
 import Simulation
 import Vocabulary
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
+#if canImport(Glibc)
+    import Glibc
 #else
-    import Foundation
+    import Darwin
 #endif
 
 /// Whole agents under faults, the laws checked: the simulator as the judge.
@@ -60,7 +60,7 @@ struct Run: AsyncParsableCommand {
     var keepsPlaces = false
 
     @Option(name: .long, help: "Seeds at once (1-64). As many as there are cores, unless given.")
-    var jobs = min(64, ProcessInfo.processInfo.activeProcessorCount)
+    var jobs = max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
 
     @Flag(name: .long, help: "Print one JSON value a seed.")
     var json = false

@@ -13,7 +13,10 @@ import Vocabulary
         var subject = Subject("cid", among: ["cid"])
         subject.core.isJoining = true
         subject.feed(.view(World.view(names, for: "cid"), hear: .everyone, restarted: []))
-        subject.core.isJoining = false
+        // On the way in: who met one of many would take itself for an owner of everything.
+        #expect(subject.takeCompare(with: "ada") == nil)
+        subject.core.enter(at: subject.now)
+        subject.feed(.tick)
         #expect(subject.core.slotsUnsynced == Slot.count)
         for _ in 0..<16 {
             for peer in ["ada", "bob"] {
