@@ -309,6 +309,9 @@ public final class ClientConnection: Sendable {
                 let goesOn = try await channel.eventLoop.flatSubmit { handler.value.send(part, isLast: isLast) }.get()
                 if !goesOn { return }
             }
+            // A stream ends in order when its reader is cancelled: what came of it is not the whole, and must not be ended as
+            // such.
+            if Task.isCancelled { return }
             if let length, sent < length {
                 throw ClientError.badRequest(reason: "its body ended at byte \(sent) of the \(length) announced")
             }
