@@ -2,6 +2,7 @@ import Agent
 import ArgumentParser
 import Client
 import FoundationEssentials
+import Vocabulary
 
 #if canImport(Glibc)
     import Glibc
@@ -53,7 +54,8 @@ struct DoctorCommand: AsyncParsableCommand {
         ).run()
         var checks = [configuration] + HostChecks.certificates(settings) + HostChecks.disk(settings)
         checks.append(HostChecks.files(limit: agent.status?.process?.filesMax, open: agent.status?.process?.filesOpen))
-        checks += HostChecks.ports(settings, isUp: agent.status != nil)
+        let own = agent.status.flatMap { try? Endpoint(parsing: $0.address) }?.port
+        checks += HostChecks.ports(settings, isUp: agent.status != nil, own: own)
         return API.Checkup(checks: checks + agent.checks)
     }
 

@@ -167,10 +167,16 @@ public enum HostChecks {
 
     /// Whether anybody has the agent's port, for both transports.
     ///
-    /// - Parameter isUp: whether the agent answers.
-    public static func ports(_ settings: AgentSettings, isUp: Bool) -> [API.Check] {
+    /// - Parameters:
+    ///   - isUp: whether the agent answers.
+    ///   - own: the port that it says it has: flags that this configuration knows nothing of may have given it another.
+    public static func ports(_ settings: AgentSettings, isUp: Bool, own: UInt16?) -> [API.Check] {
         #if os(Linux)
-            let port = settings.bind.port
+            let named = settings.bind.port
+            let isNamed = ["tcp", "tcp6"].contains {
+                SocketTable.isBound(named, in: "/proc/net/\($0)", listening: true)
+            }
+            let port = isNamed ? named : own ?? named
             return [("tcp", "tcp"), ("udp", "udp")].compactMap { transport, table in
                 let isTaken = ["", "6"].contains { family in
                     SocketTable.isBound(port, in: "/proc/net/\(table)\(family)", listening: transport == "tcp")
