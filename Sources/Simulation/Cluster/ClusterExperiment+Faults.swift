@@ -198,8 +198,13 @@ extension ClusterExperiment {
                 }
             }
         }
-        // Until the others know that the disk is gone, writes and drops under way may still count its copies.
-        let isForgotten = now - wipedAt > .seconds(15)
+        // Until the others know that the disk is gone, writes and drops under way may still count its copies. Rot counts as a
+        // copy for as long as nobody has read it.
+        let isForgotten =
+            now - wipedAt > .seconds(15)
+            && !hosts.contains {
+                $0.state != .absent && !simulator.disk(of: $0.id).durable.rotten.isEmpty
+            }
         if laws.isShortOfOneDisk, isForgotten, laws.isHeld(on: serving, count: laws.replicas, simulator) {
             laws.isShortOfOneDisk = false
         }
