@@ -136,11 +136,11 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     /// Within so many seeds, from 1 on, of `trial`: at least twice what it took when this was written.
     public var seeds: UInt64 {
         switch self {
-        case .countsOneForAll, .judgesAlone, .neverReplaces: 16
+        case .countsOneForAll, .judgesAlone, .neverReplaces, .trustsItsDisk: 16
         case .oneConfirmsForAll, .servesWhateverIsHeld: 8
         case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,
             .losesFailedPulls, .collectsShared, .acknowledgesAlone, .countsSilence, .confirmsUnsynced, .writesUnsynced,
-            .pullsNoBytes, .ignoresFullDisk, .trustsItsDisk, .vouchesForWhatItLacks, .ignoresTombstones,
+            .pullsNoBytes, .ignoresFullDisk, .vouchesForWhatItLacks, .ignoresTombstones,
             .forgetsTombstones, .keepsWhatCameLast,
             .losesConflicts, .losesContext, .clockGoesBack, .reusesDots, .newcomerVouches, .deniesWhatItLacks,
             .judgesTooEarly, .forwardsInCircles, .neverRefutes, .replacesAtOnce:
