@@ -52,11 +52,14 @@ public struct Keyring: Hashable, Sendable {
         return keys.first { $0.mark == inUse } ?? keys.first { $0.mark < inUse } ?? keys.last
     }
 
-    /// The newest one, when nobody seals with it yet.
-    public var pending: ClusterKey? {
-        guard let newest = keys.first, let primary, newest.mark > primary.mark else { return nil }
-        return newest
+    /// Those that nobody seals with yet, newest first.
+    public var coming: [ClusterKey] {
+        guard let primary else { return [] }
+        return keys.filter { $0.mark > primary.mark }
     }
+
+    /// The newest one, when nobody seals with it yet.
+    public var pending: ClusterKey? { coming.first }
 
     /// Those that were in use before, or never will be.
     public var former: [ClusterKey] {

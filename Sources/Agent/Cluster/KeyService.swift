@@ -162,10 +162,11 @@ struct KeyService: Sendable {
         let now = NodeDriver.now
         let retiring = rotation.retiring(at: now, core.keys.settings).map { UInt64(clamping: Int64($0.milliseconds)) }
         let primary = rotation.ring.primary
+        let coming = rotation.ring.coming
         let wall = WallClock.milliseconds
         let keys = rotation.ring.keys.map { key in
             let state: API.Keys.State =
-                key == primary ? .sealing : (primary.map { key > $0 } ?? false) ? .spreading : .opening
+                key == primary ? .sealing : coming.contains(key) ? .spreading : .opening
             let holders = others.count { holder in holder.newest.map { $0 >= key.mark } ?? false }
             let users = others.count { holder in holder.inUse.map { $0 >= key.mark } ?? false }
             return API.Keys.Key(

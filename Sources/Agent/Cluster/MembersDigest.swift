@@ -29,9 +29,9 @@ extension MembersDigest {
         }
         // Those from before are retired by each node in its own time; who lacks them needs them no more.
         let former = Set(keyring.former)
-        let pending = keyring.primary.map { primary in keyring.keys.filter { $0 > primary } } ?? []
+        let coming = keyring.coming
         lines += keyring.keys.filter { !former.contains($0) }.map { key in
-            "\(pending.contains(key) ? "pending" : "key") \(key.id) \(key.createdAt) \(hex(key.bytes))"
+            "\(coming.contains(key) ? "pending" : "key") \(key.id) \(key.createdAt) \(hex(key.bytes))"
         }
         lines += revoked.sorted().map { "revoked \($0)" }
         return lines.joined(separator: "\n")

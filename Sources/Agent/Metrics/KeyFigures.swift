@@ -4,9 +4,9 @@ import Gossip
 enum KeyFigures {
     static func add(_ core: AgentCore, to metrics: Metrics) {
         let ring = core.keys.current
-        let pending = ring?.primary.map { primary in ring?.keys.count { $0 > primary } ?? 0 } ?? 0
         let states = [
-            ("spreading", pending), ("sealing", ring?.primary == nil ? 0 : 1), ("opening", ring?.former.count ?? 0),
+            ("spreading", ring?.coming.count ?? 0), ("sealing", ring?.primary == nil ? 0 : 1),
+            ("opening", ring?.former.count ?? 0),
         ]
         for (state, count) in states {
             metrics.set(
