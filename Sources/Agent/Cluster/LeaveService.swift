@@ -35,7 +35,9 @@ actor LeaveService {
         if !now { await drain(within: timeout) }
         let remaining = core.driver.read { max($0.convergence.resourcesUnsettled, $0.convergence.resourcesOnlyHere) }
         core.driver.feed(.lifecycle(.leave))
-        await wait(atMost: Self.farewellMax) { $0.membership.farewellComplete }
+        await Polling.wait(atMost: Self.farewellMax, every: Self.pollInterval) {
+            core.driver.read { $0.membership.farewellComplete }
+        }
         if remaining > 0 {
             core.log.warning("left before everything was handed over", metadata: ["resources": "\(remaining)"])
         }
@@ -48,15 +50,8 @@ actor LeaveService {
     private nonisolated func drain(within timeout: Duration) async {
         core.log.notice("draining", metadata: ["resources": "\(core.driver.read { $0.convergence.totals.held })"])
         core.driver.feed(.lifecycle(.drain))
-        await wait(atMost: timeout) { [core, isUrgent] in
-            isUrgent.withLockedValue { $0 } || $0.convergence.isDrained && core.intake.isIdle
-        }
-    }
-
-    private nonisolated func wait(atMost limit: Duration, until condition: @Sendable (NodeMachine) -> Bool) async {
-        let end = ContinuousClock.now + limit
-        while !core.driver.read(condition), ContinuousClock.now < end {
-            do { try await Task.sleep(for: Self.pollInterval) } catch { return }
+        await Polling.wait(atMost: timeout, every: Self.pollInterval) {
+            isUrgent.withLockedValue { $0 } || core.driver.read { $0.convergence.isDrained } && core.intake.isIdle
         }
     }
 }

@@ -39,22 +39,15 @@ struct RestartService: Sendable {
             let silent = await members.tellOnce(within: Self.announcementMax)
             untold.withLockedValue { $0 = silent }
         }
-        await wait(atMost: Self.announcementMax) {
+        await Polling.wait(atMost: Self.announcementMax, every: Self.pollInterval) {
             untold.withLockedValue { $0 } != nil && core.driver.read { $0.membership.announcementIsTold }
         }
         telling.cancel()
-        await wait(atMost: Self.writesMax) { core.intake.isIdle }
+        await Polling.wait(atMost: Self.writesMax, every: Self.pollInterval) { core.intake.isIdle }
         let told = others - (untold.withLockedValue { $0 } ?? others)
         core.log.notice("restarting", metadata: ["told": "\(told)", "members": "\(others)"])
         return API.RestartResult(
             node: core.name.text, by: notifier.isActive ? .supervisor : .itself, epoch: core.store.epoch,
             told: max(0, told))
-    }
-
-    private func wait(atMost limit: Duration, until condition: () -> Bool) async {
-        let end = ContinuousClock.now + limit
-        while !condition(), ContinuousClock.now < end {
-            do { try await Task.sleep(for: Self.pollInterval) } catch { return }
-        }
     }
 }

@@ -103,12 +103,11 @@ struct EffectRunner: Sendable {
         do {
             let turn = try await core.throttle.turn()
             defer { turn?.end() }
-            let drop = {
+            let isGone = try await MoveThrottle.work(in: turn) {
                 try await core.store.drop(key, ifDigest: digest) {
                     core.driver.feed(.convergence(.stored([GroupSummary(key: key)])))
                 }
             }
-            let isGone = if let turn { try await turn.work(drop) } else { try await drop() }
             core.driver.feed(.convergence(.dropped(key, isGone ? .gone : .changed)))
         } catch {
             core.log.warning(

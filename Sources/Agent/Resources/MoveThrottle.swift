@@ -48,6 +48,12 @@ final class MoveThrottle: Sendable {
         }
     }
 
+    /// Carries out a part of what a turn was given for; what is urgent has none, and its time counts nowhere.
+    static func work<T: Sendable>(in turn: Turn?, _ body: () async throws -> T) async rethrows -> T {
+        guard let turn else { return try await body() }
+        return try await turn.work(body)
+    }
+
     /// Waits until the next piece may begin; whoever gets the turn ends it.
     ///
     /// - Parameter isUrgent: looked at before each wait; what somebody waits for does not.
