@@ -11,18 +11,10 @@ extension NodeHost {
         switch request {
         case .members(let claims):
             feed(.membership(.merge(heard(claims), from: peer)), &context)
-            let own = machine.membership.claims
-            context.answer(
-                id,
-                .members(name, own, isJoining: machine.isJoining, keeping: machine.keeping(at: context.now)),
-                bytes: SwimTraffic.exchangeBytes(own))
+            tellMembers(machine.membership.claims, id, &context)
         case .probe(let claims):
             feed(.membership(.merge(heard(claims), from: peer)), &context)
-            let own = [machine.membership.oneself.claim]
-            context.answer(
-                id,
-                .members(name, own, isJoining: machine.isJoining, keeping: machine.keeping(at: context.now)),
-                bytes: SwimTraffic.exchangeBytes(own))
+            tellMembers([machine.membership.oneself.claim], id, &context)
         case .compare(let request):
             let reply = machine.answer(request, from: peer)
             context.answer(id, .compared(reply), bytes: 500 + 60 * reply.groups.count)
@@ -51,6 +43,12 @@ extension NodeHost {
                 context.answer(id, .read(result), bytes: bytes)
             }
         }
+    }
+
+    private func tellMembers(_ claims: [Claim], _ id: CallID, _ context: inout Context) {
+        let answer = Response.members(
+            name, claims, isJoining: machine.isJoining, keeping: machine.keeping(at: context.now))
+        context.answer(id, answer, bytes: SwimTraffic.exchangeBytes(claims))
     }
 
     private mutating func exchange(
