@@ -55,6 +55,9 @@ final class Blobs: Sendable {
         return BlobLease(digest: digest, size: size, blobs: self)
     }
 
+    /// Whether somebody keeps the bytes, or counts on them in a write that is being committed.
+    func isLeased(_ digest: ContentDigest) -> Bool { state.withLockedValue { $0.leases[digest] != nil } }
+
     func release(_ digest: ContentDigest, check: Bool) {
         let wake = state.withLockedValue { state in
             let left = (state.leases[digest] ?? 1) - 1

@@ -82,7 +82,7 @@ actor Puller {
     ) async throws -> BlobLease {
         // A new version is about to count on them, and another node to drop its copy because of that: bytes that lie here
         // since long are read before. What comes in the place of wrong ones heals those.
-        if let lease = try await store.lease(digest, size: size), try await store.isWhole(digest) { return lease }
+        if let lease = try await store.checkedLease(digest, size: size) { return lease }
         while let ending = underWay[digest], ending.isAbandoned { await ending.task.value }
         try Task.checkCancellation()
         guard !isStopped else { throw PullError.stopping }
@@ -209,10 +209,10 @@ actor Puller {
                     inTurn += part.readableBytes
                     traffic.received(part.readableBytes)
                     bytes &+= UInt64(part.readableBytes)
-                    try await Self.work(in: turn) { try await incoming.write(part) }
+                    try await MoveThrottle.work(in: turn) { try await incoming.write(part) }
                 }
             }
-            return try await Self.work(in: turn) { try await incoming.finish(expecting: digest) }
+            return try await MoveThrottle.work(in: turn) { try await incoming.finish(expecting: digest) }
         } catch let error as StorageError {
             await incoming.abort()
             throw error
@@ -221,13 +221,6 @@ actor Puller {
             do { try await incoming.suspend() } catch { await incoming.abort() }
             throw error
         }
-    }
-
-    private static func work<T: Sendable>(
-        in turn: MoveThrottle.Turn?, _ body: () async throws -> T
-    ) async throws -> T {
-        guard let turn else { return try await body() }
-        return try await turn.work(body)
     }
 }
 
