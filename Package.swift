@@ -88,7 +88,7 @@ let package = Package(
             name: "Agent",
             dependencies: [
                 "Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node", "TLS", "Gossip",
-                "Storage", "Client", nioCore, nioPosix, nioLocks, logging,
+                "Storage", "Authority", "Client", nioCore, nioPosix, nioLocks, logging,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

@@ -124,14 +124,19 @@ public struct AgentService: Sendable {
         EventRoutes(box: box).add(to: router)
         MetricsRoutes(box: box, version: version).add(to: router)
         ScrubRoutes(box: box).add(to: router)
+        let enrolment = settings.authorityFolder.map {
+            EnrolmentDesk(folder: $0, box: box, revoked: revoked, log: log)
+        }
+        InvitationRoutes(box: box, desk: enrolment).add(to: router)
 
         var peerSettings = PeersTable.Settings(peersMax: settings.peersMax)
         peerSettings.isRevoked = { revoked.contains(node: $0) }
         let peers = PeersTable(settings: peerSettings, credentials: credentials, group: group)
+        var listeners = APIServer.Listeners(
+            tls: (settings.bind, credentials), unixSocket: settings.socketPath, loopbackHTTP: settings.httpBind)
+        listeners.enrolment = enrolment
         let server = try await APIServer.bind(
-            .init(
-                tls: (settings.bind, credentials), unixSocket: settings.socketPath, loopbackHTTP: settings.httpBind),
-            node: name, router: router, gate: peers, group: group, logger: log)
+            listeners, node: name, router: router, gate: peers, group: group, logger: log)
         let port = server.tlsPort ?? settings.bind.port
         let gate = NIOLockedValueBox<ClaimGate?>(nil)
         let gossip = try await GossipPort.bind(

@@ -26,6 +26,9 @@ public enum AuthorityError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A DNS name or an IP address that a certificate can not carry.
     case badAddress(reason: String)
     case badValidity(reason: String)
+    case tooManyInvitations(max: Int)
+    /// To a host that came to enrol.
+    case refused(EnrolmentRefusal)
     case crypto(X509Error)
 
     public var description: String {
@@ -59,6 +62,10 @@ public enum AuthorityError: Error, Hashable, Sendable, CustomStringConvertible {
             reason
         case .badValidity(let reason):
             "the validity asked for is not possible: \(reason)"
+        case .tooManyInvitations(let max):
+            "there are \(max) open invitations already: revoke some (`roost invite revoke`), or wait until they expire"
+        case .refused(let refusal):
+            refusal.message
         case .crypto(let error):
             error.description
         }

@@ -21,9 +21,9 @@ public struct CertificateAuthority: Sendable {
     public let folder: String
     public let cluster: ClusterName
     public let certificate: X509Certificate
-    private let key: X509PrivateKey
+    let key: X509PrivateKey
     /// `ca.pem` as it stands. While one CA gives way to another it holds both, and every node needs both.
-    private let trusted: [UInt8]
+    let trusted: [UInt8]
 
     /// Seconds since 1970: the end of the CA, and with it of every certificate it issued.
     public var notAfter: Int64 { certificate.notAfter }
@@ -150,7 +150,8 @@ public struct CertificateAuthority: Sendable {
             ])
         try files.refuseTaken()
         let entry = IssuedCertificate(
-            name: identity, serial: leaf.serial, notBefore: leaf.notBefore, notAfter: leaf.notAfter)
+            name: identity, serial: leaf.serial, notBefore: leaf.notBefore, notAfter: leaf.notAfter,
+            key: leaf.keyDigest)
         return try IssueLog(folder: self.folder).record(entry) { () throws(AuthorityError) in
             try files.write()
             return entry
@@ -162,7 +163,7 @@ public struct CertificateAuthority: Sendable {
 
     // MARK: Checking what was asked for
 
-    private static func alternatives(
+    static func alternatives(
         name: NodeName, role: Role, ips: [String], dns: [String]
     ) throws(AuthorityError) -> [X509AlternativeName] {
         guard role == .node else { return [] }
@@ -180,7 +181,7 @@ public struct CertificateAuthority: Sendable {
         return names.filter { seen.insert($0).inserted }
     }
 
-    private static func period(
+    static func period(
         _ validity: Duration, from now: Int64, until limit: Int64
     ) throws(AuthorityError) -> (notBefore: Int64, notAfter: Int64) {
         let seconds = validity.components.seconds
@@ -195,7 +196,7 @@ public struct CertificateAuthority: Sendable {
     }
 
     /// Without a slash at the end, so that the parent is what stands before the last one.
-    private static func normal(_ folder: String) -> String {
+    static func normal(_ folder: String) -> String {
         var text = folder[...]
         while text.count > 1, text.hasSuffix("/") { text = text.dropLast() }
         return text.isEmpty ? "." : String(text)

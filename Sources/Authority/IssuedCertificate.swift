@@ -10,8 +10,13 @@ public struct IssuedCertificate: Hashable, Sendable {
     public let notBefore: Int64
     /// Seconds since 1970.
     public let notAfter: Int64
+    /// SHA-256 of its public key; nil in a line of an older version.
+    public let key: ContentDigest?
 
-    public init(name: CertificateName, serial: String, notBefore: Int64, notAfter: Int64) {
+    public init(
+        name: CertificateName, serial: String, notBefore: Int64, notAfter: Int64, key: ContentDigest? = nil
+    ) {
+        self.key = key
         self.name = name
         self.serial = serial
         self.notBefore = notBefore
@@ -21,7 +26,7 @@ public struct IssuedCertificate: Hashable, Sendable {
 
 extension IssuedCertificate: Codable {
     private enum Field: String, CodingKey {
-        case uri, name, role, cluster, serial
+        case uri, name, role, cluster, serial, key
         case notBefore = "not_before"
         case notAfter = "not_after"
     }
@@ -35,6 +40,7 @@ extension IssuedCertificate: Codable {
         try container.encode(serial, forKey: .serial)
         try container.encode(Timestamp.text(notBefore), forKey: .notBefore)
         try container.encode(Timestamp.text(notAfter), forKey: .notAfter)
+        try container.encodeIfPresent(key?.hex, forKey: .key)
     }
 
     public init(from decoder: any Decoder) throws {
@@ -43,6 +49,7 @@ extension IssuedCertificate: Codable {
         serial = try container.decode(String.self, forKey: .serial)
         notBefore = try Self.seconds(container, .notBefore)
         notAfter = try Self.seconds(container, .notAfter)
+        key = try container.decodeIfPresent(String.self, forKey: .key).flatMap { ContentDigest(hex: $0) }
     }
 
     private static func seconds(_ container: KeyedDecodingContainer<Field>, _ field: Field) throws -> Int64 {

@@ -29,6 +29,10 @@ static inline long roost_SSL_CTX_add1_chain_cert(SSL_CTX *context, X509 *certifi
     return SSL_CTX_add1_chain_cert(context, certificate);
 }
 
+static inline long roost_SSL_add1_chain_cert(SSL *ssl, X509 *certificate) {
+    return SSL_add1_chain_cert(ssl, certificate);
+}
+
 static inline void roost_SSL_set_msg_callback_arg(SSL *ssl, void *argument) {
     SSL_set_msg_callback_arg(ssl, argument);
 }

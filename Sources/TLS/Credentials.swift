@@ -42,6 +42,11 @@ public struct Credentials: Sendable {
         self.init(try Files(folder: folder), name: name)
     }
 
+    /// Whether `ca.pem` has a CA with this public key (its SHA-256).
+    public func trusts(keyDigest: ContentDigest) -> Bool {
+        material.authorities.contains { SubjectKey.digest(of: X509_get_X509_PUBKEY($0.pointer)) == keyDigest }
+    }
+
     private init(_ files: Files, name: CertificateName) {
         self.name = name
         folder = files.folder

@@ -30,3 +30,9 @@ public struct TLSHandshakeCompleted: Sendable, Hashable {
 
     public init(identity: PeerIdentity) { self.identity = identity }
 }
+
+/// The user inbound event in its place on a connection of a host that has no certificate yet and asks for one.
+public struct TLSEnrolmentBegun: Sendable, Hashable {
+    /// A secret of this one connection (RFC 8446 §7.5): a proof over it is worth nothing on any other.
+    public let binding: [UInt8]
+}

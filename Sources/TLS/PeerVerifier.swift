@@ -21,6 +21,8 @@ final class PeerVerifier {
     private(set) var refusal: Refusal?
     /// The first end among all certificates of the chain: from then on it proves nothing.
     private(set) var chainNotAfter: Int64?
+    /// On a server that takes in new hosts: whether this is one of them.
+    var door: EnrolmentDoor?
 
     init(cluster: ClusterName, expectation: Expectation) {
         self.cluster = cluster
@@ -82,10 +84,14 @@ final class PeerVerifier {
     static let callback: @convention(c) (Int32, OpaquePointer?) -> Int32 = { passed, store in
         guard let store,
             let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
-            let raw = SSL_get_ex_data(OpaquePointer(ssl), 0)
+            let verifier = of(OpaquePointer(ssl))
         else { return 0 }
-        // Unretained is sound: `TLSSession` owns both this verifier and the SSL object, and frees the SSL object first.
-        let verifier = Unmanaged<PeerVerifier>.fromOpaque(raw).takeUnretainedValue()
         return verifier.judge(passed: passed == 1, store: store) ? 1 : 0
+    }
+
+    /// The judge of a connection, within one of its callbacks.
+    static func of(_ ssl: OpaquePointer) -> PeerVerifier? {
+        // Unretained is sound: `TLSSession` owns both this verifier and the SSL object, and frees the SSL object first.
+        SSL_get_ex_data(ssl, 0).map { Unmanaged<PeerVerifier>.fromOpaque($0).takeUnretainedValue() }
     }
 }

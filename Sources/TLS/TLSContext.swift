@@ -59,6 +59,8 @@ public final class TLSContext: @unchecked Sendable {
         // Zero is success for this one function.
         guard SSL_CTX_set_alpn_protos(pointer, ALPN.wire, UInt32(ALPN.wire.count)) == 0 else { return false }
         SSL_CTX_set_alpn_select_cb(pointer, ALPN.select, nil)
+        // Only a server's connections come by it.
+        SSL_CTX_set_client_hello_cb(pointer, EnrolmentDoor.callback, nil)
         return true
     }
 }
@@ -68,14 +70,19 @@ public final class TLSContext: @unchecked Sendable {
 enum ALPN {
     static let name = Array("http/1.1".utf8)
     static let wire = [UInt8(name.count)] + name
+    /// What a host without a certificate asks for, and nothing beside it: see `EnrolmentDoor`.
+    static let enrolment = Array("roost-enroll/1".utf8)
+    static let enrolmentWire = [UInt8(enrolment.count)] + enrolment
 
-    /// Server: takes `http/1.1` out of what the client offers.
+    /// Server: takes out of what the client offers the one protocol that this connection may speak.
     static let select:
         @convention(c) (
             OpaquePointer?, UnsafeMutablePointer<UnsafePointer<UInt8>?>?, UnsafeMutablePointer<UInt8>?,
             UnsafePointer<UInt8>?, UInt32, UnsafeMutableRawPointer?
-        ) -> Int32 = { _, chosen, chosenCount, offered, offeredCount, _ in
-            guard let chosen, let chosenCount, let offered else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+        ) -> Int32 = { ssl, chosen, chosenCount, offered, offeredCount, _ in
+            guard let ssl, let chosen, let chosenCount, let offered else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+            let isEnrolling = PeerVerifier.of(ssl)?.door?.isEnrolling == true
+            let name = isEnrolling ? enrolment : name
             let offers = UnsafeBufferPointer(start: offered, count: Int(offeredCount))
             var index = 0
             while index < offers.count {

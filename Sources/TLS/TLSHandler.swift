@@ -11,6 +11,7 @@ import Vocabulary
 /// A server's or client's end of one mutually verified TLS 1.3 connection.
 ///
 /// - Fires `TLSHandshakeCompleted` once, before any plaintext; plaintext never passes before the peer is verified.
+///   (Of a host that comes to enrol: `TLSEnrolmentBegun`, and whoever stands behind must let nothing pass.)
 /// - Fires a `TLSError` at most once, and closes the channel by itself after it.
 /// - Ends when the peer's certificate, or one above it, ends.
 /// - A close delivers all that was flushed before, at the pace at which the peer takes it.
@@ -101,8 +102,13 @@ public final class TLSHandler: ChannelDuplexHandler {
     }
 
     /// The accepting side. Any certificate of the context's own cluster passes; its role is the API's to judge.
-    public static func server(context: TLSContext, handshakeTimeout: TimeAmount = .seconds(10)) -> TLSHandler {
-        TLSHandler(role: .server, context: context, handshakeTimeout: handshakeTimeout)
+    ///
+    /// - Parameter admits: whether a host without a certificate that asks for nothing but to enrol may come in, asked on
+    ///   the event loop; then `TLSEnrolmentBegun` is fired in place of `TLSHandshakeCompleted`. Nil: none may.
+    public static func server(
+        context: TLSContext, handshakeTimeout: TimeAmount = .seconds(10), admits: (() -> Bool)? = nil
+    ) -> TLSHandler {
+        TLSHandler(role: .server(admits: admits), context: context, handshakeTimeout: handshakeTimeout)
     }
 
     /// The calling side. Only a node of the context's own cluster passes, and only the one that is expected.
@@ -231,6 +237,14 @@ public final class TLSHandler: ChannelDuplexHandler {
         switch session.handshake() {
         case .needsBytes: sendWire(context)
         case .failed(let error): fail(error, context)
+        case .enrolling(let binding):
+            timer?.cancel()
+            timer = nil
+            state = .active(.both)
+            sendWire(context)
+            guard case .active = state else { return }
+            context.fireUserInboundEventTriggered(TLSEnrolmentBegun(binding: binding))
+            deliverUnlessHeld(context)
         case .complete(let identity):
             timer?.cancel()
             timer = nil

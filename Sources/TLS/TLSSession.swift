@@ -7,12 +7,15 @@ import Vocabulary
 
 final class TLSSession {
     enum Role {
-        case server
+        /// - Parameter admits: asked when a host without a certificate comes to enrol; nil where none may.
+        case server(admits: (() -> Bool)?)
         case client(ExpectedPeer)
     }
 
     enum HandshakeStep {
         case complete(PeerIdentity)
+        /// Of a host without a certificate, with the secret of this connection that both ends know and nobody else.
+        case enrolling(binding: [UInt8])
         case needsBytes
         case failed(TLSError)
     }
@@ -45,6 +48,9 @@ final class TLSSession {
             case .client(let expected): .node(expected)
             }
         verifier = PeerVerifier(cluster: context.credentials.name.cluster, expectation: expectation)
+        if case .server(let admits?) = role {
+            verifier.door = EnrolmentDoor(authorities: context.credentials.material.authorities, admits: admits)
+        }
         guard let ssl = SSL_new(context.pointer) else {
             throw .openssl(during: "making a TLS connection", OpenSSLFault.drain())
         }
@@ -81,6 +87,13 @@ final class TLSSession {
         var chosen: UnsafePointer<UInt8>?
         var count: UInt32 = 0
         SSL_get0_alpn_selected(ssl, &chosen, &count)
+        if let door = verifier.door, door.isEnrolling {
+            guard SSL_is_server(ssl) == 1,
+                UnsafeBufferPointer(start: chosen, count: Int(count)).elementsEqual(ALPN.enrolment),
+                let binding = EnrolmentDoor.binding(of: ssl)
+            else { return .failed(.noCommonProtocol) }
+            return .enrolling(binding: binding)
+        }
         let isSilentClient = count == 0 && SSL_is_server(ssl) == 1
         guard isSilentClient || UnsafeBufferPointer(start: chosen, count: Int(count)).elementsEqual(ALPN.name) else {
             return .failed(.noCommonProtocol)

@@ -1,4 +1,5 @@
 import COpenSSL
+import Vocabulary
 
 /// A certificate as a value to read: names, validity, serial. Verifying a peer's chain is the TLS context's work.
 public final class X509Certificate: Sendable {
@@ -82,6 +83,9 @@ public final class X509Certificate: Sendable {
         defer { ERR_clear_error() }
         return X509_check_private_key(pointer, key.pointer) == 1
     }
+
+    /// SHA-256 of the public key (SubjectPublicKeyInfo in DER form): what a CA is pinned by.
+    public var keyDigest: ContentDigest? { SubjectKey.digest(of: X509_get_X509_PUBKEY(pointer)) }
 
     // MARK: Reading the fields
 

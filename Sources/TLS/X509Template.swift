@@ -102,13 +102,32 @@ public enum X509Template: Hashable, Sendable {
         for key: X509PrivateKey, by issuer: (certificate: X509Certificate, key: X509PrivateKey)?,
         notBefore: Int64, notAfter: Int64
     ) throws(X509Error) -> X509Certificate {
+        try sign(
+            for: key.pointer, by: issuer, with: issuer?.key ?? key, notBefore: notBefore, notAfter: notAfter)
+    }
+
+    /// The same for the key of a request, whose private half is elsewhere. Of the request nothing but the key is taken.
+    public func sign(
+        for request: X509Request, by issuer: (certificate: X509Certificate, key: X509PrivateKey),
+        notBefore: Int64, notAfter: Int64
+    ) throws(X509Error) -> X509Certificate {
+        try sign(
+            for: request.key, by: issuer, with: issuer.key, notBefore: notBefore, notAfter: notAfter)
+    }
+
+    private func sign(
+        for subjectKey: OpaquePointer, by issuer: (certificate: X509Certificate, key: X509PrivateKey)?,
+        with signer: X509PrivateKey, notBefore: Int64, notAfter: Int64
+    ) throws(X509Error) -> X509Certificate {
         // 253402300799 is the last second of the year 9999, where the notation of X.509 ends.
         guard notBefore >= 0, notBefore < notAfter, notAfter <= 253_402_300_799 else {
             throw .badValidity(reason: "it must end after it begins, between 1970 and 9999")
         }
         guard let made = X509_new() else { throw .stack("allocate a certificate") }
         do throws(X509Error) {
-            try fill(made, key: key, issuer: issuer, notBefore: notBefore, notAfter: notAfter)
+            try fill(
+                made, key: subjectKey, issuer: issuer?.certificate, signer: signer, notBefore: notBefore,
+                notAfter: notAfter)
         } catch {
             X509_free(made)
             throw error
@@ -117,7 +136,7 @@ public enum X509Template: Hashable, Sendable {
     }
 
     private func fill(
-        _ made: OpaquePointer, key: X509PrivateKey, issuer: (certificate: X509Certificate, key: X509PrivateKey)?,
+        _ made: OpaquePointer, key: OpaquePointer, issuer: X509Certificate?, signer: X509PrivateKey,
         notBefore: Int64, notAfter: Int64
     ) throws(X509Error) {
         let serial = try Self.randomSerial()
@@ -125,14 +144,14 @@ public enum X509Template: Hashable, Sendable {
             Self.set(serial: serial, of: made),
             ASN1_TIME_set(X509_getm_notBefore(made), time_t(notBefore)) != nil,
             ASN1_TIME_set(X509_getm_notAfter(made), time_t(notAfter)) != nil,
-            X509_set_pubkey(made, key.pointer) == 1
+            X509_set_pubkey(made, key) == 1
         else { throw .stack("fill in a certificate") }
         for (field, value) in subject(serial: serial) {
             guard roost_x509_add_name(X509_get_subject_name(made), field, value) == 1 else {
                 throw .stack("write \(field)=\(value) into a certificate")
             }
         }
-        let parent = issuer?.certificate.pointer ?? made
+        let parent = issuer?.pointer ?? made
         guard X509_set_issuer_name(made, X509_get_subject_name(parent)) == 1 else {
             throw .stack("write the issuer into a certificate")
         }
@@ -145,7 +164,7 @@ public enum X509Template: Hashable, Sendable {
             defer { X509_EXTENSION_free(added) }
             guard X509_add_ext(made, added, -1) == 1 else { throw .stack("write \(value) into a certificate") }
         }
-        guard X509_sign(made, (issuer?.key ?? key).pointer, EVP_sha256()) > 0 else {
+        guard X509_sign(made, signer.pointer, EVP_sha256()) > 0 else {
             throw .stack("sign a certificate")
         }
     }

@@ -10,6 +10,7 @@ struct CaCommand: AsyncParsableCommand {
         subcommands: [
             Init.self,
             Issue.self,
+            Sign.self,
         ])
 
     struct Init: AsyncParsableCommand {
@@ -86,22 +87,12 @@ struct CaCommand: AsyncParsableCommand {
         @Flag(help: "Print one JSON value.")
         var json = false
 
-        private var chosen: [(role: Role, name: String)] {
-            [(.node, node), (.admin, admin), (.client, client), (.reader, reader)]
-                .compactMap { role, name in name.map { (role, $0) } }
-        }
-
         func run() async throws {
             let issued: IssuedCertificate
             let authority: CertificateAuthority
             do {
                 // Here rather than in `validate()`, so that a mistyped option is named as such first.
-                guard let (role, text) = chosen.first, chosen.count == 1 else {
-                    throw CommandFailure(
-                        "give exactly one of --node, --admin, --client and --reader",
-                        hint: "`roost ca issue --help` says what each may do", status: .usage)
-                }
-                let name = try NodeName(text)
+                let (role, name) = try CaCommand.one(node: node, admin: admin, client: client, reader: reader)
                 let validity = try CaCommand.validity(days)
                 authority = try .open(folder: dir)
                 issued = try authority.issue(role: role, name: name, ips: ip, dns: dns, validity: validity, into: out)
@@ -134,10 +125,10 @@ struct CaCommand: AsyncParsableCommand {
             switch error {
             case .exists, .incomplete: .conflict
             case .cannotRead(_, let reason), .cannotWrite(_, let reason): reason.isPermission ? .notPermitted : .failed
-            case .addressesNeedNode, .tooManyAddresses, .badAddress, .badValidity: .usage
+            case .addressesNeedNode, .tooManyAddresses, .badAddress, .badValidity, .tooManyInvitations: .usage
             case .noAuthority, .notAnAuthority, .exposedKey, .expired: .badConfiguration
             case .busy: .tryAgain
-            case .crypto: .failed
+            case .crypto, .refused: .failed
             }
         return CommandFailure(error.description, status: status)
     }

@@ -18,6 +18,10 @@ struct Roost: AsyncParsableCommand {
         subcommands: [
             // One verb a line.
             AgentCommand.self,
+            InitCommand.self,
+            InviteCommand.self,
+            EnrollCommand.self,
+            CsrCommand.self,
             CaCommand.self,
             PutCommand.self,
             GetCommand.self,

@@ -58,7 +58,10 @@ struct ReadmeTests {
         try #require(commands.count > 20, "the scanner found the examples")
         var help: [[String]: String] = [:]
         for words in commands where words[0] != "--version" {
-            let verb = Array(words.prefix(words[0] == "ca" ? 2 : 1))
+            var verb = Array(words.prefix(words[0] == "ca" ? 2 : 1))
+            if words[0] == "invite" {
+                verb.append(words.count > 1 && ["list", "revoke"].contains(words[1]) ? words[1] : "new")
+            }
             if help[verb] == nil {
                 let (status, out) = try Self.roost(["help"] + verb)
                 #expect(status == 0, "roost \(verb.joined(separator: " ")) is no verb")

@@ -41,7 +41,8 @@ enum Arrows {
         "Client": nio.union(system).union(["Vocabulary", "TLS", "NIOHTTP1"]),
         // CNIOLinux: the compiler finds `sockaddr_un` in NIO's C headers, not in Glibc's module.
         "Agent": nio.union(system).union(cores).union([
-            "TLS", "Gossip", "Storage", "Client", "Logging", "HTTPTypes", "Hummingbird", "HummingbirdCore", "NIOHTTP1",
+            "TLS", "Gossip", "Storage", "Authority", "Client", "Logging", "HTTPTypes", "Hummingbird", "HummingbirdCore",
+            "NIOHTTP1",
             "NIOHTTPTypes", "Yams", "ServiceLifecycle", "UnixSignals", "CNIOLinux",
         ]),
         "roost": system.union(["Vocabulary", "Agent", "Client", "Authority", "ArgumentParser", "Logging"]),

@@ -18,7 +18,7 @@ public final class CurrentCredentials: Sendable {
 
 /// Puts our TLS and our guards in front of Hummingbird's HTTP/1.1 channel:
 ///
-///     socket ─ WriteStallGuard ─ TLSHandler ─ RequestGuard ─ HTTP decoder ─ PartCounter ─ ParserRefusal ─ BodyStallGuard ─ Hummingbird
+///     socket ─ WriteStallGuard ─ TLSHandler ─ (EnrolmentHandler) ─ RequestGuard ─ HTTP decoder ─ PartCounter ─ ParserRefusal ─ BodyStallGuard ─ Hummingbird
 struct APIChildChannel: ServerChildChannel {
     struct Value: ServerChildChannelValue {
         let http: HTTP1Channel
@@ -32,6 +32,8 @@ struct APIChildChannel: ServerChildChannel {
     let transport: Connection.Transport
     /// Nil for the transports without TLS.
     let credentials: CurrentCredentials?
+    /// On a node that has the CA.
+    let enrolment: EnrolmentDesk?
     let limits: ServerLimits
     let table: ConnectionTable
     let failures: TLSFailures
@@ -56,8 +58,15 @@ struct APIChildChannel: ServerChildChannel {
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(WriteStallGuard(timeout: limits.writeStallTimeout))
             if let credentials {
+                let desk = enrolment.map { desk in
+                    EnrolmentHandler(
+                        desk: desk, source: EnrolmentSource(channel.remoteAddress), timeout: limits.enrolmentTimeout)
+                }
                 try pipeline.addHandler(
-                    TLSHandler.server(context: credentials.context, handshakeTimeout: limits.handshakeTimeout))
+                    TLSHandler.server(
+                        context: credentials.context, handshakeTimeout: limits.handshakeTimeout,
+                        admits: desk.map { desk in { desk.admit() } }))
+                if let desk { try pipeline.addHandler(desk) }
             }
             try pipeline.addHandler(
                 RequestGuard(connection: connection, limits: limits, failures: failures, logger: logger))

@@ -24,6 +24,8 @@ public final class APIServer: Service {
         public var tls: (endpoint: Endpoint, credentials: CurrentCredentials)?
         public var unixSocket: String?
         public var loopbackHTTP: Endpoint?
+        /// Takes in hosts that have no certificate yet, on the TLS port of a node that has the CA.
+        var enrolment: EnrolmentDesk?
 
         public init(
             tls: (endpoint: Endpoint, credentials: CurrentCredentials)? = nil, unixSocket: String? = nil,
@@ -73,7 +75,8 @@ public final class APIServer: Service {
         let failures = TLSFailures(logger: logger)
         let responder = APIResponder(node: node, router: router, gate: gate, logger: logger)
         let binder = ListenerBinder(
-            limits: limits, group: group, table: table, failures: failures, responder: responder, logger: logger)
+            limits: limits, group: group, table: table, failures: failures, enrolment: listeners.enrolment,
+            responder: responder, logger: logger)
         var bound: [any Channel] = []
         var ports: (tls: UInt16?, http: UInt16?) = (nil, nil)
         var socketFile: UnixSocketFile?

@@ -12,6 +12,7 @@ enum AccessRules {
     static let publicRoutes: Set<String> = ["/metrics", "/healthz", "/readyz"]
     static let peerPrefix = "/v1/peer/"
     static let keysPrefix = "/v1/keys"
+    static let invitationsPrefix = "/v1/invitations"
     static let resourcesPrefix = "/v1/resources/"
 
     /// Nil when the caller may; else what would be needed.
@@ -30,20 +31,28 @@ enum AccessRules {
             return !route.hasPrefix(peerPrefix)
         case .certificate(let identity):
             switch identity.name.role {
-            case .node: return true
+            // Not even to look: a node that was taken over must not make itself others.
+            case .node: return !route.hasPrefix(invitationsPrefix)
             case .admin: return !route.hasPrefix(peerPrefix)
             case .client:
-                if route.hasPrefix(peerPrefix) || route.hasPrefix(keysPrefix) { return false }
+                if isForAdmins(route) { return false }
                 return reads || ((method == .put || method == .delete) && route.hasPrefix(resourcesPrefix))
             case .reader:
-                return reads && !route.hasPrefix(peerPrefix) && !route.hasPrefix(keysPrefix)
+                return reads && !isForAdmins(route)
             }
         }
     }
 
+    /// Or for nodes.
+    private static func isForAdmins(_ route: String) -> Bool {
+        route.hasPrefix(peerPrefix) || route.hasPrefix(keysPrefix) || route.hasPrefix(invitationsPrefix)
+    }
+
     private static func need(_ method: HTTPRequest.Method, _ route: String) -> String {
         if route.hasPrefix(peerPrefix) { return "the certificate of a node" }
-        if route.hasPrefix(keysPrefix) { return "the certificate of an admin, or the agent's unix socket" }
+        if route.hasPrefix(keysPrefix) || route.hasPrefix(invitationsPrefix) {
+            return "the certificate of an admin, or the agent's unix socket"
+        }
         if method == .get || method == .head { return "a certificate of this cluster on the TLS port" }
         if (method == .put || method == .delete) && route.hasPrefix(resourcesPrefix) {
             return "the certificate of a client or an admin, or the agent's unix socket"

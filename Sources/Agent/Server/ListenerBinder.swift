@@ -12,6 +12,7 @@ struct ListenerBinder {
     let group: any EventLoopGroup
     let table: ConnectionTable
     let failures: TLSFailures
+    let enrolment: EnrolmentDesk?
     let responder: APIResponder
     let logger: Logger
 
@@ -38,7 +39,8 @@ struct ListenerBinder {
 
     private func bootstrap(_ transport: Connection.Transport, _ credentials: CurrentCredentials?) -> ServerBootstrap {
         let child = APIChildChannel(
-            transport: transport, credentials: credentials, limits: limits, table: table, failures: failures,
+            transport: transport, credentials: credentials, enrolment: enrolment, limits: limits, table: table,
+            failures: failures,
             node: responder.node, respond: responder.respond)
         let connectionsMax = transport == .tls ? limits.connectionsMax : limits.localConnectionsMax
         let crowd = Int(Double(connectionsMax) * limits.crowdedShare)

@@ -21,6 +21,8 @@ public struct ServerLimits: Sendable {
     public var writeStallTimeout: TimeAmount = .seconds(60)
     /// The TLS handshake, from accept to the verified certificate.
     public var handshakeTimeout: TimeAmount = .seconds(10)
+    /// A host without a certificate, from its handshake to the end of its answer: the CA's log may be waited for.
+    public var enrolmentTimeout: TimeAmount = .seconds(20)
     /// All header fields of one request.
     public var headerBytesMax = 16 * 1024
     public var headerFieldsMax = 100

@@ -12,6 +12,9 @@ enum BoundedFile {
         let reason: String
     }
 
+    /// The reason when there is no such file.
+    static var missing: String { String(cString: strerror(ENOENT)) }
+
     static func read(_ path: String, bytesMax: Int) throws(Failure) -> Data {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Failure(reason: String(cString: strerror(errno))) }

@@ -1,0 +1,102 @@
+import Authority
+import NIOCore
+import TLS
+
+/// Stands right behind TLS. On a connection of a host that enrols it takes every byte, reads one small request, answers
+/// and closes: nothing behind it, HTTP least of all, ever sees a byte of one without a certificate (law 8).
+/// On every other connection it is not there to be noticed.
+final class EnrolmentHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum State {
+        case passing
+        case reading(ByteBuffer, binding: [UInt8])
+        case answering
+    }
+
+    private let desk: EnrolmentDesk
+    private let source: EnrolmentSource
+    private let timeout: TimeAmount
+    private var state = State.passing
+    private var isAdmitted = false
+    private var isGranted = false
+    private var timer: Scheduled<Void>?
+
+    init(desk: EnrolmentDesk, source: EnrolmentSource, timeout: TimeAmount) {
+        self.desk = desk
+        self.source = source
+        self.timeout = timeout
+    }
+
+    /// Asked from within the handshake, once.
+    func admit() -> Bool {
+        guard !isAdmitted else { return true }
+        isAdmitted = desk.admit(source)
+        return isAdmitted
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.cancel()
+        timer = nil
+        if isAdmitted { desk.leave(source, succeeded: isGranted) }
+        isAdmitted = false
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let begun = event as? TLSEnrolmentBegun {
+            state = .reading(ByteBuffer(), binding: begun.binding)
+            timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
+                context.close(mode: .all, promise: nil)
+            }
+            context.read()
+            return
+        }
+        switch (state, event) {
+        case (.passing, _): context.fireUserInboundEventTriggered(event)
+        case (.reading, ChannelEvent.inputClosed): context.close(mode: .all, promise: nil)
+        // Whoever has sent its request and says so is answered; the HTTP behind us would close.
+        case (.answering, ChannelEvent.inputClosed): break
+        case (.reading, _), (.answering, _): context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch state {
+        case .passing: context.fireChannelRead(data)
+        case .answering: break
+        case .reading(var buffer, let binding):
+            var part = unwrapInboundIn(data)
+            buffer.writeBuffer(&part)
+            state = .reading(buffer, binding: binding)
+            guard let count = buffer.getInteger(at: buffer.readerIndex, as: UInt16.self) else { return }
+            guard Int(count) <= EnrolmentRequest.bytesMax, buffer.readableBytes <= Int(count) + 2 else {
+                context.close(mode: .all, promise: nil)
+                return
+            }
+            guard buffer.readableBytes == Int(count) + 2 else { return }
+            state = .answering
+            answer(Array(buffer.readableBytesView.dropFirst(2)), binding, context)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if case .reading = state { context.read() }
+        context.fireChannelReadComplete()
+    }
+
+    private func answer(_ body: [UInt8], _ binding: [UInt8], _ context: ChannelHandlerContext) {
+        let promise = context.eventLoop.makePromise(of: (bytes: [UInt8], granted: Bool).self)
+        promise.completeWithTask { [desk, source] in await desk.answer(body, binding: binding, source: source) }
+        promise.futureResult.assumeIsolated().whenSuccess { answer in
+            self.isGranted = answer.granted
+            guard context.channel.isActive else { return }
+            context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(bytes: answer.bytes)), promise: nil)
+            context.close(mode: .all, promise: nil)
+        }
+    }
+}
+
+@available(*, unavailable)
+extension EnrolmentHandler: Sendable {}

@@ -1,0 +1,144 @@
+import Authority
+import Client
+import HTTPTypes
+import Hummingbird
+import Logging
+import Node
+import SWIM
+import TLS
+import Vocabulary
+
+/// Invitations: made, listed and revoked on the node that has the CA. Admins only, and no node: a node that was taken over
+/// must not make itself others.
+struct InvitationRoutes: Sendable {
+    let box: CoreBox
+    /// Nil on a node without a CA.
+    let desk: EnrolmentDesk?
+
+    func add(to router: Router<APIContext>) {
+        router.get("/v1/invitations") { _, _ in Response.json(try await list()) }
+        router.post("/v1/invitations") { request, context in
+            let ask = try await request.json(API.InviteRequest.self, context: context)
+            return Response.json(try await invite(ask, box.parts.core), status: .created)
+        }
+        router.post("/v1/invitations/revoke") { request, context in
+            let ask = try await request.json(API.RevokeInvitationRequest.self, context: context)
+            return Response.json(try await revoke(ask))
+        }
+    }
+
+    private func invite(_ ask: API.InviteRequest, _ core: AgentCore) async throws -> API.Invite {
+        guard let role = Role(rawValue: ask.role) else {
+            throw APIError.badRequest("\"\(ask.role.prefix(40))\" is no role", hint: "node, client, reader or admin")
+        }
+        let offer = try offer(ask, role)
+        let name = offer.name
+        if let name, core.revoked.contains(CertificateName(cluster: core.cluster, role: role, name: name)) {
+            throw APIError(
+                .conflict, code: "name_revoked", "\(name) was revoked in this cluster", hint: "choose another name")
+        }
+        let office = try office(offer, core)
+        var addresses = try via(ask)
+        addresses.append(core.driver.read { $0.membership.oneself.endpoint })
+        do throws(AuthorityError) {
+            let (token, invitation) = try await office.invite(offer, addresses: addresses)
+            guard core.credentials.context.credentials.trusts(keyDigest: token.pin) else {
+                _ = try await office.revoke(invitation.id)
+                throw .notAnAuthority(
+                    path: office.folder, reason: "it is another CA than the one that this node's certs name")
+            }
+            core.log.notice(
+                "invited a host",
+                metadata: [
+                    "invitation": "\(invitation.id)", "role": "\(role.rawValue)", "name": "\(name?.text ?? "-")",
+                ])
+            return API.Invite(token: token.text, invitation: Self.api(invitation))
+        } catch {
+            throw Self.refusal(error, offer)
+        }
+    }
+
+    private func offer(_ ask: API.InviteRequest, _ role: Role) throws -> InvitationOffice.Offer {
+        var offer = InvitationOffice.Offer(role: role, ips: ask.ips, dns: ask.dns)
+        if let text = ask.name {
+            do { offer.name = try NodeName(text) } catch { throw APIError.badRequest("\(error)") }
+        }
+        if let text = ask.expires {
+            guard let duration = DurationText.parse(text), InvitationOffice.expiries.contains(duration) else {
+                throw APIError.badRequest(
+                    "\"\(text.prefix(40))\" is no time that an invitation is good for", hint: "from 1m to 30d")
+            }
+            offer.validFor = duration
+        }
+        return offer
+    }
+
+    private func via(_ ask: API.InviteRequest) throws -> [Endpoint] {
+        guard ask.via.count < InvitationToken.addressesMax else {
+            throw APIError.badRequest("name at most \(InvitationToken.addressesMax - 1) addresses")
+        }
+        return try ask.via.map { text in
+            do { return try Endpoint(parsing: text) } catch { throw APIError.badRequest("\(error)") }
+        }
+    }
+
+    private func office(_ offer: InvitationOffice.Offer, _ core: AgentCore) throws(APIError) -> InvitationOffice {
+        guard let desk else {
+            throw APIError(
+                .conflict, code: "no_authority",
+                "\(core.name) has no CA: its configuration names none under ca", hint: Self.byHand(offer))
+        }
+        return desk.office
+    }
+
+    /// What to type where the CA's key is kept off the nodes.
+    private static func byHand(_ offer: InvitationOffice.Offer) -> String {
+        let name = offer.name?.text ?? "NAME"
+        return "ask the node whose configuration has ca (--agent). Where the CA's key is kept off the nodes, by hand: "
+            + "(1) on the new host: roost csr --\(offer.role.rawValue) \(name) --out certs; "
+            + "(2) carry certs/request.pem to the CA: roost ca sign CA_DIR request.pem --out signed; "
+            + "(3) carry signed/cert.pem and signed/ca.pem back into certs, beside key.pem"
+    }
+
+    private func list() async throws -> [API.Invitation] {
+        guard let desk else { return [] }
+        do throws(AuthorityError) { return try await desk.office.list().map(Self.api) } catch {
+            throw Self.refusal(error, .init())
+        }
+    }
+
+    private func revoke(_ ask: API.RevokeInvitationRequest) async throws -> [String: String] {
+        let unknown = APIError.notFound(
+            "there is no invitation \"\(ask.id.prefix(40))\"", code: "no_such_invitation",
+            hint: "roost invite list shows them")
+        guard let desk else { throw unknown }
+        do throws(AuthorityError) {
+            guard try await desk.office.revoke(ask.id) else { throw AuthorityError.refused(.unknown) }
+        } catch {
+            if case .refused = error { throw unknown }
+            throw Self.refusal(error, .init())
+        }
+        return ["revoked": ask.id]
+    }
+
+    private static func refusal(_ error: AuthorityError, _ offer: InvitationOffice.Offer) -> APIError {
+        switch error {
+        case .addressesNeedNode, .tooManyAddresses, .badAddress, .badValidity: .badRequest(error.description)
+        case .tooManyInvitations:
+            APIError(.conflict, code: "too_many_invitations", error.description)
+        case .noAuthority, .notAnAuthority, .exposedKey, .expired, .cannotRead:
+            APIError(.conflict, code: "no_authority", error.description, hint: byHand(offer))
+        case .exists, .incomplete, .cannotWrite, .busy, .refused, .crypto:
+            .unavailable(error.description, code: "unable", retryAfterSeconds: 5)
+        }
+    }
+
+    private static func api(_ invitation: Invitation) -> API.Invitation {
+        API.Invitation(
+            id: invitation.id, role: invitation.role.rawValue, name: invitation.name?.text,
+            state: invitation.state(at: Authority.Timestamp.now).rawValue,
+            created: Authority.Timestamp.text(invitation.created),
+            expires: Authority.Timestamp.text(invitation.expires), usedBy: invitation.use?.name.text,
+            usedAt: invitation.use.map { Authority.Timestamp.text($0.at) })
+    }
+}
