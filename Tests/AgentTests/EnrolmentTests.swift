@@ -76,6 +76,8 @@ struct EnrolmentTests {
         } catch Enrolment.Failure.refused(let refused) {
             #expect(refused.code == "invitation_used")
         }
+        let left = try FileManager.default.contentsOfDirectory(atPath: bed.folder.path)
+        #expect(!left.contains { $0.hasPrefix(".roost-enroll-") }, "\(left)")
     }
 
     @Test("who has no certificate gets no HTTP, whatever protocols are offered; only the enrolment ends the handshake")
@@ -214,8 +216,8 @@ struct EnrolmentThrottleTests {
         let later = start + EnrolmentThrottle.refillPerSource
         #expect(attempt(later, succeeds: false))
         #expect(!attempt(later, succeeds: false))
-        let admitted1 = throttle.admit("b", at: later)
-        #expect(admitted1, "another is not held up")
+        let another = throttle.admit("b", at: later)
+        #expect(another, "another is not held up")
     }
 
     @Test("so many at once, of one source and in all; a place comes back")
@@ -225,17 +227,17 @@ struct EnrolmentThrottleTests {
             let isAdmitted = throttle.admit("a", at: start)
             #expect(isAdmitted)
         }
-        let admitted2 = throttle.admit("a", at: start)
-        #expect(!admitted2)
+        let oneMore = throttle.admit("a", at: start)
+        #expect(!oneMore)
         for number in EnrolmentThrottle.activePerSourceMax..<EnrolmentThrottle.activeMax {
-            let admitted3 = throttle.admit("\(number)", at: start)
-            #expect(admitted3)
+            let isAdmitted = throttle.admit("\(number)", at: start)
+            #expect(isAdmitted)
         }
-        let admitted4 = throttle.admit("z", at: start)
-        #expect(!admitted4)
+        let past = throttle.admit("z", at: start)
+        #expect(!past)
         throttle.leave("a", succeeded: false)
-        let admitted5 = throttle.admit("z", at: start)
-        #expect(admitted5)
+        let later = throttle.admit("z", at: start)
+        #expect(later)
     }
 
     @Test("the table of sources is bounded, and the whole rate too, however many sources there are")

@@ -170,18 +170,21 @@ struct InvitationOfficeTests {
         let (token, _) = try await office.invite(.init(), addresses: here)
         let key = try X509PrivateKey.generate()
         let log = folder("ca/issued.log")
-        try FileManager.default.removeItem(atPath: log)
-        try FileManager.default.createDirectory(atPath: log, withIntermediateDirectories: false)
+        // It can be read and not be written to: no link is followed there.
+        try FileManager.default.moveItem(atPath: log, toPath: folder("log"))
+        try FileManager.default.createSymbolicLink(atPath: log, withDestinationPath: folder("log"))
         do {
             _ = try await ask(token, "simba", key: key)
             Issue.record("signed without a log")
         } catch let error as EnrolmentRefusal {
             #expect(error.code == "unable")
         }
+        #expect(try await office.list().first?.use?.name.text == "simba")
+        try await refused(.used) { try await ask(token, "mkango", key: .generate()) }
         try FileManager.default.removeItem(atPath: log)
-        // The log could not be read either, so nothing was decided: still open. From here on the decision stands.
-        _ = try await ask(token, "simba", key: key)
-        try await refused(.used) { try await ask(token, "simba", key: .generate()) }
+        try FileManager.default.moveItem(atPath: folder("log"), toPath: log)
+        let signed = try await ask(token, "simba", key: key)
+        #expect(signed.entry.name.name.text == "simba")
     }
 
     @Test("expired, revoked and made-up invitations are good for nothing, and a stranger is told nothing")

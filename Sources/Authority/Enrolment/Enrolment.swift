@@ -113,6 +113,11 @@ public struct Enrolment: Sendable {
                 }
                 if let granted = answer.granted { return granted }
                 let refused = answer.refused
+                // The token will never be good for this key: nothing is left to try again with.
+                let final = ["unknown_invitation", "invitation_expired", "invitation_revoked", "invitation_used"]
+                if let code = refused?.code, final.contains(code) {
+                    try? FileManager.default.removeItem(atPath: keyPath)
+                }
                 throw Failure.refused(
                     Refused(
                         code: refused?.code ?? "unable", message: refused?.message ?? "no reason was given",
