@@ -10,7 +10,7 @@ extension AgentService {
         // Before the node is ready, systemd waits for that, and READY=1 would say it too early.
         let isReady = core.driver.read { !$0.isJoining }
         if isReady { notifier.reloading() }
-        takeCertificates(askedFor: true)
+        certificates.take(because: "of SIGHUP", isAsked: true)
         reloadSettings()
         if isReady { notifier.ready(core.driver.read { StatusLine($0) }.text) }
     }

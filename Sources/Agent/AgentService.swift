@@ -24,6 +24,8 @@ public struct AgentService: Sendable {
     let core: AgentCore
     let members: MembersService
     let keys: KeyService
+    let certificates: CertificateService
+    let authority: AuthorityService?
     let wayIn: JoinLoop
     let server: APIServer
     let leaving: LeaveService
@@ -64,7 +66,7 @@ public struct AgentService: Sendable {
         readSettings: ReadSettings? = nil
     ) async throws -> AgentService {
         let group = MultiThreadedEventLoopGroup.singleton
-        let credentials = try HandedKey.credentials(in: settings.certificatesFolder)
+        let credentials = try OwnCertificates(settings).current()
         let (name, cluster) = try identity(settings, credentials)
         // A key that can not sign would be found out by nobody believing this node.
         _ = try credentials.sign([])
@@ -128,6 +130,8 @@ public struct AgentService: Sendable {
             EnrolmentDesk(folder: $0, box: box, revoked: revoked, log: log)
         }
         InvitationRoutes(box: box, desk: enrolment).add(to: router)
+        CertificateRoutes(box: box, desk: enrolment).add(to: router)
+        AuthorityRoutes(box: box).add(to: router)
 
         var peerSettings = PeersTable.Settings(peersMax: settings.peersMax)
         peerSettings.isRevoked = { revoked.contains(node: $0) }
@@ -183,6 +187,9 @@ public struct AgentService: Sendable {
         let members = MembersService(
             core: core, group: group, saved: try await SavedMembers(store: store, me: name, log: log))
         let keyService = KeyService(core: core, members: members)
+        let life = CertificateService(
+            core: core, members: members, renewals: RenewalService(core: core, office: enrolment?.office))
+        let authority = enrolment.map { AuthorityService(core: core, office: $0.office, certificates: life) }
         let wayIn = JoinLoop(core: core, members: members, notifier: notifier, pace: pace)
         // Before the first datagram or request comes through: a member met earlier than this would not count as one to be
         // heard first, and old copies would be vouched for.
@@ -194,7 +201,8 @@ public struct AgentService: Sendable {
         let ending = EndingBox()
         box.fill(
             CoreBox.Parts(
-                core: core, members: members, keys: keyService, writes: WriteService(core: core),
+                core: core, members: members, keys: keyService, certificates: life, authority: authority,
+                writes: WriteService(core: core),
                 catalogue: CatalogueService(core: core), leave: leaving,
                 restart: RestartService(core: core, members: members, notifier: notifier),
                 stop: {
@@ -208,8 +216,9 @@ public struct AgentService: Sendable {
                 "resources": "\(driver.read { $0.convergence.totals.held })",
             ])
         return AgentService(
-            core: core, members: members, keys: keyService, wayIn: wayIn, server: server, leaving: leaving,
-            stopped: stopped, ending: ending, notifier: notifier, group: group, readSettings: readSettings)
+            core: core, members: members, keys: keyService, certificates: life, authority: authority, wayIn: wayIn,
+            server: server, leaving: leaving, stopped: stopped, ending: ending, notifier: notifier, group: group,
+            readSettings: readSettings)
     }
 
     /// For the order of probes and jitter; keys and nonces come from OpenSSL.
@@ -227,7 +236,8 @@ public struct AgentService: Sendable {
             tasks.addTask { await wayIn.run(settled: ready) }
             tasks.addTask { await rememberMembers() }
             tasks.addTask { await keys.run() }
-            tasks.addTask { await watchCertificates() }
+            tasks.addTask { await certificates.run() }
+            if let authority { tasks.addTask { await authority.run() } }
             tasks.addTask { await core.tagsFetcher.run() }
             tasks.addTask { await core.repairs.run() }
             tasks.addTask { await core.scrub.run() }

@@ -62,7 +62,7 @@ extension CertificateAuthority {
         let signed = Signed(
             entry: IssuedCertificate(
                 name: identity, serial: leaf.serial, notBefore: leaf.notBefore, notAfter: leaf.notAfter,
-                key: request.keyDigest),
+                key: request.keyDigest, authority: certificate.keyDigest),
             certificate: bytes, authorities: trusted)
         return try IssueLog(folder: folder).record(signed.entry) { () throws(AuthorityError) in
             try handOut(signed)

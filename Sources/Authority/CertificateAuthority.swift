@@ -151,7 +151,7 @@ public struct CertificateAuthority: Sendable {
         try files.refuseTaken()
         let entry = IssuedCertificate(
             name: identity, serial: leaf.serial, notBefore: leaf.notBefore, notAfter: leaf.notAfter,
-            key: leaf.keyDigest)
+            key: leaf.keyDigest, authority: certificate.keyDigest)
         return try IssueLog(folder: self.folder).record(entry) { () throws(AuthorityError) in
             try files.write()
             return entry

@@ -12,11 +12,15 @@ public struct IssuedCertificate: Hashable, Sendable {
     public let notAfter: Int64
     /// SHA-256 of its public key; nil in a line of an older version.
     public let key: ContentDigest?
+    /// The same of the CA that signed it.
+    public let authority: ContentDigest?
 
     public init(
-        name: CertificateName, serial: String, notBefore: Int64, notAfter: Int64, key: ContentDigest? = nil
+        name: CertificateName, serial: String, notBefore: Int64, notAfter: Int64, key: ContentDigest? = nil,
+        authority: ContentDigest? = nil
     ) {
         self.key = key
+        self.authority = authority
         self.name = name
         self.serial = serial
         self.notBefore = notBefore
@@ -26,7 +30,7 @@ public struct IssuedCertificate: Hashable, Sendable {
 
 extension IssuedCertificate: Codable {
     private enum Field: String, CodingKey {
-        case uri, name, role, cluster, serial, key
+        case uri, name, role, cluster, serial, key, authority
         case notBefore = "not_before"
         case notAfter = "not_after"
     }
@@ -41,6 +45,7 @@ extension IssuedCertificate: Codable {
         try container.encode(Timestamp.text(notBefore), forKey: .notBefore)
         try container.encode(Timestamp.text(notAfter), forKey: .notAfter)
         try container.encodeIfPresent(key?.hex, forKey: .key)
+        try container.encodeIfPresent(authority?.hex, forKey: .authority)
     }
 
     public init(from decoder: any Decoder) throws {
@@ -50,6 +55,7 @@ extension IssuedCertificate: Codable {
         notBefore = try Self.seconds(container, .notBefore)
         notAfter = try Self.seconds(container, .notAfter)
         key = try container.decodeIfPresent(String.self, forKey: .key).flatMap { ContentDigest(hex: $0) }
+        authority = try container.decodeIfPresent(String.self, forKey: .authority).flatMap { ContentDigest(hex: $0) }
     }
 
     private static func seconds(_ container: KeyedDecodingContainer<Field>, _ field: Field) throws -> Int64 {

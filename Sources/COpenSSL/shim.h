@@ -69,6 +69,16 @@ static inline const unsigned char *roost_x509_uri(const GENERAL_NAMES *names, in
     return ASN1_STRING_get0_data(name->d.uniformResourceIdentifier);
 }
 
+// The same for a host name (GEN_DNS) or an address (GEN_IPADD).
+static inline const unsigned char *roost_x509_host(const GENERAL_NAMES *names, int index, int *kind, int *count) {
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+    if (name == NULL || (name->type != GEN_DNS && name->type != GEN_IPADD)) return NULL;
+    const ASN1_STRING *text = name->type == GEN_DNS ? name->d.dNSName : name->d.iPAddress;
+    *kind = name->type;
+    *count = ASN1_STRING_length(text);
+    return ASN1_STRING_get0_data(text);
+}
+
 static inline int roost_x509_permitted_count(const NAME_CONSTRAINTS *constraints) {
     return constraints->permittedSubtrees == NULL ? 0 : sk_GENERAL_SUBTREE_num(constraints->permittedSubtrees);
 }

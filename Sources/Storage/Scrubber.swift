@@ -137,7 +137,11 @@ public final class Scrubber: Sendable {
         var wait = pace.wait(after: ScrubPace.fileBytes, at: clock.now())
         do throws(StorageError) {
             reader = try await store.blob(blob.digest)
-            guard let reader else { return Finding(blob: blob, fault: .missing, reader: nil) }
+            guard let reader else {
+                // Its last version may have gone since it was listed, and the file with it.
+                guard try await isWanted(blob.digest) else { return nil }
+                return Finding(blob: blob, fault: .missing, reader: nil)
+            }
             guard reader.size == blob.size else { return Finding(blob: blob, fault: .size, reader: reader) }
             let read = try CheckedRead(reader, pastCache: true)
             while let piece = try await read.next(upTo: BlobReader.readBytesMax) {
@@ -157,6 +161,13 @@ public final class Scrubber: Sendable {
         if wait > .zero { try await clock.pause(wait) }
         try Task.checkCancellation()
         return nil
+    }
+
+    private func isWanted(_ digest: ContentDigest) async throws(StorageError) -> Bool {
+        let path = store.catalogue.path
+        return try await store.catalogue.read("look up a blob") { db in
+            try CatalogueQueries(db: db, path: path).isReferenced(digest)
+        }
     }
 
     private func pause(_ wait: Duration) async throws(StorageError) {

@@ -29,6 +29,18 @@ public struct CertificateLife: Hashable, Sendable {
         return notAfter - life / Self.share
     }
 
+    /// From then on it is renewed: at two thirds of its life, and by a share of a 24th later that differs from one
+    /// certificate to the next. So those that were made together do not come together, and at a year there are still
+    /// four months for whatever stands in the way.
+    ///
+    /// - Parameter jitter: any number of the certificate's own, such as the first word of its fingerprint.
+    public func renewFrom(jitter: UInt32) -> Int64 {
+        let (life, overflow) = notAfter.subtractingReportingOverflow(notBefore)
+        guard !overflow, life > 0 else { return notAfter }
+        let spread = Double(life / 24) * (Double(jitter) / Double(UInt32.max))
+        return notBefore + life / 3 * 2 + Int64(spread)
+    }
+
     public func state(at now: Int64) -> State { now >= notAfter ? .over : now >= soonFrom ? .soon : .fine }
 
     /// Seconds until its end; negative after it.

@@ -1,6 +1,12 @@
 import COpenSSL
 import Vocabulary
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// What this process proves its identity with: `ca.pem`, `cert.pem` and `key.pem` of one folder, read once and checked
 /// then, so that a bad file is named at start (or reload) and not at the first peer.
 public struct Credentials: Sendable {
@@ -18,11 +24,13 @@ public struct Credentials: Sendable {
     /// - Throws: `TLSError.credentials`, naming the file: unreadable, malformed, the key of another certificate, not
     ///   issued by `ca.pem`, expired (and when), not exactly one `roost://` URI name, no use as a TLS client.
     ///
-    /// - Parameter handedKeys: files that may have the key instead of `key.pem`; the first that is the certificate's is
-    ///   used, and the folder's own when none is.
-    public init(folder: String, handedKeys: [String] = []) throws(TLSError) {
+    /// - Parameters:
+    ///   - handedKeys: files that may have the key instead of `key.pem`; the first that is the certificate's is used, and
+    ///     the folder's own when none is.
+    ///   - atAnyTime: also one whose time is over, or has not come.
+    public init(folder: String, handedKeys: [String] = [], atAnyTime: Bool = false) throws(TLSError) {
         let files = try Files.find(folder: folder, handedKeys: handedKeys)
-        self.init(files, name: try files.judge(atAnyTime: false))
+        self.init(files, name: try files.judge(atAnyTime: atAnyTime))
     }
 
     /// Judges files that are to be written into `folder`, as a start with them would, but for the time: a CA whose
@@ -42,10 +50,22 @@ public struct Credentials: Sendable {
         self.init(try Files(folder: folder), name: name)
     }
 
-    /// Whether `ca.pem` has a CA with this public key (its SHA-256).
-    public func trusts(keyDigest: ContentDigest) -> Bool {
-        material.authorities.contains { SubjectKey.digest(of: X509_get_X509_PUBKEY($0.pointer)) == keyDigest }
+    /// The CAs of `ca.pem`, by the SHA-256 of their public keys.
+    public var authorityKeys: [ContentDigest] {
+        material.authorities.compactMap { SubjectKey.digest(of: X509_get_X509_PUBKEY($0.pointer)) }
     }
+
+    /// The one of them that stands for our certificate.
+    public var issuerKey: ContentDigest? {
+        let top = material.intermediates.last ?? material.leaf
+        defer { ERR_clear_error() }
+        return material.authorities.first {
+            X509_check_issued($0.pointer, top.pointer) == X509_V_OK
+                && X509_verify(top.pointer, X509_get0_pubkey($0.pointer)) == 1
+        }.flatMap { SubjectKey.digest(of: X509_get_X509_PUBKEY($0.pointer)) }
+    }
+
+    public func trusts(keyDigest: ContentDigest) -> Bool { authorityKeys.contains(keyDigest) }
 
     private init(_ files: Files, name: CertificateName) {
         self.name = name
@@ -78,7 +98,9 @@ private struct Files {
 
     static func find(folder: String, handedKeys: [String]) throws(TLSError) -> Files {
         var fault: TLSError?
-        for path in handedKeys {
+        // A replacement that was cut off behind its certificate.
+        let next = "\(folder)/\(Credentials.nextKeyFile)"
+        for path in handedKeys + (access(next, F_OK) == 0 ? [next] : []) {
             do throws(TLSError) { return try Files(folder: folder, handedKey: path) } catch {
                 // Of the other files the folder's own attempt tells.
                 if case .credentials(path, _) = error { fault = fault ?? error }
@@ -137,6 +159,9 @@ private struct Files {
 }
 
 extension Credentials {
+    /// Where a new key lies while its certificate takes the place of the old one.
+    public static let nextKeyFile = "next.key.pem"
+
     /// The OpenSSL objects.
     ///
     /// @unchecked Sendable is sound: all are set once and only read afterwards; their reference counts are atomic.

@@ -9,8 +9,14 @@ public struct PeerIdentity: Sendable, Hashable {
     public let serial: String
     /// SHA-256 of the certificate's DER form.
     public let fingerprint: ContentDigest
+    /// SHA-256 of the public key of the CA that stands for it.
+    public let authority: ContentDigest?
 
-    public init(name: CertificateName, notAfter: Int64, serial: String, fingerprint: ContentDigest) {
+    public init(
+        name: CertificateName, notAfter: Int64, serial: String, fingerprint: ContentDigest,
+        authority: ContentDigest? = nil
+    ) {
+        self.authority = authority
         self.name = name
         self.notAfter = notAfter
         self.serial = serial

@@ -21,6 +21,8 @@ final class PeerVerifier {
     private(set) var refusal: Refusal?
     /// The first end among all certificates of the chain: from then on it proves nothing.
     private(set) var chainNotAfter: Int64?
+    /// The public key of the chain's end.
+    private var authority: ContentDigest?
     /// On a server that takes in new hosts: whether this is one of them.
     var door: EnrolmentDoor?
 
@@ -40,6 +42,8 @@ final class PeerVerifier {
             refuse(CertificateFault(code: code, depth: depth, certificate: certificate), certificate)
             return false
         }
+        // The first that is judged is the CA.
+        if authority == nil { authority = SubjectKey.digest(of: certificate.map { X509_get_X509_PUBKEY($0.pointer) }) }
         if let end = certificate?.notAfter { chainNotAfter = min(chainNotAfter ?? end, end) }
         guard X509_STORE_CTX_get_error_depth(store) == 0 else { return true }
         guard let certificate else {
@@ -77,7 +81,8 @@ final class PeerVerifier {
         }
         guard let fingerprint = certificate.fingerprint else { throw .invalid("it has no SHA-256 fingerprint") }
         return PeerIdentity(
-            name: name, notAfter: certificate.notAfter, serial: certificate.serial, fingerprint: fingerprint)
+            name: name, notAfter: certificate.notAfter, serial: certificate.serial, fingerprint: fingerprint,
+            authority: authority)
     }
 
     /// What `SSL_CTX_set_verify` is given. Without a judge nobody passes.

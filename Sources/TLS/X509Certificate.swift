@@ -84,8 +84,42 @@ public final class X509Certificate: Sendable {
         return X509_check_private_key(pointer, key.pointer) == 1
     }
 
+    /// Whether this certificate was signed with the key of that one.
+    public func isSigned(by authority: X509Certificate) -> Bool {
+        defer { ERR_clear_error() }
+        guard let key = X509_get0_pubkey(authority.pointer) else { return false }
+        return X509_check_issued(authority.pointer, pointer) == X509_V_OK && X509_verify(pointer, key) == 1
+    }
+
     /// SHA-256 of the public key (SubjectPublicKeyInfo in DER form): what a CA is pinned by.
     public var keyDigest: ContentDigest? { SubjectKey.digest(of: X509_get_X509_PUBKEY(pointer)) }
+
+    /// Exactly one certificate in DER form.
+    ///
+    /// - Throws: `X509Error.failed` for anything else.
+    public convenience init(der: [UInt8]) throws(X509Error) {
+        guard let parsed = OwnedX509(der: der), X509_up_ref(parsed.pointer) == 1 else {
+            throw .failed(doing: "read a certificate", reason: "it is not one in DER form")
+        }
+        try self.init(taking: parsed.pointer)
+    }
+
+    /// The host names and addresses of subjectAltName; other kinds of names are passed over.
+    public var alternatives: [X509AlternativeName] {
+        guard let raw = X509_get_ext_d2i(pointer, NID_subject_alt_name, nil, nil) else {
+            ERR_clear_error()
+            return []
+        }
+        let names = OpaquePointer(raw)
+        defer { GENERAL_NAMES_free(names) }
+        return (0..<max(0, roost_x509_count(names))).compactMap { index in
+            var (count, kind) = (Int32(0), Int32(0))
+            guard let bytes = roost_x509_host(names, index, &kind, &count), count >= 0 else { return nil }
+            let host = Array(UnsafeBufferPointer(start: bytes, count: Int(count)))
+            return kind == GEN_DNS
+                ? try? .checked(dns: String(decoding: host, as: UTF8.self)) : X509AlternativeName(address: host)
+        }
+    }
 
     // MARK: Reading the fields
 

@@ -35,6 +35,19 @@ public enum X509AlternativeName: Hashable, Sendable {
         return .ip(text)
     }
 
+    /// As a certificate carries it: four or sixteen bytes, in network order.
+    init?(address bytes: [UInt8]) {
+        let family: Int32
+        switch bytes.count {
+        case 4: family = AF_INET
+        case 16: family = AF_INET6
+        default: return nil
+        }
+        var text = [CChar](repeating: 0, count: 64)
+        guard inet_ntop(family, bytes, &text, socklen_t(text.count)) != nil else { return nil }
+        self = .ip(String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    }
+
     /// OpenSSL's notation in a configuration file.
     var notation: String {
         switch self {

@@ -11,6 +11,8 @@ struct CaCommand: AsyncParsableCommand {
             Init.self,
             Issue.self,
             Sign.self,
+            Status.self,
+            Rotate.self,
         ])
 
     struct Init: AsyncParsableCommand {

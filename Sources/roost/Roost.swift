@@ -21,6 +21,7 @@ struct Roost: AsyncParsableCommand {
             InitCommand.self,
             InviteCommand.self,
             EnrollCommand.self,
+            RenewCommand.self,
             CsrCommand.self,
             CaCommand.self,
             PutCommand.self,

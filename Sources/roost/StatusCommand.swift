@@ -56,7 +56,7 @@ struct StatusCommand: AsyncParsableCommand {
         table.add([
             "certificate",
             "expires \(HumanUnits.time(certificate.expires)) UTC"
-                + (certificate.expiresSoon == true ? ", which is soon: issue a new one" : ""),
+                + (certificate.expiresSoon == true ? ", which is soon: no member that has the CA has renewed it" : ""),
         ])
         if let expires = certificate.caExpires, certificate.caExpiresSoon == true {
             table.add(["CA", "expires \(HumanUnits.time(expires)) UTC, which is soon: make a new one"])

@@ -13,11 +13,11 @@ import Vocabulary
 @Suite("The way in without a certificate", .timeLimit(.minutes(2)))
 struct EnrolmentTests {
     let bed: TestBed
-    let office: InvitationOffice
+    let office: AuthorityOffice
 
     init() throws {
         bed = try TestBed()
-        office = InvitationOffice(folder: bed.folder.path + "/ca")
+        office = AuthorityOffice(folder: bed.folder.path + "/ca")
     }
 
     private func serve(issuer: Bool = true) async throws -> RunningServer {
@@ -128,7 +128,7 @@ struct EnrolmentTests {
             try TLSContext(credentials: Credentials(folder: eve.folder.path + "/node-eve")))
         var listeners = APIServer.Listeners(tls: (try TestBed.loopback(), between))
         listeners.enrolment = EnrolmentDesk(
-            office: InvitationOffice(folder: eve.folder.path + "/ca"), log: quietLogger(),
+            office: AuthorityOffice(folder: eve.folder.path + "/ca"), log: quietLogger(),
             standing: { _ in .init(isMember: false, isRevoked: false) }, addresses: { [] })
         let middle = RunningServer(
             try await APIServer.bind(listeners, node: NodeName("eve"), router: testRouter(), logger: quietLogger()))

@@ -82,7 +82,7 @@ struct FiguresTests {
         let a = try await TestAgent.start(bed, "a")
         let b = try await TestAgent.start(bed, "b", join: [a.endpoint])
         #expect(await eventually(30) { a.sees(b) && a.core.driver.read { $0.membership.member(b.name)?.rtt != nil } })
-        let text = await MetricsRoutes(box: CoreBox(), version: "test").exposition(of: a.core)
+        let text = await MetricsRoutes(box: CoreBox(), version: "test").exposition(of: a.core, renewals: .init())
         let protocolText = try String(
             contentsOf: URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
                 .deletingLastPathComponent().appending(path: "docs/PROTOCOL.md"), encoding: .utf8)

@@ -135,7 +135,7 @@ struct ImpersonationTests {
         #expect(await eventually(30) { a.sees(b) && b.sees(a) })
         let before = b.core.credentials.context.credentials
         try bed.renew(.node, "b")
-        b.service.takeCertificates(askedFor: true)
+        b.service.certificates.take(because: "of the test", isAsked: true)
         #expect(b.core.credentials.context.credentials.certificateID != before.certificateID)
         #expect(await eventually(30) { a.core.certificates.chains(of: [b.name]).count == 2 })
         // Nothing else happens to b: what it says anew, it says for the sake of the signature.

@@ -100,9 +100,9 @@ struct EnrolmentCodecTests {
 }
 
 @Suite("Invitations as the CA's folder keeps them")
-struct InvitationOfficeTests {
+struct AuthorityOfficeTests {
     let folder: TemporaryFolder
-    let office: InvitationOffice
+    let office: AuthorityOffice
     let here: [Endpoint]
     let binding = [UInt8](repeating: 9, count: 32)
     let now = Timestamp.now
@@ -110,13 +110,13 @@ struct InvitationOfficeTests {
     init() throws {
         folder = try TemporaryFolder()
         _ = try CertificateAuthority.create(folder: folder("ca"), cluster: ClusterName("savanna"))
-        office = InvitationOffice(folder: folder("ca"))
+        office = AuthorityOffice(folder: folder("ca"))
         here = [try Endpoint(host: "127.0.0.1", port: 7667)]
     }
 
     private func ask(
         _ token: InvitationToken, _ name: String?, key: X509PrivateKey, at time: Int64? = nil,
-        of other: InvitationOffice? = nil,
+        of other: AuthorityOffice? = nil,
         isMember: Bool = false, isRevoked: Bool = false
     ) async throws -> CertificateAuthority.Signed {
         let name = try name.map { try NodeName($0) }
@@ -152,7 +152,7 @@ struct InvitationOfficeTests {
         #expect(text.contains("IP Address:10.0.0.7") && text.contains("IP Address:10.9.9.9"))
         #expect(text.contains("DNS:simba"))
         // A new process, after a crash at the worst of times: what was used is used.
-        let later = InvitationOffice(folder: folder("ca"))
+        let later = AuthorityOffice(folder: folder("ca"))
         let again = try await ask(token, "simba", key: key, of: later, isMember: true)
         #expect(again.entry.key == first.entry.key && again.entry.name == first.entry.name)
         try await refused(.used) { try await ask(token, "simba", key: .generate(), of: later) }

@@ -167,32 +167,6 @@ extension ProcessTests {
     }
 }
 
-/// Puts and gets, one after the other, until told to stop; what fails is kept.
-private actor Load {
-    private(set) var done = 0
-    private(set) var failures: [String] = []
-    private var isOver = false
-
-    func stop() { isOver = true }
-    private func succeeded() { done += 1 }
-    private func failed(_ text: String) { failures.append(text) }
-
-    nonisolated func run(_ client: AgentClient, prefix: String) async {
-        for number in 0... {
-            if await isOver { return }
-            let name = "\(prefix)/\(number % 16)"
-            let bytes = Sample.bytes(20_000 + number, seed: number)
-            do {
-                _ = try await client.put(name, bytes: bytes)
-                let (got, _) = try await client.getBytes(name)
-                if got == bytes { await succeeded() } else { await failed("\(name): other bytes") }
-            } catch {
-                await failed("\(name): \(error)")
-            }
-        }
-    }
-}
-
 /// Somebody with a node's certificate who gets the cluster's keys as a node does, and seals a datagram with them.
 struct Prober {
     static let question = Array(#"{"node":"prober","claims":[],"keyring":[],"revoked":[],"holds":0}"#.utf8)

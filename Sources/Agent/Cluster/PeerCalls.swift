@@ -111,6 +111,20 @@ struct PeerCalls: Sendable {
             member, "POST", "/v1/forget", API.ForgetRequest(node: node.text), within: .seconds(5))
     }
 
+    /// For a certificate of this node, by one that has the CA.
+    func renew(_ request: API.RenewRequest, from node: NodeName) async throws -> API.Renewed {
+        try await call(node, "POST", "/v1/certificate", request, within: .seconds(10), isIdempotent: false)
+    }
+
+    func certificate(of node: NodeName) async throws -> API.Certificate {
+        try await get(node, "/v1/certificate", within: .seconds(5))
+    }
+
+    /// Has it get a new certificate from this node.
+    func askToRenew(_ node: NodeName) async throws -> API.Certificate {
+        try await call(node, "POST", "/v1/peer/renew", API.Empty(), within: .seconds(20), isIdempotent: false)
+    }
+
     // MARK: Plumbing
 
     static func timeouts(_ limit: Duration) -> ClientTimeouts {

@@ -8,6 +8,9 @@ final class CoreBox: Sendable {
         let core: AgentCore
         let members: MembersService
         let keys: KeyService
+        let certificates: CertificateService
+        /// On the node that has the CA.
+        let authority: AuthorityService?
         let writes: WriteService
         let catalogue: CatalogueService
         let leave: LeaveService

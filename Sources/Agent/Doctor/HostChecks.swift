@@ -19,7 +19,7 @@ public enum HostChecks {
         let folder = settings.certificatesFolder
         let credentials: Credentials
         do {
-            credentials = try Credentials(folder: folder)
+            credentials = try OwnCertificates(settings).current()
         } catch {
             return [
                 API.Check(
@@ -46,13 +46,15 @@ public enum HostChecks {
                     remedy: "remove cluster from the configuration, or use that cluster's certificate"))
         } else {
             checks.append(
-                life(of: credentials.life, "certificate", "\(name)", remedy: "issue a new one and put it there"))
+                life(
+                    of: credentials.life, "certificate", "\(name)",
+                    remedy: "no member that has the CA has renewed it: issue a new one and put it there"))
         }
         if let authority = credentials.authorityLife {
             checks.append(
                 life(
                     of: authority, "ca", "the CA's certificate",
-                    remedy: "make a new CA and issue every certificate again: all end with it"))
+                    remedy: "change to a new one: roost ca rotate, on the host that has the CA"))
         }
         checks += credentials.warnings.map { API.Check("key_mode", .warn, $0, remedy: "chmod 600 \(folder)/key.pem") }
         return checks

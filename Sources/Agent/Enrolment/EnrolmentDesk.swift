@@ -14,14 +14,16 @@ import Vocabulary
     import Darwin
 #endif
 
-/// Where a host without a certificate is attended to, on the node that has the CA: who may come in, and what it is told.
+/// The CA's counter, on the node that has it: which hosts without a certificate are attended to, and what they are told;
+/// and who may renew.
 final class EnrolmentDesk: Sendable {
     /// Members that a new one is told to join through.
     private static let joinMax = 8
 
-    let office: InvitationOffice
+    let office: AuthorityOffice
+    private let renewals = NIOLockedValueBox(RenewalThrottle())
     private let throttle = NIOLockedValueBox(EnrolmentThrottle(now: .now()))
-    private let standing: @Sendable (CertificateName) -> InvitationOffice.Standing
+    private let standing: @Sendable (CertificateName) -> AuthorityOffice.Standing
     private let addresses: @Sendable () -> [Endpoint]
     private let log: Logger
 
@@ -29,8 +31,8 @@ final class EnrolmentDesk: Sendable {
     ///   - standing: what the cluster knows of a name.
     ///   - addresses: of members, this one first.
     init(
-        office: InvitationOffice, log: Logger,
-        standing: @escaping @Sendable (CertificateName) -> InvitationOffice.Standing,
+        office: AuthorityOffice, log: Logger,
+        standing: @escaping @Sendable (CertificateName) -> AuthorityOffice.Standing,
         addresses: @escaping @Sendable () -> [Endpoint]
     ) {
         self.office = office
@@ -41,7 +43,7 @@ final class EnrolmentDesk: Sendable {
 
     convenience init(folder: String, box: CoreBox, revoked: RevocationList, log: Logger) {
         self.init(
-            office: InvitationOffice(folder: folder), log: log,
+            office: AuthorityOffice(folder: folder), log: log,
             standing: { name in
                 // Until the agent has started it knows of no member, and can vouch for no name to be free.
                 guard let core = try? box.parts.core else { return .init(isMember: true, isRevoked: false) }
@@ -61,6 +63,9 @@ final class EnrolmentDesk: Sendable {
     func admit(_ source: EnrolmentSource) -> Bool {
         throttle.withLockedValue { $0.admit(source.key, at: .now()) }
     }
+
+    /// Whether that name may get another certificate now.
+    func admitsRenewal(of name: CertificateName) -> Bool { renewals.withLockedValue { $0.admit(name, at: .now()) } }
 
     func leave(_ source: EnrolmentSource, succeeded: Bool) {
         throttle.withLockedValue { $0.leave(source.key, succeeded: succeeded) }

@@ -17,28 +17,16 @@ struct EnrolmentThrottle {
     /// such, new ones wait.
     static let sourcesMax = 1_024
 
-    private struct Bucket {
-        var left: Int
-        var since: NIODeadline
-
-        mutating func earn(_ now: NIODeadline, each: TimeAmount, max: Int) {
-            let earned = (now - since).nanoseconds / each.nanoseconds
-            guard earned > 0 else { return }
-            left = min(max, left.addingReportingOverflow(Int(clamping: earned)).partialValue)
-            since = left == max ? now : since + each * Int(clamping: earned)
-        }
-    }
-
     private struct Source {
-        var bucket: Bucket
+        var bucket: RateBucket
         var active = 0
     }
 
-    private var all: Bucket
+    private var all: RateBucket
     private var active = 0
     private var sources: [String: Source] = [:]
 
-    init(now: NIODeadline) { all = Bucket(left: Self.burst, since: now) }
+    init(now: NIODeadline) { all = RateBucket(full: Self.burst, at: now) }
 
     var sourceCount: Int { sources.count }
 
@@ -48,7 +36,7 @@ struct EnrolmentThrottle {
         guard active < Self.activeMax, all.left > 0 else { return false }
         if sources[key] == nil, sources.count >= Self.sourcesMax { forget(now) }
         guard sources[key] != nil || sources.count < Self.sourcesMax else { return false }
-        var source = sources[key] ?? Source(bucket: Bucket(left: Self.burstPerSource, since: now))
+        var source = sources[key] ?? Source(bucket: RateBucket(full: Self.burstPerSource, at: now))
         source.bucket.earn(now, each: Self.refillPerSource, max: Self.burstPerSource)
         let isAdmitted = source.active < Self.activePerSourceMax && source.bucket.left > 0
         if isAdmitted {

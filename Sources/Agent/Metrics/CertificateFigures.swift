@@ -2,6 +2,14 @@ import TLS
 
 /// What `/metrics` says of the ends of certificates: an alert on it comes before nothing works any more.
 enum CertificateFigures {
+    static func add(_ renewals: RenewalService.Counts, to metrics: Metrics) {
+        for (outcome, count) in [("done", renewals.renewed), ("failed", renewals.failed)] {
+            metrics.count(
+                "roost_certificate_renewals_total", ["outcome": outcome], by: Double(count),
+                help: "Renewals of this node's certificate, those that no member could do left out.")
+        }
+    }
+
     static func add(_ credentials: Credentials, at now: Int64, to metrics: Metrics) {
         let lives = [("node", credentials.life), ("ca", credentials.authorityLife)]
         for (whose, life) in lives {

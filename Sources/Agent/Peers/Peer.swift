@@ -9,6 +9,8 @@ struct Peer {
     var idle: [ClientConnection] = []
     /// Our connections with a request under way.
     var inUse: [ClientConnection] = []
+    /// Those in use that were made with certificates that are this node's no more: closed when they come back.
+    var outdated: Set<ObjectIdentifier> = []
     /// Our connections being made.
     var connecting = 0
     /// Requests of ours under way by kind, each on a connection of its own (those being made included).

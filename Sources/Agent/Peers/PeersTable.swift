@@ -173,9 +173,10 @@ public actor PeersTable {
         peer.address = endpoint
         peer.began(kind, at: clock.now)
         peers[name] = peer
+        let context = credentials.context
         do {
             let connection = try await ClientConnection.connect(
-                to: .https(endpoint), tls: credentials.context, expecting: .node(name),
+                to: .https(endpoint), tls: context, expecting: .node(name),
                 timeout: settings.connectTimeout, keepAliveSeconds: TCPLiveness.peerIdleSeconds,
                 eventLoopGroup: group)
             // The member may have been disconnected meanwhile, and may be connected anew: that is another story.
@@ -185,6 +186,7 @@ public actor PeersTable {
             }
             peers[name]?.connecting -= 1
             peers[name]?.inUse.append(connection)
+            if context !== credentials.context { peers[name]?.outdated.insert(ObjectIdentifier(connection)) }
             return Lease(peer: name, generation: generation, kind: kind, connection: connection, wasReused: false)
         } catch {
             if var peer = peers[name], peer.generation == generation {
@@ -210,7 +212,8 @@ public actor PeersTable {
         }
         peer.ended(lease.kind, at: clock.now)
         peer.inUse.remove(at: index)
-        if connection.isIdle, !isClosed {
+        let isOutdated = peer.outdated.remove(ObjectIdentifier(connection)) != nil
+        if connection.isIdle, !isClosed, !isOutdated {
             peer.idle.append(connection)
         } else {
             Task { await connection.close() }
@@ -246,6 +249,16 @@ public actor PeersTable {
         for connection in peer.idle { Task { await connection.close() } }
         peer.idle = []
         store(longest.key, peer)
+    }
+
+    /// This node has other certificates: what follows is asked on connections that show them.
+    func renewConnections() {
+        for (name, var peer) in peers {
+            for connection in peer.idle { Task { await connection.close() } }
+            peer.idle = []
+            peer.outdated = Set(peer.inUse.map(ObjectIdentifier.init))
+            store(name, peer)
+        }
     }
 
     private func evict(_ name: NodeName) {

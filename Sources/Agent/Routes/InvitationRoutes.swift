@@ -58,13 +58,13 @@ struct InvitationRoutes: Sendable {
         }
     }
 
-    private func offer(_ ask: API.InviteRequest, _ role: Role) throws -> InvitationOffice.Offer {
-        var offer = InvitationOffice.Offer(role: role, ips: ask.ips, dns: ask.dns)
+    private func offer(_ ask: API.InviteRequest, _ role: Role) throws -> AuthorityOffice.Offer {
+        var offer = AuthorityOffice.Offer(role: role, ips: ask.ips, dns: ask.dns)
         if let text = ask.name {
             do { offer.name = try NodeName(text) } catch { throw APIError.badRequest("\(error)") }
         }
         if let text = ask.expires {
-            guard let duration = DurationText.parse(text), InvitationOffice.expiries.contains(duration) else {
+            guard let duration = DurationText.parse(text), AuthorityOffice.expiries.contains(duration) else {
                 throw APIError.badRequest(
                     "\"\(text.prefix(40))\" is no time that an invitation is good for", hint: "from 1m to 30d")
             }
@@ -82,17 +82,17 @@ struct InvitationRoutes: Sendable {
         }
     }
 
-    private func office(_ offer: InvitationOffice.Offer, _ core: AgentCore) throws(APIError) -> InvitationOffice {
+    private func office(_ offer: AuthorityOffice.Offer, _ core: AgentCore) throws(APIError) -> AuthorityOffice {
         guard let desk else {
             throw APIError(
-                .conflict, code: "no_authority",
+                .conflict, code: API.Renewed.noAuthorityCode,
                 "\(core.name) has no CA: its configuration names none under ca", hint: Self.byHand(offer))
         }
         return desk.office
     }
 
     /// What to type where the CA's key is kept off the nodes.
-    private static func byHand(_ offer: InvitationOffice.Offer) -> String {
+    private static func byHand(_ offer: AuthorityOffice.Offer) -> String {
         let name = offer.name?.text ?? "NAME"
         return "ask the node whose configuration has ca (--agent). Where the CA's key is kept off the nodes, by hand: "
             + "(1) on the new host: roost csr --\(offer.role.rawValue) \(name) --out certs; "
@@ -121,13 +121,13 @@ struct InvitationRoutes: Sendable {
         return ["revoked": ask.id]
     }
 
-    private static func refusal(_ error: AuthorityError, _ offer: InvitationOffice.Offer) -> APIError {
+    private static func refusal(_ error: AuthorityError, _ offer: AuthorityOffice.Offer) -> APIError {
         switch error {
         case .addressesNeedNode, .tooManyAddresses, .badAddress, .badValidity: .badRequest(error.description)
         case .tooManyInvitations:
             APIError(.conflict, code: "too_many_invitations", error.description)
         case .noAuthority, .notAnAuthority, .exposedKey, .expired, .cannotRead:
-            APIError(.conflict, code: "no_authority", error.description, hint: byHand(offer))
+            APIError(.conflict, code: API.Renewed.noAuthorityCode, error.description, hint: byHand(offer))
         case .exists, .incomplete, .cannotWrite, .busy, .refused, .crypto:
             .unavailable(error.description, code: "unable", retryAfterSeconds: 5)
         }

@@ -12,7 +12,8 @@ struct MetricsRoutes: Sendable {
 
     func add(to router: Router<APIContext>) {
         router.get("/metrics") { _, _ in
-            let text = await exposition(of: try box.parts.core)
+            let parts = try box.parts
+            let text = await exposition(of: parts.core, renewals: parts.certificates.renewals.figures)
             var buffer = ByteBuffer()
             buffer.writeString(text)
             return Response(
@@ -21,13 +22,14 @@ struct MetricsRoutes: Sendable {
         }
     }
 
-    func exposition(of core: AgentCore) async -> String {
+    func exposition(of core: AgentCore, renewals: RenewalService.Counts) async -> String {
         let metrics = Metrics()
         let (membership, detector) = core.driver.read {
             (MembershipFigures($0.membership), DetectorFigures($0.membership))
         }
         gauge(metrics, core)
         traffic(metrics, core)
+        CertificateFigures.add(renewals, to: metrics)
         detector.add(to: metrics)
         let peers = await core.peers.snapshot
         metrics.set("roost_peers_connected", to: Double(peers.count), help: "Distinct peers connected now.")

@@ -13,6 +13,9 @@ enum AccessRules {
     static let peerPrefix = "/v1/peer/"
     static let keysPrefix = "/v1/keys"
     static let invitationsPrefix = "/v1/invitations"
+    static let authorityPrefix = "/v1/ca"
+    /// Of it the last word is whose certificate was shown: everybody may get another for their own name.
+    static let certificateRoute = "/v1/certificate"
     static let resourcesPrefix = "/v1/resources/"
 
     /// Nil when the caller may; else what would be needed.
@@ -32,25 +35,30 @@ enum AccessRules {
         case .certificate(let identity):
             switch identity.name.role {
             // Not even to look: a node that was taken over must not make itself others.
-            case .node: return !route.hasPrefix(invitationsPrefix)
+            case .node: return !isOfAuthority(route)
             case .admin: return !route.hasPrefix(peerPrefix)
             case .client:
                 if isForAdmins(route) { return false }
-                return reads || ((method == .put || method == .delete) && route.hasPrefix(resourcesPrefix))
+                return reads || route == certificateRoute
+                    || ((method == .put || method == .delete) && route.hasPrefix(resourcesPrefix))
             case .reader:
-                return reads && !isForAdmins(route)
+                return !isForAdmins(route) && (reads || route == certificateRoute)
             }
         }
     }
 
     /// Or for nodes.
     private static func isForAdmins(_ route: String) -> Bool {
-        route.hasPrefix(peerPrefix) || route.hasPrefix(keysPrefix) || route.hasPrefix(invitationsPrefix)
+        route.hasPrefix(peerPrefix) || route.hasPrefix(keysPrefix) || isOfAuthority(route)
+    }
+
+    private static func isOfAuthority(_ route: String) -> Bool {
+        route.hasPrefix(invitationsPrefix) || route == authorityPrefix || route.hasPrefix(authorityPrefix + "/")
     }
 
     private static func need(_ method: HTTPRequest.Method, _ route: String) -> String {
         if route.hasPrefix(peerPrefix) { return "the certificate of a node" }
-        if route.hasPrefix(keysPrefix) || route.hasPrefix(invitationsPrefix) {
+        if route.hasPrefix(keysPrefix) || isOfAuthority(route) {
             return "the certificate of an admin, or the agent's unix socket"
         }
         if method == .get || method == .head { return "a certificate of this cluster on the TLS port" }

@@ -1,5 +1,3 @@
-import TLS
-
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -13,12 +11,6 @@ import TLS
 ///
 /// The one that is the certificate's is used, whichever it is; else the `key.pem` beside the certificate.
 enum HandedKey {
-    static func credentials(
-        in folder: String, environment: [String: String] = ProcessInfo.processInfo.environment
-    ) throws(TLSError) -> Credentials {
-        try Credentials(folder: folder, handedKeys: paths(environment))
-    }
-
     /// Those that are there, the newest first.
     static func paths(_ environment: [String: String]) -> [String] {
         ["RUNTIME_DIRECTORY", "CREDENTIALS_DIRECTORY"].compactMap { variable in

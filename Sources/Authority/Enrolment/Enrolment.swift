@@ -61,25 +61,11 @@ public struct Enrolment: Sendable {
         let key = try ownKey()
         let request = try X509Request.make(for: key, role: token.role, name: name).der()
         let granted = try ask(request)
-        let authorities = Array(granted.authorities.utf8)
-        let certificate = Array(granted.certificate.utf8)
-        let keyBytes = try key.pem()
         let named = CertificateName(cluster: token.cluster, role: token.role, name: name)
-        guard granted.uri == named.uri, try X509Certificate(pem: certificate).uris == [named.uri],
-            try X509Certificate.all(pem: authorities).contains(where: { $0.keyDigest == token.pin })
-        else {
-            throw AuthorityError.notAnAuthority(
-                path: "\(folder)/cert.pem", reason: "the issuer gave a certificate that was not asked for")
-        }
-        try Credentials.check(folder: folder, authorities: authorities, certificate: certificate, key: keyBytes)
-        try NewFiles(
-            folder: folder,
-            items: [
-                .init(name: "key.pem", bytes: keyBytes, mode: 0o600),
-                .init(name: "cert.pem", bytes: certificate, mode: 0o644),
-                .init(name: "ca.pem", bytes: authorities, mode: 0o644),
-            ]
-        ).write()
+        try CertificateSet(
+            key: key, name: named, certificate: Array(granted.certificate.utf8),
+            authorities: Array(granted.authorities.utf8), signers: [token.pin]
+        ).write(into: folder)
         try? FileManager.default.removeItem(atPath: keyPath)
         return granted
     }

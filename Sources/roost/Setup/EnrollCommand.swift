@@ -59,7 +59,7 @@ struct EnrollCommand: AsyncParsableCommand {
             if let advertise { settings.append(("advertise", [advertise])) }
             settings.append(("join", granted.join))
             try setup.configure(settings)
-            try setup.handOver([setup.certificates])
+            try setup.openCertificates()
             await setup.start(wanted: start)
         }
         if json {

@@ -66,18 +66,25 @@ struct HostSetup {
 
     // MARK: The service's user
 
-    /// Gives the service's user what it has to read, and write when it renews: as root, where there is such a user.
-    mutating func handOver(_ folders: [String]) throws {
+    /// Gives the CA to the service's user, which signs with it: as root, where there is such a user. The node's own key
+    /// stays root's: systemd hands it over, and the agent keeps what it renews among its own data.
+    func handOverAuthority() throws {
         guard geteuid() == 0, let entry = getpwnam(Self.user) else { return }
         let (user, group) = (entry.pointee.pw_uid, entry.pointee.pw_gid)
-        for folder in folders {
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-            for path in names.map({ "\(folder)/\($0)" }) + [folder] {
-                guard lchown(path, user, group) == 0 else {
-                    throw CommandFailure(
-                        "cannot give \(path) to the user \(Self.user): \(String(cString: strerror(errno)))")
-                }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: authority)) ?? []
+        for path in names.map({ "\(authority)/\($0)" }) + [authority] {
+            guard lchown(path, user, group) == 0 else {
+                throw CommandFailure(
+                    "cannot give \(path) to the user \(Self.user): \(String(cString: strerror(errno)))")
             }
+        }
+    }
+
+    /// The service's user reads the certificates themselves: as the package makes the folder.
+    func openCertificates() throws {
+        guard geteuid() == 0, let entry = getpwnam(Self.user) else { return }
+        guard chown(certificates, 0, entry.pointee.pw_gid) == 0, chmod(certificates, 0o750) == 0 else {
+            throw CommandFailure("cannot open \(certificates): \(String(cString: strerror(errno)))")
         }
     }
 

@@ -32,7 +32,8 @@ struct InitCommand: AsyncParsableCommand {
             try issue(setup, made)
         } catch { throw CaCommand.failure(error) }
         try setup.configure([("ca", [setup.authority]), ("advertise", ["\(made.2)"])])
-        try setup.handOver([setup.authority, setup.certificates])
+        try setup.handOverAuthority()
+        try setup.openCertificates()
         await setup.start(wanted: start)
         if json {
             try Terminal.print(json: Made(ca: setup.authority, certs: setup.certificates, config: setup.configuration))

@@ -1,10 +1,11 @@
 import TLS
 import Vocabulary
 
-/// Invites hosts and gives those who come their certificates: the CA's folder as an agent uses it, one at a time.
+/// The CA's folder as an agent uses it, one thing at a time: invites hosts, gives those who come their certificates,
+/// renews those that there are, and gives way to another CA.
 ///
 /// The folder is opened for each, so that its key may lie on a disk that is put in when it is needed.
-public actor InvitationOffice {
+public actor AuthorityOffice {
     /// From a minute to thirty days. An hour is time to type a line on another host, and little to find it in.
     public static let expiries: ClosedRange<Duration> = .seconds(60)...(.seconds(30 * 86_400))
     public static let defaultExpiry = Duration.seconds(3_600)
@@ -34,7 +35,7 @@ public actor InvitationOffice {
 
         public init(
             role: Role = .node, name: NodeName? = nil, ips: [String] = [], dns: [String] = [],
-            validFor: Duration = InvitationOffice.defaultExpiry
+            validFor: Duration = AuthorityOffice.defaultExpiry
         ) {
             self.role = role
             self.name = name
