@@ -35,6 +35,7 @@ extension NodeMachine {
             writes[id]?.answered(by: node, .durable, at: now)
         case .declined: writes[id]?.answered(by: node, .declined, at: now)
         case .failed: writes[id]?.answered(by: node, .failed, at: now)
+        case .busy: writes[id]?.answered(by: node, .busy, at: now)
         }
         continueWrite(id, at: now, into: &effects)
     }
@@ -48,6 +49,8 @@ extension NodeMachine {
 
     mutating func endWrite(_ id: WriteID, into effects: inout [Effect]) {
         guard let write = writes.removeValue(forKey: id) else { return }
-        effects.append(.acknowledge(id, copies: write.copies, wanted: write.wanted, rival: write.rival))
+        effects.append(
+            .acknowledge(
+                id, copies: write.copies, wanted: write.wanted, rival: write.rival, unheard: write.unheard))
     }
 }

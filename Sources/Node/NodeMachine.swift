@@ -69,6 +69,8 @@ public struct NodeMachine: Sendable {
         case declined
         /// No answer, or none to the point; the node may be asked again.
         case failed
+        /// There was no place for the offer, here or there.
+        case busy
     }
 
     public enum Lifecycle: Sendable {
@@ -95,7 +97,7 @@ public struct NodeMachine: Sendable {
         case offer(WriteID, to: NodeName, Version)
         /// The write has all the copies it will get for now; fewer than `wanted` is a 202. With a `rival`, which goes before
         /// it and has not seen it, no condition of the write holds.
-        case acknowledge(WriteID, copies: [NodeName], wanted: Int, rival: Dot?)
+        case acknowledge(WriteID, copies: [NodeName], wanted: Int, rival: Dot?, unheard: [NodeName])
     }
 
     public let identity: Identity

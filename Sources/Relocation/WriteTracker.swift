@@ -16,6 +16,8 @@ public struct WriteTracker: Sendable {
         case declined
         /// It did not answer, or not to the point.
         case failed
+        /// It is there, and there was no place for the offer, here or there: asked again until there is.
+        case busy
     }
 
     public let version: Version
@@ -42,6 +44,8 @@ public struct WriteTracker: Sendable {
     /// Failed ones, and when they are asked again.
     private var retries: [NodeName: Instant] = [:]
     private var declined: [NodeName] = []
+    /// Members that are there, had to answer, and were asked in vain as often as anybody is.
+    private var givenUp: [NodeName] = []
     /// A write that goes before this one and has not seen it, as somebody told who was offered this one.
     ///
     /// Two owners may each order a write on the same version while neither has heard of the other's. Each offers its own
@@ -81,6 +85,7 @@ public struct WriteTracker: Sendable {
             if !copies.contains(owner), !isSpent(owner) { mustAnswer.append(owner) }
         }
         mustAnswer.removeAll { !view.canCall($0) }
+        givenUp.removeAll { !view.canCall($0) }
         doubted = view.doubtful
         let open = ranked.filter { node in
             node != me && view.canCall(node) && !copies.contains(node) && !asked.contains(node) && !isSpent(node)
@@ -139,17 +144,23 @@ public struct WriteTracker: Sendable {
         case .declined:
             declined.append(node)
             mustAnswer.removeAll { $0 == node }
+        case .busy: retries[node] = now + Self.retryPause
         case .failed:
             let count = failures[node, default: 0] + 1
             failures[node] = count
             if count < Self.attemptsMax {
                 retries[node] = now + Self.retryPause * count
                 if owners.contains(node), !mustAnswer.contains(node) { mustAnswer.append(node) }
-            } else {
-                mustAnswer.removeAll { $0 == node }
+            } else if let index = mustAnswer.firstIndex(of: node) {
+                mustAnswer.remove(at: index)
+                givenUp.append(node)
             }
         }
     }
+
+    /// Members that are there, have a word in what the name is, and have not heard of this write. They may order another
+    /// on the same version, and nobody would learn of it: a condition that was met is not known to hold.
+    public var unheard: [NodeName] { givenUp + mustAnswer }
 
     public mutating func note(rival: Dot) { self.rival = rival }
 

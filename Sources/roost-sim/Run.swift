@@ -59,6 +59,9 @@ struct Run: AsyncParsableCommand {
             """)
     var keepsPlaces = false
 
+    @Option(name: .long, help: "peers.max of every node: how many others it may be connected with at once (1-50).")
+    var peersMax: Int?
+
     @Option(name: .long, help: "Seeds at once (1-64). As many as there are cores, unless given.")
     var jobs = max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
 
@@ -82,6 +85,7 @@ struct Run: AsyncParsableCommand {
             plan.minutes = 1...minutes
             plan.movesHomes = movingHomes
             plan.keepsPlaces = keepsPlaces
+            plan.peersMax = peersMax
             if let defect {
                 guard let known = Defect(rawValue: defect) else {
                     throw ValidationError("--defect must be one of \(Defect.names), not \(defect)")
@@ -123,6 +127,9 @@ struct Run: AsyncParsableCommand {
     func validate() throws {
         guard (1...64).contains(jobs) else { throw ValidationError("--jobs must be 1-64, not \(jobs)") }
         guard (1...64).contains(clients) else { throw ValidationError("--clients must be 1-64, not \(clients)") }
+        if let peersMax, !(1...50).contains(peersMax) {
+            throw ValidationError("--peers-max must be 1-50, not \(peersMax)")
+        }
         if let seconds, !(1...60_000).contains(seconds) {
             throw ValidationError("--seconds must be 1-60000, not \(seconds)")
         }
@@ -211,6 +218,7 @@ struct Run: AsyncParsableCommand {
         if let seconds = plan.seconds { again += " --seconds \(seconds)" }
         if movingHomes { again += " --moving-homes" }
         if keepsPlaces { again += " --keeps-places" }
+        if let peersMax { again += " --peers-max \(peersMax)" }
         if let defect { again += " --defect \(defect)" }
         Terminal.error("  again: \(again)")
     }
@@ -238,7 +246,8 @@ enum ClusterReport {
             ("virtual_ms", Report.fixed(outcome.virtualSeconds * 1000, 0)), ("steps", "\(outcome.steps)"),
             ("acknowledged", "\(outcome.acknowledged)"), ("short_of_copies", "\(outcome.short)"),
             ("reads", "\(outcome.reads)"), ("reads_apart", "\(outcome.apartReads)"),
-            ("slowest_read_ms", milliseconds(outcome.slowestRead)),
+            ("slowest_read_ms", milliseconds(outcome.slowestRead)), ("hops_most", "\(outcome.hopsMost)"),
+            ("peers_most", "\(outcome.peersMost)"),
             ("faults", "{\(faults.joined(separator: ","))}"), ("rest_ms", milliseconds(outcome.rest)),
             ("trace", "\"\(Report.hexadecimal(outcome.traceHash))\""),
             ("violations", "[\(violations.joined(separator: ","))]"),
@@ -270,6 +279,7 @@ enum ClusterReport {
         func sum(_ part: (ClusterOutcome) -> Int) -> Int { outcomes.reduce(0) { $0 + part($1) } }
         let virtual = outcomes.reduce(0) { $0 + $1.virtualSeconds }
         let hash = outcomes.reduce(UInt64(0)) { ($0 &* 31) ^ $1.traceHash }
+        let peers = outcomes.map(\.peersMost).max() ?? 0
         let made = faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
         return """
             seeds        \(outcomes.count) (\(two(Double(outcomes.count) / max(seconds, 0.001))) a second), \
@@ -277,6 +287,8 @@ enum ClusterReport {
             writes       \(sum { $0.acknowledged }) acknowledged, \(sum { $0.short }) on fewer nodes than wanted
             reads        \(sum { $0.reads }) answered, \(sum { $0.apartReads }) while members were apart; a seed's slowest: median \
             \(two(Report.percentile(reads, 0.5))) s, max \(two(reads.last)) s
+            places       a read was at \(1 + (outcomes.map(\.hopsMost).max() ?? 0)) nodes at most\
+            \(peers > 0 ? "; connected with \(peers) at once at most" : "")
             faults       \(made)
             at rest      after the last fault: median \(two(Report.percentile(rests, 0.5))) s, p99 \
             \(two(Report.percentile(rests, 0.99))) s, max \(two(rests.last)) s

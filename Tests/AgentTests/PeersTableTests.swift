@@ -1,5 +1,6 @@
 import Client
 import NIOCore
+import Node
 import NIOPosix
 import TLS
 import Testing

@@ -126,8 +126,13 @@ struct EffectRunner: Sendable {
         } catch {
             core.log.info(
                 "a copy could not be made", metadata: ["name": "\(version.name)", "on": "\(node)", "error": "\(error)"])
-            core.driver.feed(.offerAnswered(id, by: node, Self.isLasting(error) ? .declined : .failed))
+            core.driver.feed(.offerAnswered(id, by: node, Self.outcome(of: error)))
         }
+    }
+
+    private static func outcome(of error: any Error) -> NodeMachine.OfferOutcome {
+        if isLasting(error) { return .declined }
+        return PeersError.isBusy(error) ? .busy : .failed
     }
 
     /// Whether the node has heard of the version and asking once more would end the same way: it has no room.

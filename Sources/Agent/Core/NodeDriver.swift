@@ -15,6 +15,8 @@ final class NodeDriver: Sendable {
         let wanted: Int
         /// A write that goes before this one and has not seen it.
         var rival: Dot?
+        /// Members that are there, have a word in the name, and have not heard of the write.
+        var unheard: [NodeName] = []
     }
 
     private struct State {
@@ -115,9 +117,10 @@ final class NodeDriver: Sendable {
         state.withLockedValue { state in
             guard !state.isStopped else { return }
             body(&state.machine, &state.rng, &out)
-            for case .acknowledge(let id, let copies, let wanted, let rival) in out {
+            for case .acknowledge(let id, let copies, let wanted, let rival, let unheard) in out {
                 guard let waiter = state.waiters.removeValue(forKey: id) else { continue }
-                resumed.append((waiter, Acknowledgement(copies: copies, wanted: wanted, rival: rival)))
+                resumed.append(
+                    (waiter, Acknowledgement(copies: copies, wanted: wanted, rival: rival, unheard: unheard)))
             }
             schedule(&state)
             guard !out.isEmpty else { return }

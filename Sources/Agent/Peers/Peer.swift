@@ -1,8 +1,9 @@
 import Client
+import Node
 import Vocabulary
 
 /// What the table knows of one connected peer.
-struct Peer {
+struct Peer: PeerUse {
     /// Told apart from an earlier connection to the same peer, whose requests may still be ending.
     let generation: UInt64
     /// Our connections to it that wait for a request; the last one used is taken first, so that surplus ones age.
@@ -103,6 +104,18 @@ public enum PeersError: Error, Hashable, Sendable, CustomStringConvertible {
         case .disconnected, .closed, .revoked: false
         }
     }
+
+    /// The same of any error, a refusal by the node that was asked included.
+    static func isBusy(_ error: any Error) -> Bool {
+        switch error {
+        case let error as PeersError: error.isBusy
+        case PeerCallError.refused(_, _, 503, let body): body.error.code == busyCode
+        default: false
+        }
+    }
+
+    /// How a node refuses that has no place for its caller.
+    static let busyCode = "peers_busy"
 
     public var description: String {
         switch self {

@@ -11,7 +11,7 @@ extension PeersTable: InboundGate {
 
     /// Asked before each request that another node sends us; never waits.
     public func admitInbound(_ name: NodeName, on connection: Connection) -> Admission {
-        guard makePlace(for: name) else { return .busy }
+        guard makePlace(forCaller: name) else { return .busy }
         var peer = peers[name] ?? newPeer()
         peer.inbound[connection.id] = connection
         peer.inboundBusy.insert(connection.id)

@@ -1,6 +1,7 @@
 import Client
 import NIOCore
 import NIOPosix
+import Node
 import TLS
 import Vocabulary
 
@@ -39,25 +40,14 @@ public actor PeersTable {
 
         public init(peersMax: Int) { self.peersMax = max(1, peersMax) }
 
-        /// Whether one more request of this kind may have a connection to the peer.
-        func mayBegin(_ kind: Kind, at peer: Peer) -> Bool {
-            let kept = min(connectionsKeptForKind, connectionsPerPeerMax / Kind.allCases.count)
-            let owed = Kind.allCases.filter { $0 != kind }.reduce(0) { $0 + max(0, kept - peer.active($1)) }
-            return peer.active + owed < connectionsPerPeerMax
+        var places: PeerPlaces {
+            PeerPlaces(
+                peersMax: peersMax, connectionsPerPeerMax: connectionsPerPeerMax,
+                connectionsKeptForKind: connectionsKeptForKind)
         }
     }
 
-    /// What a request holds its connection for. Each may wait for those after it, never for one before it.
-    public enum Kind: Sendable, Hashable, CaseIterable {
-        /// A write that is passed on: it waits for its copies.
-        case order
-        /// A copy of a write: it waits until the other node has its bytes.
-        case offer
-        /// A call between nodes, whose answer is small and comes at once.
-        case control
-        /// The bytes of a resource: a pull, or an answer that is passed on to a client.
-        case bulk
-    }
+    public typealias Kind = PeerPlaces.Kind
 
     /// What to do when there is no place.
     public enum Patience: Sendable, Hashable {
@@ -144,11 +134,11 @@ public actor PeersTable {
 
     private func mayConnect(_ name: NodeName, _ kind: Kind) -> Bool {
         guard let peer = peers[name] else { return true }
-        return peer.outbound < settings.connectionsPerPeerMax && settings.mayBegin(kind, at: peer)
+        return peer.outbound < settings.connectionsPerPeerMax && settings.places.mayBegin(kind, at: peer)
     }
 
     private func takeIdle(_ name: NodeName, _ endpoint: Endpoint, _ kind: Kind) -> Lease? {
-        guard var peer = peers[name], settings.mayBegin(kind, at: peer) else { return nil }
+        guard var peer = peers[name], settings.places.mayBegin(kind, at: peer) else { return nil }
         defer { store(name, peer) }
         peer.idle.removeAll { !$0.isOpen }
         // A member that moved: what leads to its old address would reach nobody, or somebody else.
@@ -226,14 +216,23 @@ public actor PeersTable {
     /// Whether the peer is connected or may become so now; closes the least recently used idle peer for it.
     func makePlace(for name: NodeName) -> Bool {
         dropClosed()
-        if peers[name] != nil { return true }
-        guard peers.count >= settings.peersMax else { return true }
-        let idle = peers.filter { !$0.value.isBusy }
-        guard let oldest = idle.min(by: { ($0.value.lastUsed, $0.key) < ($1.value.lastUsed, $1.key) }) else {
-            return false
+        return settle(settings.places.place(for: name, among: peers))
+    }
+
+    /// The same for a peer that asks.
+    func makePlace(forCaller name: NodeName) -> Bool {
+        dropClosed()
+        return settle(settings.places.placeForCaller(name, among: peers))
+    }
+
+    private func settle(_ place: PeerPlaces.Place) -> Bool {
+        switch place {
+        case .free: return true
+        case .insteadOf(let oldest):
+            evict(oldest)
+            return true
+        case .none: return false
         }
-        evict(oldest.key)
-        return true
     }
 
     /// Closes the connections to the peer that has not been asked anything for longest, and for so long at least. One at a

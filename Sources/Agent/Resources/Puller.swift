@@ -1,6 +1,7 @@
 import Client
 import NIOCore
 import Resources
+import Node
 import Storage
 import Vocabulary
 

@@ -59,6 +59,9 @@ struct WriteService: Sendable {
             // The rival may have come here itself, by its writer's offer.
             let here = try await core.store.versions(of: request.name)?.rival(of: outcome.version)?.dot
             if let rival = here ?? acknowledgement.rival { throw StorageError.refused(.outranked(by: rival)) }
+            guard acknowledgement.unheard.isEmpty else {
+                throw WriteFailure.unheard(request.name, acknowledgement.unheard)
+            }
         }
         return WriteReceipt(
             version: outcome.version, copies: acknowledgement.copies, wanted: acknowledgement.wanted,
@@ -196,6 +199,8 @@ enum WriteFailure: Error, CustomStringConvertible {
     case unreachable(ResourceName, [String])
     /// The node stopped answering, and may have carried the write out.
     case outcomeUnknown(ResourceName, NodeName, String)
+    /// The condition held here, and these, who are there and have a word in it, could not be told.
+    case unheard(ResourceName, [NodeName])
     /// The owner's own answer, to be passed on as it is.
     case refused(status: Int, API.ErrorBody)
     case stopping
@@ -215,6 +220,9 @@ enum WriteFailure: Error, CustomStringConvertible {
             "no owner of \(name) could be reached: \(failures.joined(separator: "; "))"
         case .outcomeUnknown(let name, let node, let cause):
             "\(node) stopped answering while it wrote \(name), and may have done so (\(cause))"
+        case .unheard(let name, let nodes):
+            "\(name) is written here, but \(nodes.map(\.text).joined(separator: ", ")) could not be told, and may have "
+                + "taken another write on the same version"
         case .refused(let status, let body): "refused with \(status): \(body.error.message)"
         case .stopping: "this node is stopping"
         }

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import Node
 import Vocabulary
 
 /// Passes a read on to other nodes and their answer back, byte by byte.
@@ -11,6 +12,9 @@ struct Forwarding: Sendable {
     /// Of the connection that asked.
     let loop: any EventLoop
 
+    /// How long those are asked again that had no place for the question, and after which pause.
+    private static let busyFor = Duration.seconds(10)
+    private static let busyPause = Duration.milliseconds(200)
     /// A node that keeps silent for this long is passed over.
     private static let timeouts = ClientTimeouts(idle: .seconds(8), total: nil)
     /// What a client may ask of the one who answers.
@@ -36,16 +40,31 @@ struct Forwarding: Sendable {
         if !unsure.isEmpty { headers.add(Visited.unsureHeader.rawName, Visited.text(unsure)) }
         let outgoing = ClientRequest(request.method.rawValue, request.uri.description, headers: headers)
         var nobody = NobodyAnswered()
-        // First those that can be asked without waiting for a place in the peers table; the others when none of them had
-        // an answer.
-        var postponed: [NodeName] = []
-        for node in nodes {
-            let patience: PeersTable.Patience = nodes.count > 1 ? .hasOthers : .waits
-            do {
-                if let answer = try await ask(node, outgoing, patience, &nobody) { return answer }
-            } catch let error as PeersError where error.isBusy { postponed.append(node) }
+        // First those that can be asked without waiting for a place in the peers table, here or there; the others when none
+        // of them had an answer, again and again for a while: one that is busy is not silent, and may be the only one that
+        // knows.
+        var rest = nodes
+        let end = ContinuousClock.now + Self.busyFor
+        var round = 0
+        while !rest.isEmpty, round < 2 || ContinuousClock.now < end {
+            if round > 1 { try await Task.sleep(for: Self.busyPause) }
+            let patience: PeersTable.Patience = round == 0 && nodes.count > 1 ? .hasOthers : .waits
+            var postponed: [NodeName] = []
+            for (index, node) in rest.enumerated() {
+                do {
+                    if let answer = try await ask(node, outgoing, patience, &nobody) { return answer }
+                } catch let error as PeersError where error.isBusy {
+                    // Only the node that was asked first waits, and asks others meanwhile: those on the way would be taken
+                    // for silent, and each of them would ask everybody in vain.
+                    guard visited.isEmpty else { throw nobody.whileBusy(rest[index...]) }
+                    postponed.append(node)
+                }
+            }
+            rest = postponed
+            round += 1
         }
-        for node in postponed { if let answer = try await ask(node, outgoing, .waits, &nobody) { return answer } }
+        nobody.silent += rest
+        nobody.failures += rest.map { "\($0) is busy" }
         throw nobody
     }
 
@@ -60,13 +79,15 @@ struct Forwarding: Sendable {
                 to: node, at: try core.calls.endpoint(of: node), outgoing, idempotent: true, kind: .bulk,
                 patience: patience, timeouts: Self.timeouts)
             guard response.status >= 500 else { return await pass(response, isHead: outgoing.method == "HEAD") }
+            let code = try await errorCode(of: response)
+            if code == PeersError.busyCode { throw PeersError.allBusy(peer: node, max: core.settings.peersMax) }
             nobody.failures.append("\(node) answered \(response.status)")
-            switch try await errorCode(of: response) {
+            switch code {
             case NobodyAnswered.noHolder: break
             case NobodyAnswered.somebodyBehind: nobody.isSomebodyBehind = true
             default: nobody.silent.append(node)
             }
-        } catch let error as PeersError where error.isBusy && patience == .hasOthers {
+        } catch let error as PeersError where error.isBusy {
             throw error
         } catch {
             try Task.checkCancellation()
@@ -111,12 +132,24 @@ struct NobodyAnswered: Error {
     /// Those that gave no word at all.
     var silent: [NodeName] = []
     var isSomebodyBehind = false
+    /// Somebody had no place for the question, and whoever passed it on here is to ask again.
+    private var isBusy = false
     var failures: [String] = []
+
+    /// - Parameter unasked: nothing is known from these.
+    func whileBusy(_ unasked: some Sequence<NodeName>) -> NobodyAnswered {
+        var nobody = self
+        nobody.isBusy = true
+        nobody.silent += unasked
+        return nobody
+    }
 
     var apiError: APIError {
         APIError.unavailable(
             "no node that may answer could be reached (\(failures.joined(separator: "; ")))",
-            code: isSomebodyBehind ? Self.somebodyBehind : silent.isEmpty ? Self.noHolder : "unreachable",
+            code: isBusy
+                ? PeersError.busyCode
+                : isSomebodyBehind ? Self.somebodyBehind : silent.isEmpty ? Self.noHolder : "unreachable",
             retryAfterSeconds: 1)
     }
 }

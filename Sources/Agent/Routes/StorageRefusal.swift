@@ -57,7 +57,7 @@ enum StorageRefusal {
         switch failure {
         case .nobody, .unreachable: APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
         case .stopping: APIError.unavailable("\(failure)", code: WriteFailure.stoppingCode, retryAfterSeconds: 1)
-        case .outcomeUnknown:
+        case .outcomeUnknown, .unheard:
             APIError(
                 .serviceUnavailable, code: WriteFailure.unknownCode, "\(failure)",
                 hint: "look at its history before you write it again")

@@ -32,7 +32,8 @@ struct APIResponder: Sendable {
         }
         guard await gate.begin(peer, on: connection) else {
             let refusal = APIError.unavailable(
-                "\(node) is connected to as many peers as peers.max allows, and all are busy", code: "peers_busy",
+                "\(node) is connected to as many peers as peers.max allows, and all are busy",
+                code: PeersError.busyCode,
                 retryAfterSeconds: 1)
             return try await send(refusal.response, request, writer, connection, bodyWasRead: false)
         }

@@ -24,6 +24,8 @@ public struct ClusterExperiment: Sendable {
     var homes: [ResourceName: HostID] = [:]
     var nextNumber = 0
     var slowestRead = Duration.zero
+    private var peersMost = 0
+    private var hopsMost = 0
     var faults: [String: Int] = [:]
     var faultTimes: [Instant] = []
     /// When a disk was last emptied.
@@ -74,7 +76,8 @@ public struct ClusterExperiment: Sendable {
             acknowledged: experiment.laws.acknowledgedCount, short: experiment.laws.shortCount,
             reads: experiment.laws.readCount, apartReads: experiment.laws.apartReadCount, faults: experiment.faults,
             made: experiment.made,
-            rest: rest, slowestRead: experiment.slowestRead, story: experiment.story)
+            rest: rest, slowestRead: experiment.slowestRead,
+            peersMost: experiment.peersMost, hopsMost: experiment.hopsMost, story: experiment.story)
     }
 
     // MARK: Making
@@ -103,6 +106,7 @@ public struct ClusterExperiment: Sendable {
         settings.relocationDelayMax = .seconds(40)
         configuration = NodeHost.Configuration(cluster: cluster, settings: settings)
         configuration.defects = plan.defects
+        configuration.peersMax = plan.peersMax
         if case .drawn(let kinds, _) = plan.faults { configuration.scrubs = kinds.contains(.rot) }
         for number in 0..<nodes + 2 {
             configuration.join = hosts.prefix(1).map { simulator.endpoint(of: $0.id) }
@@ -184,6 +188,7 @@ public struct ClusterExperiment: Sendable {
             }
             if nextCheck <= simulator.now {
                 laws.checkCopies(simulator)
+                lookAtPlaces()
                 nextCheck = simulator.now + .seconds(1)
             }
             run(for: Self.beat)
@@ -202,6 +207,7 @@ public struct ClusterExperiment: Sendable {
         if !isClassic { holdDuels() }
         guard laws.violations.isEmpty else { return nil }
         askEverywhere()
+        lookAtPlaces()
         return rest
     }
 
@@ -227,23 +233,30 @@ public struct ClusterExperiment: Sendable {
 
     /// Law 5 as clients see it: every node gives the same answers.
     private mutating func askEverywhere() {
-        for host in hosts where simulator.isRunning(host.id) {
-            for name in names {
-                clients.append(Client(next: simulator.now))
-                start(.read(name), at: host.id, client: clients.count - 1)
-            }
-        }
-        // A search for what is not there visits every node, one after the other; where one leg in twenty has to be sent
-        // again, and waits for that, its time is that of the unluckiest.
-        let limit = Duration.seconds(link.loss == .percent(0) ? 3 : 15)
+        var questions: [(name: ResourceName, host: HostID)] = []
+        for host in hosts where simulator.isRunning(host.id) { questions += names.map { ($0, host.id) } }
+        // All in one moment; but where few may be connected at once, as many as there may be clients of a large cluster: a
+        // search for what is not there visits every node.
+        let atOnce = plan.peersMax == nil ? questions.count : nodes
+        var rest = questions[...]
+        // One after the other, its time is that of the unluckiest: where one leg in twenty has to be sent again, and waits
+        // for that.
+        let limit = Duration.seconds(plan.peersMax != nil ? 600 : link.loss == .percent(0) ? 3 : 15)
         let end = simulator.now + limit
-        while simulator.now < end, clients.contains(where: { $0.request != nil }) {
+        repeat {
+            let asking = clients.count { $0.request != nil }
+            for question in rest.prefix(max(0, atOnce - asking)) {
+                clients.append(Client(next: simulator.now))
+                start(.read(question.name), at: question.host, client: clients.count - 1)
+            }
+            rest = rest.dropFirst(max(0, atOnce - asking))
             // Also at rest a lost datagram makes a suspect of somebody, and a read is told to come again.
             runClients(areAsking: false)
             run(for: Self.beat)
-        }
-        let unanswered = clients.count { $0.request != nil }
-        if unanswered > 0 {
+        } while simulator.now < end && laws.violations.isEmpty
+            && (!rest.isEmpty || clients.contains { $0.request != nil })
+        let unanswered = rest.count + clients.count { $0.request != nil }
+        if unanswered > 0, laws.violations.isEmpty {
             laws.broken(6, simulator.now, "\(unanswered) reads at rest were not answered within \(limit.seconds) s")
         }
     }
@@ -299,6 +312,17 @@ public struct ClusterExperiment: Sendable {
                         "\(machine.phase), owners \(convergence.owners(of: slot)), synced \(convergence.isSynced(slot)), unsettled \(convergence.isUnsettled(slot)), calls \(convergence.view.contactable)"
                 }
                 tell("\(name) in \(slot) on \(simulator.name(of: host.id)), \(host.state): \(held ?? []); \(view)")
+            }
+        }
+    }
+
+    private mutating func lookAtPlaces() {
+        for host in hosts {
+            guard let machine = simulator.machine(on: host.id) else { continue }
+            peersMost = max(peersMost, machine.peersMost)
+            hopsMost = max(hopsMost, machine.hopsMost)
+            if let allowed = plan.peersMax, machine.peersMost > allowed {
+                laws.broken(9, simulator.now, "\(simulator.name(of: host.id)) was connected with \(machine.peersMost)")
             }
         }
     }

@@ -16,6 +16,8 @@ public struct ClusterPlan: Sendable {
     public var keepsPlaces = false
     /// Names change their home from write to write; else a name that has one keeps it.
     public var movesHomes = false
+    /// `peers.max` of every node: how many others it may be connected with at once. Nil: all.
+    public var peersMax: Int?
     /// Law 5: from the last fault until every view is equal and every version is exactly where it belongs. The net under
     /// the net is a comparison of everything each 60 s, and a silent host's call takes 60 s to fail.
     public var restWithin = Duration.seconds(150)
@@ -52,6 +54,10 @@ public struct ClusterOutcome: Sendable {
     public let rest: Duration?
     /// The longest that a read took to be answered.
     public let slowestRead: Duration
+    /// The most that any node was connected with at once, where that is bounded, and the most nodes that a read was passed
+    /// on to.
+    public let peersMost: Int
+    public let hopsMost: Int
     /// Who did what when, the last part: by far the largest, so that whoever keeps many outcomes lets go of it.
     public var story: [String]
 }

@@ -167,7 +167,7 @@ public struct Laws: Sendable {
         for write in known {
             guard let version = write.acknowledged, let ended = write.ended, ended < start else { continue }
             switch result {
-            case .unavailable, .behind, .silence: break
+            case .unavailable, .behind, .silence, .busy: break
             case .found(let answer):
                 guard version.context.covers(answer.dot) else { continue }
                 let law = version.isTombstone ? 3 : 6

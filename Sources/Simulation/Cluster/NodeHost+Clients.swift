@@ -10,6 +10,7 @@ struct WriteEnd: Sendable {
     let copies: [NodeName]
     let wanted: Int
     let rival: Dot?
+    let unheard: [NodeName]
 }
 
 extension NodeHost {
@@ -146,6 +147,7 @@ extension NodeHost {
                 if precondition != .none, let rival = here ?? end.rival {
                     return then(&host, .refused(.outranked(by: rival)), &context)
                 }
+                if precondition != .none, !end.unheard.isEmpty { return then(&host, .unknown, &context) }
                 then(&host, .written(version, copies: end.copies, wanted: end.wanted), &context)
             }
         }
@@ -200,7 +202,7 @@ extension NodeHost {
         case .forward(let nodes):
             let search = Search(
                 name: name, held: held, visited: has(.forwardsInCircles) ? [self.name] : visited + [self.name],
-                unsure: isBehind ? unsure + [self.name] : unsure, hops: hops + 1)
+                unsure: isBehind ? unsure + [self.name] : unsure, hops: hops + 1, began: context.now)
             forward(search, to: nodes[...], &context, then: then)
         case .nobody:
             then(&self, isBehind ? .behind : .unavailable, &context)
@@ -216,7 +218,16 @@ extension NodeHost {
         let hops: Int
         var silent: [NodeName] = []
         var isSomebodyBehind = false
+        /// Those that could not be asked without waiting for a place.
+        var postponed: [NodeName] = []
+        var patience = Patience.hasOthers
+        var rounds = 0
+        let began: Instant
     }
+
+    /// As the agent's Forwarding has them.
+    private static var busyPause: Duration { .milliseconds(200) }
+    private static var busyFor: Duration { .seconds(10) }
 
     private mutating func readHere(
         _ held: VersionSet?, _ name: ResourceName, visited: [NodeName], hops: Int, _ context: inout Context,
@@ -232,13 +243,25 @@ extension NodeHost {
         let route = visited + [self.name]
         let others = machine.convergence.holders(of: held.group(in: cluster)).filter { !route.contains($0) }
         let search = Search(
-            name: name, held: nil, visited: route, unsure: [self.name], hops: hops + 1, isSomebodyBehind: true)
+            name: name, held: nil, visited: route, unsure: [self.name], hops: hops + 1, isSomebodyBehind: true,
+            began: context.now)
         forward(search, to: others[...], &context, then: then)
     }
 
     private mutating func forward(
         _ search: Search, to nodes: ArraySlice<NodeName>, _ context: inout Context, then: @escaping HasRead
     ) {
+        if nodes.first.map({ $0 == self.name }) ?? true, !search.postponed.isEmpty {
+            var again = search
+            again.postponed = []
+            again.patience = .waits
+            again.rounds += 1
+            let all = search.postponed + nodes
+            guard search.rounds > 0 else { return forward(again, to: all[...], &context, then: then) }
+            return after(Self.busyPause, &context) { [again] host, context in
+                host.forward(again, to: all[...], &context, then: then)
+            }
+        }
         guard let node = nodes.first else {
             // A node that was passed over in silence leaves more open than one that said that it knows nothing.
             if search.isSomebodyBehind { return then(&self, .behind, &context) }
@@ -257,9 +280,14 @@ extension NodeHost {
         }
         let request = Request.read(
             search.name, visited: search.visited, unsure: search.unsure, hops: search.hops)
-        call(node, request, within: Self.silenceMax, &context) { host, response, context in
+        call(node, request, within: Self.silenceMax, patience: search.patience, &context) { host, response, context in
             var search = search
             switch response {
+            // Only the node that was asked first waits, and asks others meanwhile: those on the way would be taken for
+            // silent, and each of them would ask everybody in vain.
+            case .busy where search.visited.count > 1: return then(&host, .busy, &context)
+            case .busy where search.rounds < 2 || context.now < search.began + Self.busyFor:
+                search.postponed.append(node)
             case .read(.found(let version)): return then(&host, .found(version), &context)
             case .read(.missing): return then(&host, .missing, &context)
             case .read(.behind): search.isSomebodyBehind = true

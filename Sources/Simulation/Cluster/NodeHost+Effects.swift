@@ -21,19 +21,27 @@ extension NodeHost {
                 host.feed(.membership(.merge(host.heard(claims), from: teller)), &context)
             }
         case .fallbackProbe(let sequence, let node, let endpoint, let claims):
-            let id = context.call(
-                endpoint, expecting: node, .probe(claims), bytes: SwimTraffic.exchangeBytes(claims),
-                timeout: SwimTraffic.fallbackTimeout, stallsAfter: SwimTraffic.stallGrace)
-            fallbacks[id] = (sequence, node)
+            sit(
+                with: node, .control, .hasOthers, &context,
+                then: { host, context in
+                    let id = context.call(
+                        endpoint, expecting: node, .probe(claims), bytes: SwimTraffic.exchangeBytes(claims),
+                        timeout: SwimTraffic.fallbackTimeout, stallsAfter: SwimTraffic.stallGrace)
+                    host.seats?.calls[id] = (node, .control)
+                    host.fallbacks[id] = (sequence, node)
+                },
+                refused: { host, context in
+                    host.feed(.membership(.fallback(sequence, of: node, .silent)), &context)
+                })
         case .event(let event):
             hasNews = true
             context.observe(.event(event))
             spoilView(&context)
         case .convergence(let effect): carryOut(effect, &context)
         case .offer(let id, let node, let version): offer(version, to: node, for: id, &context)
-        case .acknowledge(let id, let copies, let wanted, let rival):
+        case .acknowledge(let id, let copies, let wanted, let rival, let unheard):
             acknowledgements.removeValue(forKey: id)?(
-                &self, WriteEnd(copies: copies, wanted: wanted, rival: rival), &context)
+                &self, WriteEnd(copies: copies, wanted: wanted, rival: rival, unheard: unheard), &context)
         }
     }
 
@@ -118,6 +126,8 @@ extension NodeHost {
                 host.countForAll(id, reply, &context)
             } else if host.has(.countsSilence) {
                 host.feed(.offerAnswered(id, by: node, .stored(OfferReply(status: request.status))), &context)
+            } else if case .busy = response {
+                host.feed(.offerAnswered(id, by: node, .busy), &context)
             } else {
                 host.feed(.offerAnswered(id, by: node, .failed), &context)
             }

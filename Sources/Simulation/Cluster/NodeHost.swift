@@ -18,6 +18,8 @@ public struct NodeHost: SimulatedMachine {
         /// Whether bytes are looked at now and then: where none can rot there is nothing to find.
         public var scrubs = false
         public var defects: Set<Defect> = []
+        /// Peers connected at once; nil for any number.
+        public var peersMax: Int?
 
         public init(
             cluster: ClusterName, settings: NodeMachine.Settings, metadata: Metadata = .standard, join: [Endpoint] = []
@@ -67,6 +69,9 @@ public struct NodeHost: SimulatedMachine {
     /// Whom a write is offered to, for `Defect.countsOneForAll`.
     var offers: [NodeMachine.WriteID: [NodeName]] = [:]
     var hasNews = false
+    var seats: Seats?
+    /// Nodes that a read served here had been passed on to.
+    var hopsMost = 0
 
     public init(_ boot: Boot<Configuration>, in context: inout HostContext<NodeHost>) {
         epoch = max(context.disk.state.epoch + 1, context.wallMilliseconds)
@@ -75,6 +80,7 @@ public struct NodeHost: SimulatedMachine {
         context.disk.syncNow()
         writeEpoch = epoch
         configuration = boot.configuration
+        seats = boot.configuration.peersMax.map { Seats(peersMax: $0) }
         var settings = boot.configuration.settings
         if configuration.defects.contains(.neverReplaces) { settings.relocationDelay = .seconds(3_600) }
         if configuration.defects.contains(.replacesAtOnce) { settings.relocationDelay = .zero }
@@ -100,6 +106,11 @@ public struct NodeHost: SimulatedMachine {
     }
 
     public mutating func handle(_ input: HostInput<NodeHost>, in context: inout HostContext<NodeHost>) {
+        react(to: input, &context)
+        giveBackSeats(&context)
+    }
+
+    private mutating func react(to input: HostInput<NodeHost>, _ context: inout Context) {
         switch input {
         case .tick:
             runTimers(&context)
@@ -107,11 +118,14 @@ public struct NodeHost: SimulatedMachine {
         case .datagram(let packet, let source):
             let packet = has(.neverRefutes) ? packet.telling(heard(packet.claims)) : packet
             feed(.membership(.packet(packet, from: source)), &context)
-        case .request(let request, let id, let peer): serve(request, id, from: peer, &context)
+        case .request(let request, let id, let peer):
+            guard admit(id, from: peer, within: request.patience, &context) else { return context.answer(id, .busy) }
+            serve(request, id, from: peer, &context)
         case .stalled(let id):
             guard let (sequence, node) = fallbacks[id] else { return }
             feed(.membership(.fallback(sequence, of: node, .stalled)), &context)
         case .response(let result, let id):
+            leave(id, &context)
             if let (sequence, node) = fallbacks.removeValue(forKey: id) {
                 let outcome = Membership.FallbackResult(result) { response in
                     if case .members(_, let claims, _, _) = response { heard(claims) } else { nil }
@@ -162,19 +176,30 @@ public struct NodeHost: SimulatedMachine {
 
     /// Asks a member; `nil` comes back when it gave no answer, and may have carried the request out.
     mutating func call(
-        _ node: NodeName, _ request: Request, bytes: Int = 500, within limit: Duration, _ context: inout Context,
-        then reply: @escaping Reply
+        _ node: NodeName, _ request: Request, bytes: Int = 500, within limit: Duration,
+        patience: Patience = .waits, _ context: inout Context, then reply: @escaping Reply
     ) {
         guard let endpoint = machine.membership.member(node)?.endpoint else { return reply(&self, nil, &context) }
-        call(endpoint, expecting: node, request, bytes: bytes, within: limit, &context, then: reply)
+        call(
+            endpoint, expecting: node, request, bytes: bytes, within: limit, patience: patience, &context, then: reply)
     }
 
     mutating func call(
         _ endpoint: Endpoint, expecting node: NodeName?, _ request: Request, bytes: Int, within limit: Duration,
-        _ context: inout Context, then reply: @escaping Reply
+        patience: Patience = .waits, _ context: inout Context, then reply: @escaping Reply
     ) {
-        let id = context.call(endpoint, expecting: node, request, bytes: bytes, timeout: limit)
-        replies[id] = reply
+        // Whoever looks for a way in calls on connections of their own.
+        guard let node else {
+            let id = context.call(endpoint, expecting: nil, request, bytes: bytes, timeout: limit)
+            return replies[id] = reply
+        }
+        sit(
+            with: node, request.kind, patience, &context,
+            then: { host, context in
+                let id = context.call(endpoint, expecting: node, request, bytes: bytes, timeout: limit)
+                host.seats?.calls[id] = (node, request.kind)
+                host.replies[id] = reply
+            }, refused: { host, context in reply(&host, .busy, &context) })
     }
 
     /// What was written so far lasts when `step` runs.

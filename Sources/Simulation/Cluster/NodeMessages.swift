@@ -29,6 +29,8 @@ public enum ReadResult: Hashable, Sendable {
     case behind
     /// Like `unavailable`, and somebody who may hold it gave no word.
     case silence
+    /// Passed on, and somebody who may hold it had no place for the question: whoever asked tries again.
+    case busy
 }
 
 extension NodeHost {
@@ -57,6 +59,8 @@ extension NodeHost {
         case versions(VersionSet?)
         /// 404 for bytes, 503 for the rest.
         case no
+        /// 503 of a node that has no place for its caller; or nobody was asked, for want of one here.
+        case busy
     }
 
     /// From a client or an operator of this node; the number comes back with the outcome.
@@ -91,7 +95,8 @@ extension NodeHost {
             case .wrote(let number, .unknown): "write \(number): unknown"
             case .read(let number, .found(let version)): "read \(number): \(version.dot)"
             case .read(let number, .missing): "read \(number): missing"
-            case .read(let number, .unavailable), .read(let number, .behind), .read(let number, .silence):
+            case .read(let number, .unavailable), .read(let number, .behind), .read(let number, .silence),
+                .read(let number, .busy):
                 "read \(number): unavailable"
             case .dropped(let key): "dropped \(key)"
             case .fetches(let version): "fetches \(version.name) \(version.dot)"

@@ -1,0 +1,73 @@
+import Vocabulary
+
+/// DESIGN §7's rules of the peers table: how many peers are connected at once, who gives way, and which request may have a
+/// connection. The agent's table and the simulator's hosts ask the same.
+public struct PeerPlaces: Sendable, Hashable {
+    /// Distinct peers connected at once, ours to them and theirs to us counted together.
+    public let peersMax: Int
+    /// Connections to one peer. Requests on HTTP/1.1 go one after another, so this is how many run at once.
+    public let connectionsPerPeerMax: Int
+    /// Of those, how many are kept for each kind of request, whatever the others take.
+    public let connectionsKeptForKind: Int
+
+    public init(peersMax: Int, connectionsPerPeerMax: Int = 12, connectionsKeptForKind: Int = 2) {
+        self.peersMax = max(1, peersMax)
+        self.connectionsPerPeerMax = max(1, connectionsPerPeerMax)
+        self.connectionsKeptForKind = max(0, connectionsKeptForKind)
+    }
+
+    /// What a request holds its connection for. Each may wait for those after it, never for one before it.
+    public enum Kind: Sendable, Hashable, CaseIterable {
+        /// A write that is passed on: it waits for its copies.
+        case order
+        /// A copy of a write: it waits until the other node has its bytes.
+        case offer
+        /// A call between nodes, whose answer is small and comes at once.
+        case control
+        /// The bytes of a resource: a pull, or an answer that is passed on to a client.
+        case bulk
+    }
+
+    public enum Place: Sendable, Hashable {
+        /// The peer is connected, or another may be.
+        case free
+        /// This one, idle for longest, gives way.
+        case insteadOf(NodeName)
+        /// All are busy.
+        case none
+    }
+
+    public func place<Use: PeerUse>(for name: NodeName, among peers: [NodeName: Use]) -> Place {
+        guard peers[name] == nil, peers.count >= peersMax else { return .free }
+        let idle = peers.filter { !$0.value.isBusy }
+        return idle.min { ($0.value.lastUsed, $0.key) < ($1.value.lastUsed, $1.key) }.map { .insteadOf($0.key) }
+            ?? .none
+    }
+
+    /// The same for a peer that asks. It gets no place that would leave none for asking others: to answer it may take just
+    /// that, and two nodes that serve each other's callers in all their places answer nobody.
+    public func placeForCaller<Use: PeerUse>(_ name: NodeName, among peers: [NodeName: Use]) -> Place {
+        guard peers.count >= peersMax - 1 else { return .free }
+        let busy = peers.filter { $0.key != name && $0.value.isBusy }.count
+        guard peersMax == 1 || peers[name]?.isBusy == true || busy < peersMax - 1 else { return .none }
+        return place(for: name, among: peers)
+    }
+
+    /// Whether one more request of this kind may have a connection to the peer.
+    public func mayBegin(_ kind: Kind, at peer: some PeerUse) -> Bool {
+        let kept = min(connectionsKeptForKind, connectionsPerPeerMax / Kind.allCases.count)
+        let owed = Kind.allCases.filter { $0 != kind }.reduce(0) { $0 + max(0, kept - peer.active($1)) }
+        return Kind.allCases.reduce(0) { $0 + peer.active($1) } + owed < connectionsPerPeerMax
+    }
+}
+
+/// What the rules ask of a connected peer.
+public protocol PeerUse {
+    associatedtype Moment: Comparable
+    /// A request is under way, either way.
+    var isBusy: Bool { get }
+    /// When a request last began or ended.
+    var lastUsed: Moment { get }
+    /// Requests of ours under way.
+    func active(_ kind: PeerPlaces.Kind) -> Int
+}
