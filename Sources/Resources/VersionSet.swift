@@ -74,16 +74,14 @@ public struct VersionSet: Hashable, Sendable, Codable {
     public func dominates(_ other: VersionSet) -> Bool { Self.lacking(self, offered: other).isEmpty }
 
     private static func pruned(_ versions: [Version]) -> [Version] {
-        var unique: [Version] = []
-        for version in versions.sorted(by: { Version.precedes($1, $0) })
-        where unique.last?.dot != version.dot && !unique.contains(where: { $0.dot == version.dot }) {
-            unique.append(version)
-        }
         // What a delete had seen is gone with it, so that a delete gives its space back; what it had not seen stays.
         // Greatest first, and only deletes that are kept themselves count: so the greatest version is never removed,
         // and two nodes that exchange what they hold can only move upwards, to one and the same set.
+        // Compared with those kept alone, so that a peer which sends very many of one name costs no more than sorting
+        // them: a second version of a dot that was left out is left out for the same reason.
         var kept: [Version] = []
-        for version in unique where !kept.contains(where: { $0.isTombstone && $0.context.covers(version.dot) }) {
+        for version in versions.sorted(by: { Version.precedes($1, $0) })
+        where !kept.contains(where: { $0.dot == version.dot || $0.isTombstone && $0.context.covers(version.dot) }) {
             kept.append(version)
             if kept.count == versionCountMax { break }
         }

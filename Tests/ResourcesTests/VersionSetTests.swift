@@ -20,6 +20,23 @@ struct VersionSetLawTests {
         }
     }
 
+    @Test(
+        "very many versions of one name, as a peer with a defect may send them, cost no more than sorting",
+        .timeLimit(.minutes(1)))
+    func veryMany() throws {
+        // Compared each with each, they would take many minutes.
+        let name = try ResourceName("zebra")
+        let node = try NodeName("simba")
+        let versions = (1...200_000).map { number in
+            Version(
+                name: name, dot: Dot(node: node, epoch: 1, counter: UInt64(number)), context: CausalContext(),
+                time: HybridTime(raw: UInt64(number)), content: .tombstone, home: nil)
+        }
+        let set = try #require(VersionSet(versions))
+        #expect(set.versions == Array(versions.suffix(VersionSet.versionCountMax).reversed()))
+        #expect(VersionSet(versions[0]).merged(with: versions) == set)
+    }
+
     @Test("merge is associative while no history is cut, and without deletes always")
     func associative() throws {
         var cut = 0
