@@ -226,6 +226,33 @@ struct SettingsTests {
         #expect(refusal(yaml: yaml) != nil)
     }
 
+    @Test(
+        "aliases and maps that the parser would compare as keys for ever are refused at once",
+        .timeLimit(.minutes(1)))
+    func keyBombs() {
+        let names = Array("abcdefghijklm").map(String.init)
+        let lists = zip(names, names.dropFirst()).map { before, name in
+            "\(name): &\(name) [\(Array(repeating: "*" + before, count: 10).joined(separator: ", "))]"
+        }
+        let aliases = "a: &a [x, x]\n" + lists.joined(separator: "\n") + "\n? *m\n: 1\n"
+        let nested =
+            String(repeating: "? [", count: 900) + String(repeating: "x, ", count: 60_000)
+            + String(repeating: "]", count: 900)
+        for yaml in [aliases, nested] {
+            guard case .notYAML? = refusal(yaml: yaml) else {
+                Issue.record("\(String(describing: refusal(yaml: yaml)))")
+                continue
+            }
+        }
+    }
+
+    @Test("some aliases are taken for what they stand for")
+    func aliases() throws {
+        let settings = try settings(yaml: "zone: &here kraal\ntags: {zone: *here, pattern: 'a*b'}\n# *a *b")
+        #expect(settings.zone == "kraal")
+        #expect(settings.tags.description.contains("zone=kraal"))
+    }
+
     @Test("an absent, over-long or binary file is refused with its path")
     func wrongFile() throws {
         let folder = try TemporaryFolder()

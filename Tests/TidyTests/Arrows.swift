@@ -43,7 +43,7 @@ enum Arrows {
         "Agent": nio.union(system).union(cores).union([
             "TLS", "Gossip", "Storage", "Authority", "Client", "Logging", "HTTPTypes", "Hummingbird", "HummingbirdCore",
             "NIOHTTP1",
-            "NIOHTTPTypes", "Yams", "ServiceLifecycle", "UnixSignals", "CNIOLinux",
+            "NIOHTTPTypes", "Yams", "CYaml", "ServiceLifecycle", "UnixSignals", "CNIOLinux",
         ]),
         "roost": system.union(["Vocabulary", "Agent", "Client", "Authority", "ArgumentParser", "Logging"]),
     ]

@@ -1,3 +1,4 @@
+import CYaml
 import FoundationEssentials
 import Vocabulary
 import Yams
@@ -14,6 +15,12 @@ struct SettingsFile {
     static let bytesMax = 256 * 1024
     static let pairsMax = 1_280
     static let depthMax = 4
+    /// What the parser takes at all: it compares the keys of each map with all that is in them, so a map as a key costs its
+    /// size once for each level above it. A list at the full depth needs one more.
+    private static let nestingMax: Int32 = 8
+    /// `*name`, wherever it stands. The parser copies what an alias stands for into each place without a cost, and then
+    /// compares keys that are as large as they look: with eight they multiply a file by no more than twenty.
+    static let aliasesMax = 8
 
     init(path: String) throws(SettingsError) {
         let data: Data
@@ -30,6 +37,12 @@ struct SettingsFile {
     }
 
     init(yaml: String, path: String) throws(SettingsError) {
+        guard Self.aliases(in: yaml) <= Self.aliasesMax else {
+            throw .notYAML(
+                path: path,
+                reason: "it has more than \(Self.aliasesMax) aliases (*name); write what they stand for in their place")
+        }
+        yaml_set_max_nest_level(Self.nestingMax)
         let root: Node?
         do {
             root = try Yams.compose(yaml: yaml)
@@ -79,6 +92,20 @@ struct SettingsFile {
         case .alias:
             throw .notYAML(path: path, reason: "\"\(prefix)\" is an alias of nothing")
         }
+    }
+
+    /// No fewer than there are; a `*` in a comment or in quotes may count, too.
+    private static func aliases(in text: String) -> Int {
+        func isOfName(_ byte: UInt8) -> Bool {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                true
+            default: false
+            }
+        }
+        let bytes = text.utf8
+        return zip(bytes, bytes.dropFirst()).count { $0 == UInt8(ascii: "*") && isOfName($1) }
     }
 
     private static func isNull(_ node: Node) -> Bool {
