@@ -58,8 +58,15 @@ extension IssuedCertificate: Codable {
         authority = try container.decodeIfPresent(String.self, forKey: .authority).flatMap { ContentDigest(hex: $0) }
     }
 
+    /// Exactly what `encode` writes: a calendar that changes in 1582, as Foundation's does, or a year of five digits, would
+    /// read another time than was meant.
     private static func seconds(_ container: KeyedDecodingContainer<Field>, _ field: Field) throws -> Int64 {
         let text = try container.decode(String.self, forKey: field)
-        return Int64(try Date(text, strategy: .iso8601).timeIntervalSince1970)
+        let interval = try Date(text, strategy: .iso8601).timeIntervalSince1970
+        guard let seconds = Int64(exactly: interval), Timestamp.text(seconds) == text else {
+            throw DecodingError.dataCorruptedError(
+                forKey: field, in: container, debugDescription: "it is no time of a certificate")
+        }
+        return seconds
     }
 }
