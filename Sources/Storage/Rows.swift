@@ -50,8 +50,9 @@ extension Version {
             guard let digest = ContentDigest(bytes: try values.value(first + 6, as: Data.self)) else {
                 throw values.damage("a SHA-256")
             }
-            content = .blob(
-                digest: digest, size: try values.unsigned(first + 7), mediaType: try values.value(first + 8))
+            let mediaType: String = try values.value(first + 8)
+            guard Version.isMediaType(mediaType) else { throw values.damage("a media type") }
+            content = .blob(digest: digest, size: try values.unsigned(first + 7), mediaType: mediaType)
         }
         guard let context = try? CausalContext(stored: values.value(first + 4, as: Data.self)) else {
             throw values.damage("a causal context")

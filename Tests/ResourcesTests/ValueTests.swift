@@ -1,3 +1,4 @@
+import Foundation
 import Resources
 import Testing
 import Vocabulary
@@ -134,5 +135,39 @@ struct ResourceNameTests {
         #expect(composed != decomposed)
         #expect(Set([composed, decomposed]).count == 2)
         #expect(decomposed < composed)
+    }
+}
+
+@Suite("A version's content as JSON")
+struct ContentTests {
+    private static let hex = String(repeating: "0a", count: 32)
+
+    @Test("it comes back as it was, in the form that earlier agents write")
+    func form() throws {
+        let digest = try #require(ContentDigest(hex: Self.hex))
+        let blob = Version.Content.blob(digest: digest, size: 5, mediaType: "text/plain")
+        for (content, text) in [
+            (blob, #"{"blob":{"digest":"\#(Self.hex)","mediaType":"text\/plain","size":5}}"#),
+            (.tombstone, #"{"tombstone":{}}"#),
+        ] {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .sortedKeys
+            #expect(String(decoding: try encoder.encode(content), as: UTF8.self) == text)
+            #expect(try JSONDecoder().decode(Version.Content.self, from: Data(text.utf8)) == content)
+        }
+    }
+
+    @Test(
+        "a media type that no catalogue gives back as it was is refused, and so is content of two kinds or none",
+        arguments: [
+            #"{"blob":{"digest":"\#(hex)","mediaType":"a\u0000b","size":5}}"#,
+            #"{"blob":{"digest":"\#(hex)","mediaType":"\u007f","size":5}}"#,
+            #"{"blob":{"digest":"\#(hex)","mediaType":"\#(String(repeating: "a", count: 129))","size":5}}"#,
+            #"{"blob":{"digest":"\#(hex)","mediaType":"a","size":5},"tombstone":{}}"#, "{}", #"{"other":{}}"#,
+        ])
+    func refused(text: String) {
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(Version.Content.self, from: Data(text.utf8))
+        }
     }
 }
