@@ -11,8 +11,8 @@ DESTDIR ?=
 # For `make demo`, e.g. DEMO=--keep; for `make sim`, e.g. SIM="run --seeds 1000" or SIM=--help.
 DEMO ?=
 SIM ?= run --seeds 500
-# For `make fuzz`, e.g. FUZZ="--count 1000000000 --seed 7" or FUZZ=--help.
-FUZZ ?= --count 100000000
+# For `make fuzz`, e.g. FUZZ="--minutes 30", FUZZ="--count 1000000000 --seed 7" or FUZZ=--help.
+FUZZ ?= --count 100000000 --minutes 5
 # For `make soak`, e.g. SOAK="--minutes 60 --nodes 9 --seed 7" or SOAK=--help.
 SOAK ?= --minutes 5
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
@@ -49,9 +49,8 @@ soak: ## real agents killed, frozen, stopped, emptied, starved of disk and packe
 	@.ci/build roost
 	@exec .ci/soak $(SOAK)
 
-fuzz: setup ## 10^8 hostile datagrams into what reads them, every law checked; prints how to run a failure again
-	@.ci/build roost-fuzz
-	@exec .build/release/roost-fuzz $(FUZZ)
+fuzz: setup ## 10^8 hostile datagrams, then libFuzzer on whatever reads bytes; prints how to run a failure again
+	@exec .ci/fuzz $(FUZZ)
 
 bench: ## speed, idle cost, crash to healed, lines of code; beside nginx, fetched from Debian if missing; in results/
 	@.ci/setup tests

@@ -4,13 +4,21 @@ import PackageDescription
 // The targets and the only arrows allowed between them: see docs/ARCHITECTURE.md.
 // Tests/TidyTests reads the sources and fails on an import that is not listed there.
 
-let swiftSettings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    // A warning in our own sources is an error; those of the dependencies are theirs.
-    .treatAllWarnings(as: .error),
-]
+// .ci/fuzz sets this for its own builds (in .build/fuzz), and nobody else: libFuzzer's program, and our code as the tests
+// see it (`@testable`, assertions on), optimised.
+let isFuzzing = Context.environment["ROOST_FUZZ"] != nil
+
+let swiftSettings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        // A warning in our own sources is an error; those of the dependencies are theirs.
+        .treatAllWarnings(as: .error),
+    ]
+    + (isFuzzing
+        // Without the visibility of members: which C module is taken to define `timespec` differs in such a build.
+        ? [.unsafeFlags(["-enable-testing", "-assert-config", "Debug"])]
+        : [.enableUpcomingFeature("MemberImportVisibility")])
 
 // The pure cores are optimised in debug builds too: the simulation tests spend their whole time in them, and run
 // several times as many seeds in the same minutes. `assert` stays on, and `@testable import` works as before.
@@ -32,6 +40,15 @@ let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", packag
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+
+let fuzzed: [Target.Dependency] = [
+    "Vocabulary", "SWIM", "Resources", "Relocation", "TLS", "Gossip", "Storage", "Authority", "Client", "Agent",
+    nioCore,
+    nioHTTP1, nioEmbedded, logging,
+    .product(name: "GRDB", package: "GRDB.swift"),
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "Hummingbird", package: "hummingbird"),
+]
 
 let package = Package(
     name: "roost",
@@ -152,5 +169,13 @@ let package = Package(
         tests(
             "ProcessTests",
             ["Vocabulary", "SWIM", "Client", "Authority", "TLS", "Gossip", "roost", nioCore, nioPosix]),
+        // What the coverage-guided fuzzer feeds: tests that run its corpus or, in the fuzzer's own build, its program.
+        isFuzzing
+            ? .executableTarget(
+                name: "roost-fuzz-guided", dependencies: fuzzed, path: "Tests/FuzzTests",
+                exclude: ["CorpusTests.swift"],
+                sources: ["Program", "Subjects"], swiftSettings: swiftSettings)
+            : .testTarget(
+                name: "FuzzTests", dependencies: fuzzed, exclude: ["Program"], swiftSettings: swiftSettings),
     ]
 )

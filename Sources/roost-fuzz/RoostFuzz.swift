@@ -37,7 +37,10 @@ struct RoostFuzz: AsyncParsableCommand {
     @Option(name: .long, help: "LAYER:BATCH or LAYER:BATCH:DATAGRAM as a failure names it: run that alone.")
     var replay: String?
 
-    @Flag(name: .long, help: "Print the result as one JSON value.")
+    @Option(name: .long, help: "Rounds of --count datagrams, each of the next seed, until so many minutes are over.")
+    var minutes: Int?
+
+    @Flag(name: .long, help: "Print the result as one JSON value, for each round.")
     var json = false
 
     func validate() throws {
@@ -46,6 +49,9 @@ struct RoostFuzz: AsyncParsableCommand {
         }
         if let jobs, !(1...BlackBox.workersMax).contains(jobs) {
             throw ValidationError("--jobs must be 1-\(BlackBox.workersMax), not \(jobs)")
+        }
+        if let minutes, !(1...99_999).contains(minutes) {
+            throw ValidationError("--minutes must be 1-99999, not \(minutes)")
         }
         _ = try replayed
     }
@@ -73,20 +79,30 @@ struct RoostFuzz: AsyncParsableCommand {
                 print("\(place.layer.rawValue):\(place.batch): \(tally.datagrams) datagrams, no law broken")
                 return
             }
-            let cores = max(1, min(Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), BlackBox.workersMax))
-            let layers = layer.isEmpty ? Layer.allCases : Layer.allCases.filter(layer.contains)
-            let campaign = Campaign(seed: seed, datagrams: count, layers: layers, jobs: jobs ?? cores)
-            let start = ContinuousClock.now
-            let outcome = try await campaign.run()
-            let report = Report(seed: seed, outcome: outcome, seconds: (ContinuousClock.now - start).seconds)
-            print(json ? report.json : report.text)
-            if let growth = outcome.growth, growth > Campaign.growthBytesMax {
-                Terminal.error(
-                    "the process grew by \(growth >> 20) MiB after its warm-up, past \(Campaign.growthBytesMax >> 20)")
-                throw ExitCode(1)
-            }
+            let end = minutes.map { ContinuousClock.now + .seconds($0 * 60) }
+            var seed = seed
+            repeat {
+                BlackBox.open(seed: seed)
+                try await round(seed)
+                seed &+= 1
+            } while end.map { ContinuousClock.now < $0 } ?? false
         } catch let failure as Failure {
             Terminal.error("\(failure)")
+            throw ExitCode(1)
+        }
+    }
+
+    private func round(_ seed: UInt64) async throws {
+        let cores = max(1, min(Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), BlackBox.workersMax))
+        let layers = layer.isEmpty ? Layer.allCases : Layer.allCases.filter(layer.contains)
+        let campaign = Campaign(seed: seed, datagrams: count, layers: layers, jobs: jobs ?? cores)
+        let start = ContinuousClock.now
+        let outcome = try await campaign.run()
+        let report = Report(seed: seed, outcome: outcome, seconds: (ContinuousClock.now - start).seconds)
+        print(json ? report.json : report.text)
+        if let growth = outcome.growth, growth > Campaign.growthBytesMax {
+            Terminal.error(
+                "the process grew by \(growth >> 20) MiB after its warm-up, past \(Campaign.growthBytesMax >> 20)")
             throw ExitCode(1)
         }
     }

@@ -227,7 +227,7 @@ struct ResourceRoutes: Sendable {
         return home
     }
 
-    private static func mediaType(of request: Request) throws(APIError) -> String {
+    static func mediaType(of request: Request) throws(APIError) -> String {
         let text = request.headers[.contentType] ?? "application/octet-stream"
         guard text.utf8.count <= Version.mediaTypeByteCountMax, text.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
         else {
@@ -237,7 +237,7 @@ struct ResourceRoutes: Sendable {
     }
 
     /// `If-None-Match: *`; or `If-Match` with `*`, the ETag, or a version, quoted or bare.
-    private static func precondition(of request: Request) throws(APIError) -> Precondition {
+    static func precondition(of request: Request) throws(APIError) -> Precondition {
         if let text = request.headers[.ifNoneMatch] {
             guard EntityTags(text) == .any else {
                 throw .badRequest(

@@ -95,7 +95,7 @@ extension AgentSettings {
     }
 
     /// What no single key can tell.
-    private func check() throws(SettingsError) {
+    func check() throws(SettingsError) {
         guard swim.probeTimeout < swim.probeInterval else {
             throw .contradiction(
                 "swim.probe_timeout (\(DurationText.show(swim.probeTimeout))) must be less than swim.probe_interval"
