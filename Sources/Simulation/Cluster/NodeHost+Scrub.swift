@@ -73,10 +73,12 @@ extension NodeHost {
 
     private mutating func tellLacks(_ context: inout Context) {
         let disk = context.disk.durable
-        let groups = disk.sets.values.filter { set in
-            set.versions.contains { version in version.digest.map { lacks.contains($0) } ?? false }
-        }
-        let keys = Set(groups.map { $0.group(in: cluster) })
+        var keys: Set<GroupKey> = []
+        for set in disk.sets.values where isLackingBytes(of: set) { keys.insert(set.group(in: cluster)) }
         feed(.convergence(.lacking(keys)), &context)
+    }
+
+    private func isLackingBytes(of set: VersionSet) -> Bool {
+        set.versions.compactMap(\.digest).contains(where: lacks.contains)
     }
 }
