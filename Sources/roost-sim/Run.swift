@@ -86,6 +86,9 @@ struct Run: AsyncParsableCommand {
             plan.movesHomes = movingHomes
             plan.keepsPlaces = keepsPlaces
             plan.peersMax = peersMax
+            // Fifty nodes that may each talk to two others need minutes to be in step after their start, and until then a name
+            // that there is not is not denied.
+            if peersMax != nil { plan.answerWithin = .seconds(300) }
             if let defect {
                 guard let known = Defect(rawValue: defect) else {
                     throw ValidationError("--defect must be one of \(Defect.names), not \(defect)")

@@ -73,9 +73,24 @@ import Vocabulary
             tries += 1
             if let next = write.deadline { time = next }
         }
-        #expect(tries == 3 && !write.isSatisfied)
+        #expect(tries == 3 && !write.isSatisfied && write.unheard == [node("bob")])
         write.answered(by: node("bob"), .durable, at: time)
         #expect(write.copies == [node("ada")], "a late answer to an offer that was given up counts for nothing")
+    }
+
+    @Test("an owner that has no place for the offer is asked until it has; who was never told is known at the end")
+    func busyOwner() {
+        var write = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob"])
+        var time = now
+        for _ in 0..<20 {
+            #expect(write.nextOffers(at: time).contains(node("bob")))
+            write.answered(by: node("bob"), .busy, at: time)
+            #expect(!write.isComplete && write.unheard == [node("bob")])
+            time = time + .seconds(1)
+        }
+        _ = write.nextOffers(at: time)
+        write.answered(by: node("bob"), .durable, at: time)
+        #expect(write.unheard.isEmpty)
     }
 
     @Test("a suspected owner is told, not counted on, and not waited for once it is known to be gone")

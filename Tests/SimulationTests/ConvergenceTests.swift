@@ -79,6 +79,24 @@ struct ConvergenceTests {
     /// - 1005: who had handed over and dropped what it wrote as a stand-in vouched for it when it wrote the name again, cut
     ///   off, and took with its delete what that had seen.
     /// - 2012: two owners each took a conditional write on one version, neither knowing of the other's.
+    @Test(
+        "where few may be connected at once every query is answered, within the hops allowed, and no place too many is taken",
+        arguments: [2, 3, 8])
+    func fewPlaces(peersMax: Int) throws {
+        var plan = ClusterPlan()
+        plan.nodes = 20...20
+        plan.seconds = 20
+        plan.faults = .drawn([], only: nil)
+        plan.peersMax = peersMax
+        plan.answerWithin = .seconds(300)
+        for seed in 1...2 as ClosedRange<UInt64> {
+            let outcome = try ClusterExperiment.run(seed: seed, plan)
+            #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")
+            #expect(outcome.peersMost <= peersMax && outcome.peersMost > 1)
+            #expect(outcome.hopsMost <= 8 && outcome.reads > 100, "\(outcome.hopsMost) hops, \(outcome.reads) reads")
+        }
+    }
+
     @Test("nor what broke law 4", arguments: [(1005, 3...6, 1), (2012, 4...8, 2)])
     func conditionalWrites(seed: UInt64, nodes: ClosedRange<Int>, minutes: Int) throws {
         var plan = ClusterPlan()
