@@ -17,6 +17,8 @@ actor AuthorityService {
 
     private var seen: [NodeName: Seen] = [:]
     private var ownFailedAt: Instant?
+    /// When the last step was taken.
+    private var steppedAt: Instant?
 
     private struct Seen {
         var certificate: API.Certificate?
@@ -35,6 +37,7 @@ actor AuthorityService {
     private static let askedEvery = (changing: Duration.seconds(20), calm: Duration.seconds(600))
     /// The same of those that could not be asked, or did not renew.
     private static let triedEvery = (changing: Duration.seconds(2), calm: Duration.seconds(60))
+    private static let lastStepFor = Duration.seconds(300)
     /// This node's own renewal, when it failed: each try is a line in the CA's log.
     private static let ownTriedEvery = Duration.seconds(60)
     /// Asked at once; each may be renewing, which takes some milliseconds of the CA.
@@ -75,7 +78,8 @@ actor AuthorityService {
             machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name }.map(\.name)
         }
         let now = NodeDriver.now
-        let isCalm = rotation.phase == .none
+        // The last step leaves nothing under way but that everybody follows it.
+        let isCalm = rotation.phase == .none && steppedAt.map { now - $0 > Self.lastStepFor } ?? true
         let pause = isCalm ? Self.askedEvery.calm : Self.askedEvery.changing
         let retry = isCalm ? Self.triedEvery.calm : Self.triedEvery.changing
         let due = members.filter { name in
@@ -148,6 +152,7 @@ actor AuthorityService {
                         + present.phase, hint: "roost ca status shows where it stands")
             }
             core.log.notice("the cluster's CA changes", metadata: ["step": "\(step.rawValue)"])
+            steppedAt = NodeDriver.now
             try await look(again: false)
             return try await describe()
         } catch let error as AuthorityError {

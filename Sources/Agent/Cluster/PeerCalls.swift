@@ -111,9 +111,10 @@ struct PeerCalls: Sendable {
             member, "POST", "/v1/forget", API.ForgetRequest(node: node.text), within: .seconds(5))
     }
 
-    /// For a certificate of this node, by one that has the CA.
+    /// For a certificate of this node, by one that has the CA. Done twice it costs a line in the CA's log: while whom to
+    /// trust changes, kept connections end.
     func renew(_ request: API.RenewRequest, from node: NodeName) async throws -> API.Renewed {
-        try await call(node, "POST", "/v1/certificate", request, within: .seconds(10), isIdempotent: false)
+        try await call(node, "POST", "/v1/certificate", request, within: .seconds(10))
     }
 
     func certificate(of node: NodeName) async throws -> API.Certificate {
@@ -122,7 +123,7 @@ struct PeerCalls: Sendable {
 
     /// Has it get a new certificate from this node.
     func askToRenew(_ node: NodeName) async throws -> API.Certificate {
-        try await call(node, "POST", "/v1/peer/renew", API.Empty(), within: .seconds(20), isIdempotent: false)
+        try await call(node, "POST", "/v1/peer/renew", API.Empty(), within: .seconds(20))
     }
 
     // MARK: Plumbing
