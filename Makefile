@@ -18,7 +18,7 @@ SOAK ?= --minutes 5
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
 TEST ?=
 
-.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership bench-scale deb test-systemd install clean
+.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership bench-scale bench-floods deb test-systemd install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ bench-membership: ## 8 and 32 agents beside serf's in namespaces: join, crash, l
 bench-scale: ## 100,000 resources on three nodes: load, list, restart, leave, refill a disk under queries; half an hour
 	@.ci/build roost
 	@exec .ci/bench-scale
+
+bench-floods: ## what a client notices of floods of handshakes, half-open connections and datagrams; six minutes; root
+	@.ci/build roost
+	@exec .ci/bench-floods
 
 deb: ## the Debian package of the release build, with lintian's verdict; prints where it is
 	@.ci/setup deb

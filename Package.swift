@@ -159,7 +159,7 @@ let package = Package(
             [
                 "Vocabulary", "SWIM", "Placement", "Resources", "Relocation", "Node", "TLS", "Gossip", "Storage",
                 "Client", "Agent",
-                "Authority", nioCore, nioPosix, nioLocks, logging,
+                "Authority", nioCore, nioPosix, nioLocks, nioEmbedded, logging,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

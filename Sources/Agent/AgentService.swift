@@ -172,6 +172,7 @@ public struct AgentService: Sendable {
             case .event(let event):
                 EventRecorder.record(event, by: name, in: events, log: log)
                 tags.heard(event)
+                server.handshakes.welcome(event)
                 // A host that vanished closes nothing: what waits for its answer would wait for the whole of its time.
                 if event.kind == .crashed { Task { await peers.disconnect(event.name) } }
                 return true

@@ -23,6 +23,14 @@ static inline void roost_SSL_CTX_forbid_resumption(SSL_CTX *context) {
     SSL_CTX_set_num_tickets(context, 0);
 }
 
+static inline long roost_SSL_CTX_set_groups(SSL_CTX *context, const char *list) {
+    return SSL_CTX_set1_groups_list(context, list);
+}
+
+static inline void roost_SSL_CTX_prefer_own_ciphers(SSL_CTX *context) {
+    SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
+}
+
 static inline long roost_SSL_CTX_set_mode(SSL_CTX *context, long mode) { return SSL_CTX_set_mode(context, mode); }
 
 static inline long roost_SSL_CTX_add1_chain_cert(SSL_CTX *context, X509 *certificate) {

@@ -9,6 +9,8 @@ public enum GossipError: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownKey(id: UInt32)
     /// It came before, or is too far behind its session to tell.
     case replayed
+    /// This node sealed it itself: somebody sends it back.
+    case reflected
     /// The tag does not fit: changed on the way, or made by somebody without the key.
     case notAuthentic
     /// Authentic, and yet no packet: a member of another version, or a defect.
@@ -30,6 +32,7 @@ public enum GossipError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unknownKey(let id):
             "refused a datagram sealed with the unknown key \(id): the sender is of another cluster, or must join again to get the present key"
         case .replayed: "refused a datagram that came before: the network or somebody on it repeats datagrams"
+        case .reflected: "refused a datagram of this node's own: the network or somebody on it sends datagrams back"
         case .notAuthentic: "refused a datagram that is not authentic: it was changed on the way, or forged"
         case .malformed(let reason):
             "refused an authentic datagram that is no packet (\(reason)): the sender runs another version; upgrade the older one"
@@ -41,6 +44,31 @@ public enum GossipError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+extension GossipError {
+    /// The name that a metric's label gives it: one of those of `Rejections`.
+    public var reason: String {
+        switch self {
+        case .tooShort: "too_short"
+        case .tooLong: "too_long"
+        case .unknownVersion: "unknown_version"
+        case .unknownKey: "unknown_key"
+        case .replayed: "replayed"
+        case .reflected: "reflected"
+        case .notAuthentic: "not_authentic"
+        case .malformed: "malformed"
+        case .tooLarge, .emptyKeyring, .cryptography: "failed"
+        }
+    }
+
+    /// Whether who sealed it can not have been a member: seen from the readable part, before any cryptography.
+    public var isForeign: Bool {
+        switch self {
+        case .tooShort, .tooLong, .unknownVersion, .unknownKey: true
+        case .replayed, .reflected, .notAuthentic, .malformed, .tooLarge, .emptyKeyring, .cryptography: false
+        }
+    }
+}
+
 /// How many datagrams were refused, by reason.
 public struct Rejections: Hashable, Sendable {
     public private(set) var tooShort: UInt64 = 0
@@ -48,6 +76,7 @@ public struct Rejections: Hashable, Sendable {
     public private(set) var unknownVersion: UInt64 = 0
     public private(set) var unknownKey: UInt64 = 0
     public private(set) var replayed: UInt64 = 0
+    public private(set) var reflected: UInt64 = 0
     public private(set) var notAuthentic: UInt64 = 0
     public private(set) var malformed: UInt64 = 0
     /// OpenSSL itself failed.
@@ -61,8 +90,8 @@ public struct Rejections: Hashable, Sendable {
     public var all: [(reason: String, count: UInt64)] {
         [
             ("too_short", tooShort), ("too_long", tooLong), ("unknown_version", unknownVersion),
-            ("unknown_key", unknownKey), ("replayed", replayed), ("not_authentic", notAuthentic),
-            ("malformed", malformed), ("failed", failed),
+            ("unknown_key", unknownKey), ("replayed", replayed), ("reflected", reflected),
+            ("not_authentic", notAuthentic), ("malformed", malformed), ("failed", failed),
         ]
     }
 
@@ -73,6 +102,7 @@ public struct Rejections: Hashable, Sendable {
         case .unknownVersion: unknownVersion &+= 1
         case .unknownKey: unknownKey &+= 1
         case .replayed: replayed &+= 1
+        case .reflected: reflected &+= 1
         case .notAuthentic: notAuthentic &+= 1
         case .malformed: malformed &+= 1
         case .tooLarge, .emptyKeyring, .cryptography: failed &+= 1

@@ -22,13 +22,25 @@ public struct Opener: Sendable {
     /// the older, and what nobody used in between is gone.
     private var younger: [Sealing.SessionID: Session] = [:]
     private var older: [Sealing.SessionID: Session] = [:]
+    /// The sessions that this node seals in, the newest last: what comes from them was sent back.
+    private var own: [Sealing.SessionID] = []
     public private(set) var rejections = Rejections()
     public private(set) var openedCount: UInt64 = 0
 
     /// Sessions kept at most. A member has one a start and key, so this is enough for some thousand members.
     public static let sessionsMax = 8_192
 
+    /// As many own sessions as there are keys that open, and some to spare.
+    static let ownMax = 8
+
     public init(keyring: Keyring) { self.keyring = keyring }
+
+    /// Refuses from now on what is sealed in this session: one of this node's own.
+    public mutating func refuse(_ session: SealingSession) {
+        guard own.last != session.id else { return }
+        own.append(session.id)
+        if own.count > Self.ownMax { own.removeFirst() }
+    }
 
     public var sessionCount: Int { younger.count + older.count }
 
@@ -59,6 +71,7 @@ public struct Opener: Sendable {
         let header = try Header(datagram)
         guard header.version == Sealing.version else { throw .unknownVersion(header.version) }
         guard let key = keyring.key(id: header.keyID) else { throw .unknownKey(id: header.keyID) }
+        guard !own.contains(header.session) else { throw .reflected }
 
         let cipher = try cipher(for: header, key)
         let plaintext = try Self.decrypt(datagram, header, cipher)

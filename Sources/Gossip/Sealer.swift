@@ -24,6 +24,9 @@ public struct Sealer: ~Copyable, Sendable {
         self.cipher = cipher
     }
 
+    /// What datagrams are sealed in now.
+    public var sealingSession: SealingSession { SealingSession(id: session) }
+
     /// Datagrams from now on are sealed with this keyring's primary key.
     public mutating func use(_ keyring: Keyring) throws(GossipError) {
         let isSameKey = keyring.primary == self.keyring.primary
@@ -73,4 +76,9 @@ public struct Sealer: ~Copyable, Sendable {
             low: random.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) })
         return (key, session, try Sealing.cipher(key: key, session: session))
     }
+}
+
+/// A session that datagrams are sealed in, by its name alone.
+public struct SealingSession: Sendable, Hashable {
+    let id: Sealing.SessionID
 }

@@ -55,3 +55,11 @@ enum Sealing {
         }
     }
 }
+
+/// What everybody sees of a sealed datagram: enough to throw away what no member has sealed, and nothing else.
+public enum DatagramShape {
+    public static let bytesMin = Sealing.overheadBytes + Sealing.packetBytesMin
+    public static let bytesMax = Sealing.datagramBytesMax
+    /// The first byte; the key's id follows it, four bytes in network order.
+    public static let version = Sealing.version
+}

@@ -83,6 +83,7 @@ final class EnrolmentDoor {
         @convention(c) (OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutableRawPointer?) -> Int32 = {
             ssl, alert, _ in
             guard let ssl, let verifier = PeerVerifier.of(ssl) else { return SSL_CLIENT_HELLO_ERROR }
+            if verifier.waitsForTurn { return SSL_CLIENT_HELLO_RETRY }
             return verifier.door?.judge(ssl, alert) ?? SSL_CLIENT_HELLO_SUCCESS
         }
 }

@@ -25,6 +25,8 @@ final class PeerVerifier {
     private var authority: ContentDigest?
     /// On a server that takes in new hosts: whether this is one of them.
     var door: EnrolmentDoor?
+    /// On a server: whether the answer to a ClientHello, which costs a key exchange and a signature, has to wait.
+    var waitsForTurn = false
 
     init(cluster: ClusterName, expectation: Expectation) {
         self.cluster = cluster

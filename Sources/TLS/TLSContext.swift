@@ -6,6 +6,7 @@ import Vocabulary
 /// New credentials mean a new context; connections made from the old one go on with what they verified.
 /// - TLS 1.3 only, and no other protocol than `http/1.1` by ALPN.
 /// - Both sides present a certificate and verify the other's.
+/// - Key exchange by X25519, P-256 or P-384 only; of the ciphers the server's order counts.
 /// - No tickets and no resumption: each connection proves its identity afresh, so that an expired certificate makes
 ///   no new connection; `TLSHandler+Expiry` ends those that it has. A full handshake costs about 1 ms, and agents keep their connections.
 ///
@@ -17,6 +18,10 @@ public final class TLSContext: @unchecked Sendable {
 
     /// The leaf, one intermediate, the CA, and one to spare.
     private static let chainDepthMax: Int32 = 4
+
+    /// What keys are exchanged by. OpenSSL would take finite fields of up to 8,192 bits as well, and P-521 and X448: there a
+    /// stranger chooses how dear his handshake is, up to a hundred times this (CVE-2002-20001).
+    private static let groups = "X25519:P-256:P-384"
 
     /// - Parameter presenting: whether our certificate is shown. Without it a context is good for showing that it is
     ///   asked for, and for nothing else.
@@ -46,6 +51,8 @@ public final class TLSContext: @unchecked Sendable {
         where roost_SSL_CTX_add1_chain_cert(pointer, certificate.pointer) != 1 {
             return false
         }
+        guard roost_SSL_CTX_set_groups(pointer, Self.groups) == 1 else { return false }
+        roost_SSL_CTX_prefer_own_ciphers(pointer)
         roost_SSL_CTX_forbid_resumption(pointer)
         // Idle connections give back their two record buffers (about 34 kB). The CA's own certificate is not sent along:
         // the peer has it, or does not trust it.

@@ -94,28 +94,41 @@ public final class TLSHandler: ChannelDuplexHandler {
     private var demand = Demand.nobody
     private var firstBytesSeen = false
     private var isDelivering = false
+    /// Given away when it is asked for.
+    private var turn: Turn?
+    /// Nothing is read meanwhile: what comes waits in the kernel.
+    private var isWaitingForTurn = false
 
-    private init(role: TLSSession.Role, context: TLSContext, handshakeTimeout: TimeAmount) {
+    private init(role: TLSSession.Role, context: TLSContext, handshakeTimeout: TimeAmount, turn: Turn?) {
         self.role = role
+        self.turn = turn
         tls = context
         self.handshakeTimeout = handshakeTimeout
     }
 
     /// The accepting side. Any certificate of the context's own cluster passes; its role is the API's to judge.
     ///
-    /// - Parameter admits: whether a host without a certificate that asks for nothing but to enrol may come in, asked on
-    ///   the event loop; then `TLSEnrolmentBegun` is fired in place of `TLSHandshakeCompleted`. Nil: none may.
+    /// - Parameters:
+    ///   - admits: whether a host without a certificate that asks for nothing but to enrol may come in, asked on the event
+    ///     loop; then `TLSEnrolmentBegun` is fired in place of `TLSHandshakeCompleted`. Nil: none may.
+    ///   - turn: asked on the event loop, once, when a ClientHello is complete; it calls back there, now or later, and only
+    ///     then the key exchange and the signature are made. Nil: at once.
     public static func server(
-        context: TLSContext, handshakeTimeout: TimeAmount = .seconds(10), admits: (() -> Bool)? = nil
+        context: TLSContext, handshakeTimeout: TimeAmount = .seconds(10), admits: (() -> Bool)? = nil,
+        turn: Turn? = nil
     ) -> TLSHandler {
-        TLSHandler(role: .server(admits: admits), context: context, handshakeTimeout: handshakeTimeout)
+        TLSHandler(
+            role: .server(admits: admits, waitsForTurn: turn != nil), context: context,
+            handshakeTimeout: handshakeTimeout, turn: turn)
     }
+
+    public typealias Turn = (@escaping () -> Void) -> Void
 
     /// The calling side. Only a node of the context's own cluster passes, and only the one that is expected.
     public static func client(
         context: TLSContext, expecting expected: ExpectedPeer, handshakeTimeout: TimeAmount = .seconds(10)
     ) -> TLSHandler {
-        TLSHandler(role: .client(expected), context: context, handshakeTimeout: handshakeTimeout)
+        TLSHandler(role: .client(expected), context: context, handshakeTimeout: handshakeTimeout, turn: nil)
     }
 
     // MARK: What arrives
@@ -151,7 +164,7 @@ public final class TLSHandler: ChannelDuplexHandler {
         switch state {
         case .handshaking:
             if case .nobody = demand { demand = .handshake }
-            context.read()
+            if !isWaitingForTurn { context.read() }
         case .active(.both), .active(.inputOnly):
             // Part of a record satisfies nobody: read on. Asking twice is harmless.
             if case .application = demand { context.read() }
@@ -223,6 +236,19 @@ public final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
+    private func waitForTurn(_ context: ChannelHandlerContext) {
+        guard let turn else { return }
+        self.turn = nil
+        isWaitingForTurn = true
+        turn { [self] in
+            isWaitingForTurn = false
+            guard case .handshaking = state else { return }
+            session?.takeTurn()
+            continueHandshake(context)
+            if case .handshaking = state { context.read() }
+        }
+    }
+
     private func continueHandshake(_ context: ChannelHandlerContext) {
         guard let session else { return }
         if !firstBytesSeen, session.wire.inbound.readableBytes > 0 {
@@ -236,6 +262,7 @@ public final class TLSHandler: ChannelDuplexHandler {
         }
         switch session.handshake() {
         case .needsBytes: sendWire(context)
+        case .needsTurn: waitForTurn(context)
         case .failed(let error): fail(error, context)
         case .enrolling(let binding):
             timer?.cancel()

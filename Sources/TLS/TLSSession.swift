@@ -7,8 +7,10 @@ import Vocabulary
 
 final class TLSSession {
     enum Role {
-        /// - Parameter admits: asked when a host without a certificate comes to enrol; nil where none may.
-        case server(admits: (() -> Bool)?)
+        /// - Parameters:
+        ///   - admits: asked when a host without a certificate comes to enrol; nil where none may.
+        ///   - waitsForTurn: whether a complete ClientHello is answered with `HandshakeStep.needsTurn`, once.
+        case server(admits: (() -> Bool)?, waitsForTurn: Bool)
         case client(ExpectedPeer)
     }
 
@@ -17,6 +19,8 @@ final class TLSSession {
         /// Of a host without a certificate, with the secret of this connection that both ends know and nobody else.
         case enrolling(binding: [UInt8])
         case needsBytes
+        /// What follows is the costly part: it waits for `takeTurn`.
+        case needsTurn
         case failed(TLSError)
     }
 
@@ -48,8 +52,11 @@ final class TLSSession {
             case .client(let expected): .node(expected)
             }
         verifier = PeerVerifier(cluster: context.credentials.name.cluster, expectation: expectation)
-        if case .server(let admits?) = role {
-            verifier.door = EnrolmentDoor(authorities: context.credentials.material.authorities, admits: admits)
+        if case .server(let admits, let waitsForTurn) = role {
+            verifier.door = admits.map {
+                EnrolmentDoor(authorities: context.credentials.material.authorities, admits: $0)
+            }
+            verifier.waitsForTurn = waitsForTurn
         }
         guard let ssl = SSL_new(context.pointer) else {
             throw .openssl(during: "making a TLS connection", OpenSSLFault.drain())
@@ -75,12 +82,17 @@ final class TLSSession {
         Self.live.withLockedValue { $0 -= 1 }
     }
 
+    /// The handshake goes on at its next call.
+    func takeTurn() { verifier.waitsForTurn = false }
+
     func handshake() -> HandshakeStep {
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         guard result == 1 else {
-            guard SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ else {
-                return .failed(failure(during: "the TLS handshake"))
+            switch SSL_get_error(ssl, result) {
+            case SSL_ERROR_WANT_READ: break
+            case SSL_ERROR_WANT_CLIENT_HELLO_CB: return .needsTurn
+            default: return .failed(failure(during: "the TLS handshake"))
             }
             return control.isFlood ? .failed(.tooManyControlMessages(limit: ControlMessages.countMax)) : .needsBytes
         }

@@ -13,10 +13,12 @@ final class EmbeddedPair {
     let serverEnd = Recorder()
     let serverWire = SlowWire()
 
-    init(client clientContext: TLSContext, server serverContext: TLSContext, expecting: ExpectedPeer = .anyNode) throws
-    {
+    init(
+        client clientContext: TLSContext, server serverContext: TLSContext, expecting: ExpectedPeer = .anyNode,
+        turn: TLSHandler.Turn? = nil
+    ) throws {
         clientTLS = .client(context: clientContext, expecting: expecting)
-        serverTLS = .server(context: serverContext)
+        serverTLS = .server(context: serverContext, turn: turn)
         client = EmbeddedChannel(handlers: [clientTLS, clientEnd])
         server = EmbeddedChannel(handlers: [serverWire, serverTLS, serverEnd])
         let nowhere = try SocketAddress(ipAddress: "127.0.0.1", port: 1)

@@ -41,6 +41,30 @@ struct HandshakeTests {
         pair.end()
     }
 
+    @Test(
+        "a server that waits for its turn says nothing until it has it, then all goes on; a peer that left costs no turn"
+    )
+    func turn() throws {
+        var steps: [() -> Void] = []
+        let pair = try EmbeddedPair(client: simba, server: simba, turn: { steps.append($0) })
+        try pair.carry(piece: 100)
+        #expect(steps.count == 1)
+        #expect(pair.clientEnd.record.handshakes == 0 && pair.serverEnd.record.handshakes == 0)
+        steps[0]()
+        try pair.carry()
+        #expect(pair.clientEnd.record.handshakes == 1 && pair.serverEnd.record.handshakes == 1)
+        #expect(steps.count == 1)
+        pair.end()
+
+        let left = try EmbeddedPair(client: simba, server: simba, turn: { steps.append($0) })
+        try left.carry()
+        try left.server.close().wait()
+        #expect(steps.count == 2)
+        steps[1]()
+        #expect(try left.server.readOutbound(as: ByteBuffer.self) == nil)
+        left.end()
+    }
+
     @Test("plaintext that comes with the end of the handshake waits until the application reads")
     func held() throws {
         let pair = try EmbeddedPair(client: simba, server: simba)

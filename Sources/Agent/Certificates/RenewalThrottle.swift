@@ -9,7 +9,7 @@ struct RenewalThrottle {
     /// Only names that the CA itself has given out get here.
     static let namesMax = 20_000
 
-    private var names: [CertificateName: RateBucket] = [:]
+    private var names: [CertificateName: TokenBucket] = [:]
 
     mutating func admit(_ name: CertificateName, at now: NIODeadline) -> Bool {
         if names[name] == nil, names.count >= Self.namesMax {
@@ -20,7 +20,7 @@ struct RenewalThrottle {
             }
             guard names.count < Self.namesMax else { return false }
         }
-        var bucket = names[name] ?? RateBucket(full: Self.burst, at: now)
+        var bucket = names[name] ?? TokenBucket(left: Self.burst, since: now)
         bucket.earn(now, each: Self.refill, max: Self.burst)
         let isAdmitted = bucket.left > 0
         if isAdmitted { bucket.left -= 1 }

@@ -37,6 +37,7 @@ final class AgentCore: Sendable {
     let throttle: MoveThrottle
     let intake = Intake()
     let tlsFailures: TLSFailures
+    let handshakes: Handshakes
     /// Those of the API's server.
     let connections: ConnectionTable
     let log: Logger
@@ -64,6 +65,7 @@ final class AgentCore: Sendable {
         self.signer = signer
         self.events = events
         tlsFailures = server.failures
+        handshakes = server.handshakes
         connections = server.table
         self.log = log
         traffic = Traffic()

@@ -1,10 +1,4 @@
-import CNIOLinux
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import FoundationEssentials
 
 /// The machine's clock, for what people read and for the hybrid clock; no timer hangs on it.
 enum WallClock {
@@ -13,10 +7,7 @@ enum WallClock {
 
     /// Milliseconds since 1970; 0 before that.
     static var milliseconds: UInt64 {
-        var time = timespec()
-        guard clock_gettime(CLOCK_REALTIME, &time) == 0 else { return 0 }
-        let seconds = UInt64(clamping: Int64(time.tv_sec))
-        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-        return overflow ? .max : whole &+ UInt64(clamping: Int64(time.tv_nsec) / 1_000_000)
+        let seconds = Date.now.timeIntervalSince1970
+        return seconds > 0 ? UInt64(exactly: (seconds * 1000).rounded(.down)) ?? .max : 0
     }
 }

@@ -8,12 +8,6 @@ import SWIM
 import TLS
 import Vocabulary
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// The CA's counter, on the node that has it: which hosts without a certificate are attended to, and what they are told;
 /// and who may renew.
 final class EnrolmentDesk: Sendable {
@@ -60,19 +54,19 @@ final class EnrolmentDesk: Sendable {
             })
     }
 
-    func admit(_ source: EnrolmentSource) -> Bool {
+    func admit(_ source: CallSource) -> Bool {
         throttle.withLockedValue { $0.admit(source.key, at: .now()) }
     }
 
     /// Whether that name may get another certificate now.
     func admitsRenewal(of name: CertificateName) -> Bool { renewals.withLockedValue { $0.admit(name, at: .now()) } }
 
-    func leave(_ source: EnrolmentSource, succeeded: Bool) {
+    func leave(_ source: CallSource, succeeded: Bool) {
         throttle.withLockedValue { $0.leave(source.key, succeeded: succeeded) }
     }
 
     /// The answer to one request, framed, and whether it was granted.
-    func answer(_ body: [UInt8], binding: [UInt8], source: EnrolmentSource) async -> (bytes: [UInt8], granted: Bool) {
+    func answer(_ body: [UInt8], binding: [UInt8], source: CallSource) async -> (bytes: [UInt8], granted: Bool) {
         let answer: EnrolmentAnswer
         if let request = EnrolmentRequest(body: body) {
             do {
@@ -103,44 +97,13 @@ final class EnrolmentDesk: Sendable {
     }
 
     /// What strangers get wrong is everyday; only who holds an invitation can write a line into the log.
-    private func tell(_ refusal: EnrolmentRefusal, _ source: EnrolmentSource) {
+    private func tell(_ refusal: EnrolmentRefusal, _ source: CallSource) {
         switch refusal {
         case .unknown: log.debug("refused to enrol a host", metadata: ["from": "\(source.key)"])
         case .expired, .revoked, .used, .nameNeeded, .nameIsBound, .nameTaken, .nameRevoked, .badRequest, .unable:
             log.warning(
                 "refused to enrol a host",
                 metadata: ["from": "\(source.key)", "reason": "\(refusal.message.prefix(400))"])
-        }
-    }
-}
-
-/// Where a host calls from: its address, and what it is counted by.
-struct EnrolmentSource: Sendable, Hashable {
-    /// For its certificate; nil over anything but IP.
-    let address: String?
-    /// An IPv6 network of 64 bits is one source: a host picks the rest as it likes.
-    let key: String
-
-    init(_ remote: SocketAddress?) {
-        guard let remote, let text = remote.ipAddress else {
-            (address, key) = (nil, "unknown")
-            return
-        }
-        switch remote {
-        case .v6:
-            var bytes = [UInt8](repeating: 0, count: 16)
-            guard inet_pton(AF_INET6, text, &bytes) == 1 else {
-                (address, key) = (nil, text)
-                return
-            }
-            // An IPv4 caller of an IPv6 socket (RFC 4291 §2.5.5.2).
-            if bytes.prefix(12).elementsEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]) {
-                let four = bytes.suffix(4).map(String.init).joined(separator: ".")
-                (address, key) = (four, four)
-            } else {
-                (address, key) = (text, "\(bytes.prefix(8))")
-            }
-        case .v4, .unixDomainSocket: (address, key) = (text, text)
         }
     }
 }

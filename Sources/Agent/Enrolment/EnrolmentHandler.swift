@@ -17,15 +17,17 @@ final class EnrolmentHandler: ChannelInboundHandler {
     }
 
     private let desk: EnrolmentDesk
-    private let source: EnrolmentSource
+    private let handshakes: Handshakes
+    private let source: CallSource
     private let timeout: TimeAmount
     private var state = State.passing
     private var isAdmitted = false
     private var isGranted = false
     private var timer: Scheduled<Void>?
 
-    init(desk: EnrolmentDesk, source: EnrolmentSource, timeout: TimeAmount) {
+    init(desk: EnrolmentDesk, handshakes: Handshakes, source: CallSource, timeout: TimeAmount) {
         self.desk = desk
+        self.handshakes = handshakes
         self.source = source
         self.timeout = timeout
     }
@@ -46,6 +48,7 @@ final class EnrolmentHandler: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let begun = event as? TLSEnrolmentBegun {
+            handshakes.ended(context.channel, .enrolling)
             state = .reading(ByteBuffer(), binding: begun.binding)
             timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
                 context.close(mode: .all, promise: nil)

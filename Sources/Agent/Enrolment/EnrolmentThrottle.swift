@@ -18,15 +18,15 @@ struct EnrolmentThrottle {
     static let sourcesMax = 1_024
 
     private struct Source {
-        var bucket: RateBucket
+        var bucket: TokenBucket
         var active = 0
     }
 
-    private var all: RateBucket
+    private var all: TokenBucket
     private var active = 0
     private var sources: [String: Source] = [:]
 
-    init(now: NIODeadline) { all = RateBucket(full: Self.burst, at: now) }
+    init(now: NIODeadline) { all = TokenBucket(left: Self.burst, since: now) }
 
     var sourceCount: Int { sources.count }
 
@@ -36,13 +36,13 @@ struct EnrolmentThrottle {
         guard active < Self.activeMax, all.left > 0 else { return false }
         if sources[key] == nil, sources.count >= Self.sourcesMax { forget(now) }
         guard sources[key] != nil || sources.count < Self.sourcesMax else { return false }
-        var source = sources[key] ?? Source(bucket: RateBucket(full: Self.burstPerSource, at: now))
+        var source = sources[key] ?? Source(bucket: TokenBucket(left: Self.burstPerSource, since: now))
         source.bucket.earn(now, each: Self.refillPerSource, max: Self.burstPerSource)
         let isAdmitted = source.active < Self.activePerSourceMax && source.bucket.left > 0
         if isAdmitted {
-            source.bucket.left -= 1
+            source.bucket.spend()
             source.active += 1
-            all.left -= 1
+            all.spend()
             active += 1
         }
         sources[key] = source
@@ -54,8 +54,8 @@ struct EnrolmentThrottle {
         guard var source = sources[key] else { return }
         source.active -= 1
         if succeeded {
-            source.bucket.left = min(Self.burstPerSource, source.bucket.left + 1)
-            all.left = min(Self.burst, all.left + 1)
+            source.bucket.giveBack(max: Self.burstPerSource)
+            all.giveBack(max: Self.burst)
         }
         sources[key] = source
     }

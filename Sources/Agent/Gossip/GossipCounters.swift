@@ -15,6 +15,8 @@ public final class GossipCounters: Sendable {
         public var socketErrors: UInt64 = 0
         /// How often the socket was lost to an error and bound anew.
         public var rebinds: UInt64 = 0
+        /// How often a flood of foreign datagrams made the kernel keep them away for a while.
+        public var filtered: UInt64 = 0
     }
 
     enum Unsent: String, CaseIterable {

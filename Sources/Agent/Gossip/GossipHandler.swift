@@ -11,8 +11,9 @@ import Vocabulary
 #endif
 
 /// Seals and opens on the event loop of the gossip port; both hold state that one thread at a time may change.
-final class GossipHandler: ChannelInboundHandler {
+final class GossipHandler: ChannelDuplexHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
+    typealias OutboundIn = Never
 
     /// 1,400 bytes pass every usual path unfragmented.
     static let datagramBytesMax = 1_400
@@ -23,13 +24,31 @@ final class GossipHandler: ChannelInboundHandler {
     private let logger: Logger
     private let receive: GossipPort.Receive
     private var context: ChannelHandlerContext?
+    private let flood: FloodMeter.Bounds
+    private var foreign: FloodMeter
+    private var keyring: Keyring
+    /// Ends the filter that the kernel has; nil while there is none.
+    private var unfiltering: Scheduled<Void>?
+    private var reading = ReadingTurn()
+    private var resting: Scheduled<Void>?
 
-    init(keyring: Keyring, counters: GossipCounters, logger: Logger, receive: @escaping GossipPort.Receive) {
+    init(
+        keyring: Keyring, flood: FloodMeter.Bounds, counters: GossipCounters, logger: Logger,
+        receive: @escaping GossipPort.Receive
+    ) {
         opener = Opener(keyring: keyring)
+        self.keyring = keyring
+        self.flood = flood
+        foreign = FloodMeter(bounds: flood)
         self.counters = counters
         self.logger = logger
         self.receive = receive
         sealer = Self.sealer(keyring, logger)
+        refuseOwn()
+    }
+
+    private func refuseOwn() {
+        if let session = sealer?.sealingSession { opener.refuse(session) }
     }
 
     private static func sealer(_ keyring: Keyring, _ logger: Logger) -> Sealer? {
@@ -43,14 +62,26 @@ final class GossipHandler: ChannelInboundHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        unfiltering?.cancel()
+        unfiltering = nil
+        resting?.cancel()
+        resting = nil
+        reading = ReadingTurn()
+    }
 
     func use(_ keyring: Keyring) {
         opener.use(keyring)
+        self.keyring = keyring
+        // It would drop what the new key sealed; in a flood it is back at once.
+        stopFiltering()
         guard sealer != nil, keyring.primary != nil else {
             sealer = Self.sealer(keyring, logger)
+            refuseOwn()
             return
         }
+        defer { refuseOwn() }
         // The session goes on unless the key to seal with is another one: each session is one that all others remember.
         do throws(GossipError) {
             try sealer?.use(keyring)
@@ -89,7 +120,7 @@ final class GossipHandler: ChannelInboundHandler {
 
     /// - Returns: 0, or the system's reason; `nil` when the socket is closed.
     private func transmit(_ bytes: [UInt8], to address: SocketAddress, _ context: ChannelHandlerContext) -> CInt? {
-        try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
+        withSocket(context) { socket in
             address.withSockAddr { pointer, size in
                 sendto(socket, bytes, bytes.count, CInt(MSG_DONTWAIT), pointer, socklen_t(size)) < 0 ? errno : 0
             }
@@ -97,16 +128,16 @@ final class GossipHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        reading.began(.now())
         let envelope = unwrapInboundIn(data)
         let bytes = Array(envelope.data.readableBytesView)
         let packet: Packet
         do throws(GossipError) {
             packet = try opener.open(bytes)
         } catch {
-            let rejections = opener.rejections.all
-            counters.update { values in
-                for (reason, count) in rejections where count > 0 { values.rejected[reason] = count }
-            }
+            reading.refused += 1
+            counters.update { $0.rejected[error.reason, default: 0] += 1 }
+            if error.isForeign, unfiltering == nil, foreign.isFlood(at: .now()) { filter(context) }
             logger.trace(
                 "dropped a datagram", metadata: ["from": "\(envelope.remoteAddress)", "error": "\(error)"])
             return
@@ -116,7 +147,55 @@ final class GossipHandler: ChannelInboundHandler {
             $0.received += 1
             $0.receivedBytes += UInt64(bytes.count)
         }
+        reading.taken += 1
         receive(packet, from)
+    }
+
+    // MARK: Floods
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        let rest = reading.rest(.now())
+        reading = ReadingTurn()
+        if let rest {
+            resting = context.eventLoop.assumeIsolated().scheduleTask(in: rest) {
+                self.resting = nil
+                self.context?.read()
+            }
+        }
+        context.fireChannelReadComplete()
+    }
+
+    /// The channel reads by itself, and asks here: what comes during a rest waits in the kernel.
+    func read(context: ChannelHandlerContext) {
+        if resting == nil { context.read() }
+    }
+
+    var isFiltering: Bool { unfiltering != nil }
+
+    private func filter(_ context: ChannelHandlerContext) {
+        let keys = keyring.keys.map(\.id)
+        let isDone = withSocket(context) { DatagramFilter.attach(to: $0, keys: keys) } ?? false
+        if isDone { counters.update { $0.filtered += 1 } }
+        // Where the kernel has no such thing it is asked again, and not for each datagram.
+        unfiltering = context.eventLoop.assumeIsolated().scheduleTask(in: flood.filterFor) { self.stopFiltering() }
+    }
+
+    private func stopFiltering() {
+        guard let unfiltering else { return }
+        unfiltering.cancel()
+        self.unfiltering = nil
+        guard let context else { return }
+        withSocket(context) { DatagramFilter.detach(from: $0) }
+    }
+
+    /// Datagrams that the kernel dropped at this socket: its filter, or because the socket's buffer was full.
+    var droppedBySystem: UInt64 {
+        UInt64(context.flatMap { withSocket($0) { DatagramFilter.dropped(at: $0) } ?? nil } ?? 0)
+    }
+
+    @discardableResult
+    private func withSocket<T>(_ context: ChannelHandlerContext, _ body: (NIOBSDSocket.Handle) -> T) -> T? {
+        try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self, body)
     }
 
     /// What the system reports of the socket. At some of it NIO closes the channel: `GossipPort` binds another then.

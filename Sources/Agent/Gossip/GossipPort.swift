@@ -56,12 +56,21 @@ public final class GossipPort: Sendable {
         _ endpoint: Endpoint, keyring: Keyring, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         logger: Logger, receive: @escaping Receive
     ) async throws(ListenError) -> GossipPort {
+        try await bind(endpoint, keyring: keyring, flood: .init(), group: group, logger: logger, receive: receive)
+    }
+
+    /// The same with other bounds of a flood, for tests.
+    static func bind(
+        _ endpoint: Endpoint, keyring: Keyring, flood: FloodMeter.Bounds,
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger, receive: @escaping Receive
+    ) async throws(ListenError) -> GossipPort {
         let counters = GossipCounters()
         let eventLoop = group.next()
         do {
             let handler = try await eventLoop.submit {
                 NIOLoopBound(
-                    GossipHandler(keyring: keyring, counters: counters, logger: logger, receive: receive),
+                    GossipHandler(
+                        keyring: keyring, flood: flood, counters: counters, logger: logger, receive: receive),
                     eventLoop: eventLoop)
             }.get()
             let channel = try await open(endpoint, on: eventLoop, handler).get()
@@ -181,6 +190,15 @@ public final class GossipPort: Sendable {
 
     /// For the metrics.
     public var counts: GossipCounters.Values { counters.values }
+
+    /// Datagrams that the kernel dropped at the present socket, before the agent saw them.
+    func droppedBySystem() async -> UInt64 {
+        (try? await eventLoop.submit { [handler] in handler.value.droppedBySystem }.get()) ?? 0
+    }
+
+    func isFiltering() async -> Bool {
+        (try? await eventLoop.submit { [handler] in handler.value.isFiltering }.get()) ?? false
+    }
 
     /// The present socket.
     var channel: any Channel { socket.withLockedValue { $0.channel } }

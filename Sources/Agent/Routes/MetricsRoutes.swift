@@ -28,7 +28,7 @@ struct MetricsRoutes: Sendable {
             (MembershipFigures($0.membership), DetectorFigures($0.membership))
         }
         gauge(metrics, core)
-        traffic(metrics, core)
+        traffic(metrics, core, droppedBySystem: await core.gossip.droppedBySystem())
         CertificateFigures.add(renewals, to: metrics)
         detector.add(to: metrics)
         let peers = await core.peers.snapshot
@@ -69,10 +69,10 @@ struct MetricsRoutes: Sendable {
             help: "Since this agent started.")
     }
 
-    private func traffic(_ metrics: Metrics, _ core: AgentCore) {
-        GossipFigures.add(core.gossip.counts, to: metrics)
+    private func traffic(_ metrics: Metrics, _ core: AgentCore, droppedBySystem: UInt64) {
+        GossipFigures.add(core.gossip.counts, droppedBySystem: droppedBySystem, to: metrics)
         ClaimsFigures.add(core.claims.verifier.counts, to: metrics)
-        TLSFigures.add(core.tlsFailures.counts, to: metrics)
+        TLSFigures.add(core.tlsFailures.counts, underWay: core.handshakes.underWay, to: metrics)
         TagsFigures.add(core, to: metrics)
         ScrubFigures.add(core, to: metrics)
         CertificateFigures.add(core.credentials.context.credentials, at: WallClock.seconds, to: metrics)

@@ -37,6 +37,7 @@ struct APIChildChannel: ServerChildChannel {
     let limits: ServerLimits
     let table: ConnectionTable
     let failures: TLSFailures
+    let handshakes: Handshakes
     let node: NodeName
     let respond: Respond
 
@@ -60,16 +61,22 @@ struct APIChildChannel: ServerChildChannel {
             if let credentials {
                 let desk = enrolment.map { desk in
                     EnrolmentHandler(
-                        desk: desk, source: EnrolmentSource(channel.remoteAddress), timeout: limits.enrolmentTimeout)
+                        desk: desk, handshakes: handshakes, source: CallSource(channel.remoteAddress),
+                        timeout: limits.enrolmentTimeout)
                 }
                 try pipeline.addHandler(
                     TLSHandler.server(
                         context: credentials.context, handshakeTimeout: limits.handshakeTimeout,
-                        admits: desk.map { desk in { desk.admit() } }))
+                        admits: desk.map { desk in { desk.admit() } },
+                        turn: { [pace = handshakes.pace(of: channel), source = CallSource(channel.remoteAddress).key] in
+                            pace.turn(of: source, $0)
+                        }))
                 if let desk { try pipeline.addHandler(desk) }
             }
             try pipeline.addHandler(
-                RequestGuard(connection: connection, limits: limits, failures: failures, logger: logger))
+                RequestGuard(
+                    connection: connection, limits: limits, table: table, failures: failures, handshakes: handshakes,
+                    logger: logger))
         }.flatMap {
             http.setup(channel: channel, logger: logger)
         }.map { parts in

@@ -2,6 +2,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
+import TLS
 import Vocabulary
 
 /// From one request to one answer on its way: asks the gate, runs the router, adds what every answer carries.
@@ -10,14 +11,18 @@ struct APIResponder: Sendable {
     private let router: RouterResponder<APIContext>
     private let routes: RouteTable
     private let gate: (any InboundGate)?
+    private let requests: RequestsUnderWay
     private let logger: Logger
     private let date = HTTPDate()
 
-    init(node: NodeName, router: Router<APIContext>, gate: (any InboundGate)?, logger: Logger) {
+    init(
+        node: NodeName, router: Router<APIContext>, gate: (any InboundGate)?, requests: RequestsUnderWay, logger: Logger
+    ) {
         self.node = node
         routes = RouteTable(router)
         self.router = router.buildResponder()
         self.gate = gate
+        self.requests = requests
         self.logger = logger
     }
 
@@ -25,6 +30,14 @@ struct APIResponder: Sendable {
     func respond(to request: Request, _ writer: consuming ResponseWriter, _ connection: Connection) async throws {
         connection.requestBegan()
         defer { connection.requestEnded() }
+        let name = connection.identity?.name
+        guard requests.begin(name) else {
+            let refusal = APIError.unavailable(
+                "\(connection.caller.shown) has \(requests.max) requests under way, as many as one may",
+                code: "too_many_requests", retryAfterSeconds: 1)
+            return try await send(refusal.response, request, writer, connection, bodyWasRead: false)
+        }
+        defer { requests.end(name) }
         let peer = connection.caller.node
         // This node's own certificate may come in, too (a command run on the host): it is no peer.
         guard let gate, let peer, peer != node else {

@@ -46,12 +46,13 @@ public final class APIServer: Service {
     let table: ConnectionTable
     /// Connections that TLS refused since the start.
     let failures: TLSFailures
+    let handshakes: Handshakes
     private let limits: ServerLimits
     private let stopped: StopSignal
 
     private init(
         listeners: [any Channel], ports: (tls: UInt16?, http: UInt16?), socketFile: UnixSocketFile?,
-        table: ConnectionTable, failures: TLSFailures, limits: ServerLimits
+        table: ConnectionTable, failures: TLSFailures, handshakes: Handshakes, limits: ServerLimits
     ) {
         self.listeners = listeners
         tlsPort = ports.tls
@@ -59,6 +60,7 @@ public final class APIServer: Service {
         self.socketFile = socketFile
         self.table = table
         self.failures = failures
+        self.handshakes = handshakes
         self.limits = limits
         stopped = StopSignal()
     }
@@ -73,10 +75,13 @@ public final class APIServer: Service {
     ) async throws(ListenError) -> APIServer {
         let table = ConnectionTable()
         let failures = TLSFailures(logger: logger)
-        let responder = APIResponder(node: node, router: router, gate: gate, logger: logger)
+        let handshakes = Handshakes(limits.handshakes)
+        let responder = APIResponder(
+            node: node, router: router, gate: gate, requests: RequestsUnderWay(max: limits.requestsPerIdentityMax),
+            logger: logger)
         let binder = ListenerBinder(
-            limits: limits, group: group, table: table, failures: failures, enrolment: listeners.enrolment,
-            responder: responder, logger: logger)
+            limits: limits, group: group, table: table, failures: failures, handshakes: handshakes,
+            enrolment: listeners.enrolment, responder: responder, logger: logger)
         var bound: [any Channel] = []
         var ports: (tls: UInt16?, http: UInt16?) = (nil, nil)
         var socketFile: UnixSocketFile?
@@ -100,7 +105,8 @@ public final class APIServer: Service {
             throw error
         }
         return APIServer(
-            listeners: bound, ports: ports, socketFile: socketFile, table: table, failures: failures, limits: limits)
+            listeners: bound, ports: ports, socketFile: socketFile, table: table, failures: failures,
+            handshakes: handshakes, limits: limits)
     }
 
     /// Connections open now.

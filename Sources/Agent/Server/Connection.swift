@@ -113,12 +113,32 @@ final class ConnectionTable: Sendable {
         state.withLockedValue { _ = $0.connections.removeValue(forKey: connection.id) }
     }
 
-    /// Closes the connection of a transport that has been idle longest, when there are more than `crowd` of them.
+    /// Closes the connection of a transport that has been idle longest, when there are more than `crowd` of them. Of those
+    /// over TLS one that is not known yet goes before any that is.
     func makeRoom(_ transport: Connection.Transport, crowd: Int) {
         let all = state.withLockedValue { Array($0.connections.values) }.filter { $0.transport == transport }
         guard all.count > crowd else { return }
         let idle = all.compactMap { connection in connection.idleSince.map { (connection, $0) } }
-        idle.min { $0.1 < $1.1 }?.0.close()
+        let unknown = transport == .tls ? idle.filter { $0.0.identity == nil } : []
+        (unknown.isEmpty ? idle : unknown).min { $0.1 < $1.1 }?.0.close()
+    }
+
+    /// Notes who a connection belongs to. Where its holder has as many as one may, the one of them that has been idle
+    /// longest gives way.
+    ///
+    /// - Returns: false when all of them are busy: then this one is to be closed.
+    func authenticated(_ connection: Connection, _ identity: PeerIdentity, max: Int) -> Bool {
+        let others = state.withLockedValue { state in
+            defer { connection.authenticated(identity) }
+            // The usual case, without looking at each.
+            guard state.connections.count > max else { return [Connection]() }
+            return state.connections.values.filter { $0 !== connection && $0.identity?.name == identity.name }
+        }
+        guard others.count >= max else { return true }
+        let idle = others.compactMap { other in other.idleSince.map { (other, $0) } }
+        guard let oldest = idle.min(by: { $0.1 < $1.1 }) else { return false }
+        oldest.0.close()
+        return true
     }
 
     /// Ends the connections of those to whom this applies.

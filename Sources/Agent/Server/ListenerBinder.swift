@@ -12,6 +12,7 @@ struct ListenerBinder {
     let group: any EventLoopGroup
     let table: ConnectionTable
     let failures: TLSFailures
+    let handshakes: Handshakes
     let enrolment: EnrolmentDesk?
     let responder: APIResponder
     let logger: Logger
@@ -40,15 +41,17 @@ struct ListenerBinder {
     private func bootstrap(_ transport: Connection.Transport, _ credentials: CurrentCredentials?) -> ServerBootstrap {
         let child = APIChildChannel(
             transport: transport, credentials: credentials, enrolment: enrolment, limits: limits, table: table,
-            failures: failures,
-            node: responder.node, respond: responder.respond)
+            failures: failures, handshakes: handshakes, node: responder.node, respond: responder.respond)
         let connectionsMax = transport == .tls ? limits.connectionsMax : limits.localConnectionsMax
         let crowd = Int(Double(connectionsMax) * limits.crowdedShare)
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: limits.backlog)
             .serverChannelOption(.autoRead, value: false)
-            .serverChannelInitializer { channel in
+            .serverChannelInitializer { [handshakes, failures] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if transport == .tls {
+                        try channel.pipeline.syncOperations.addHandler(HandshakeDoor(handshakes, failures: failures))
+                    }
                     try channel.pipeline.syncOperations.addHandler(
                         AvailableConnectionsChannelHandler(maxConnections: connectionsMax))
                 }

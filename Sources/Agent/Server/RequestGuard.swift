@@ -22,17 +22,24 @@ final class RequestGuard: ChannelDuplexHandler {
 
     private let connection: Connection
     private let limits: ServerLimits
+    private let table: ConnectionTable
     private let failures: TLSFailures
+    private let handshakes: Handshakes
     private let logger: Logger
     private var headTimer: Scheduled<Void>?
     /// Bytes that may still be dropped; nil while the connection is well.
     private var lingerBytes: Int?
     private var lingerTimer: Scheduled<Void>?
 
-    init(connection: Connection, limits: ServerLimits, failures: TLSFailures, logger: Logger) {
+    init(
+        connection: Connection, limits: ServerLimits, table: ConnectionTable, failures: TLSFailures,
+        handshakes: Handshakes, logger: Logger
+    ) {
         self.connection = connection
         self.limits = limits
+        self.table = table
         self.failures = failures
+        self.handshakes = handshakes
         self.logger = logger
     }
 
@@ -65,7 +72,12 @@ final class RequestGuard: ChannelDuplexHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let completed = event as? TLSHandshakeCompleted {
-            connection.authenticated(completed.identity)
+            handshakes.ended(context.channel, .proven)
+            guard table.authenticated(connection, completed.identity, max: limits.connectionsPerIdentityMax) else {
+                failures.refusedIdentity(completed.identity, from: connection.remoteAddress)
+                context.close(mode: .all, promise: nil)
+                return
+            }
             if completed.identity.name.role == .node { waitLonger(context) }
         }
         context.fireUserInboundEventTriggered(event)

@@ -32,8 +32,17 @@ public struct ServerLimits: Sendable {
     public var lingerTimeout: TimeAmount = .seconds(2)
     /// At a stop, requests under way have this long to end.
     public var stopGrace: Duration = .seconds(5)
-    /// Connections that the kernel may queue for us.
-    public var backlog: Int32 = 512
+    /// Connections that the kernel may queue for us, where its own bound (`net.core.somaxconn`) allows it: a flood of them
+    /// must not have the kernel drop a member's, which then would try again after a second.
+    public var backlog: Int32 = 4_096
+    /// Handshakes under way and failed, in all and for each address.
+    var handshakes = HandshakeRegister.Bounds()
+    /// Connections of one certificate's name: half of all, so that no holder keeps the others out. The one of its own that
+    /// has been idle longest gives way; with all of them busy, the new one is refused.
+    public var connectionsPerIdentityMax = 500
+    /// Requests of one certificate's name under way at once: the next is answered 503. A command line with 256 parallel
+    /// transfers gets all of them through; the store's own bounds come earlier for uploads.
+    public var requestsPerIdentityMax = 256
 
     public init() {}
 }

@@ -18,6 +18,10 @@ enum TLSRefusal: String, Sendable, CaseIterable {
     case authenticationFailed = "authentication_failed"
     case wrongLength = "wrong_length"
     case openssl
+    /// No place was left for its handshake.
+    case crowded
+    /// Its holder has as many connections as one may.
+    case crowdedIdentity = "crowded_identity"
 }
 
 extension TLSError {

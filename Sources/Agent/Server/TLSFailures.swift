@@ -8,8 +8,7 @@ import TLS
 final class TLSFailures: Sendable {
     private struct State {
         var counts: [TLSRefusal: UInt64] = [:]
-        var tokens = TLSFailures.burst
-        var refilled = NIODeadline.now()
+        var tokens = TokenBucket(left: TLSFailures.burst, since: .now())
         var unlogged: UInt64 = 0
     }
 
@@ -26,26 +25,43 @@ final class TLSFailures: Sendable {
     var counts: [TLSRefusal: UInt64] { state.withLockedValue { $0.counts } }
 
     func record(_ error: TLSError, from remote: String) {
-        let unlogged: UInt64? = state.withLockedValue { state in
-            state.counts[error.reason, default: 0] += 1
-            if error.isEverydayEnd { return nil }
-            let now = NIODeadline.now()
-            let earned = (now - state.refilled).nanoseconds / Self.refill.nanoseconds
-            if earned > 0 {
-                state.tokens = min(Self.burst, state.tokens + Int(clamping: earned))
-                state.refilled = now
-            }
-            guard state.tokens > 0 else {
+        guard let unlogged = count(error.reason, isEveryday: error.isEverydayEnd) else { return }
+        tell("refused a connection: \(error)", error.reason, from: remote, unlogged)
+    }
+
+    /// More were in a handshake than there are places for: see `HandshakeRegister`.
+    func refusedAtTheDoor(_ remote: String) {
+        guard let unlogged = count(.crowded, isEveryday: false) else { return }
+        tell(
+            "refused a connection before its handshake: too many are in theirs, or failed", .crowded, from: remote,
+            unlogged)
+    }
+
+    /// One certificate's holder has as many connections as it may, and all are busy.
+    func refusedIdentity(_ identity: PeerIdentity, from remote: String) {
+        guard let unlogged = count(.crowdedIdentity, isEveryday: false) else { return }
+        tell("\(identity.name) has too many connections", .crowdedIdentity, from: remote, unlogged)
+    }
+
+    /// - Returns: how many were not logged before this one; nil when this one is not to be either.
+    private func count(_ reason: TLSRefusal, isEveryday: Bool) -> UInt64? {
+        state.withLockedValue { state in
+            state.counts[reason, default: 0] += 1
+            if isEveryday { return nil }
+            state.tokens.earn(.now(), each: Self.refill, max: Self.burst)
+            guard state.tokens.left > 0 else {
                 state.unlogged += 1
                 return nil
             }
-            state.tokens -= 1
+            state.tokens.spend()
             defer { state.unlogged = 0 }
             return state.unlogged
         }
-        guard let unlogged else { return }
-        var metadata: Logger.Metadata = ["from": "\(remote)", "reason": "\(error.reason.rawValue)"]
+    }
+
+    private func tell(_ message: Logger.Message, _ reason: TLSRefusal, from remote: String, _ unlogged: UInt64) {
+        var metadata: Logger.Metadata = ["from": "\(remote)", "reason": "\(reason.rawValue)"]
         if unlogged > 0 { metadata["unlogged"] = "\(unlogged)" }
-        logger.warning("refused a connection: \(error)", metadata: metadata)
+        logger.warning(message, metadata: metadata)
     }
 }

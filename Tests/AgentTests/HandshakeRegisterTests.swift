@@ -1,0 +1,129 @@
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import Agent
+
+@Suite("Who may begin a handshake")
+struct HandshakeRegisterTests {
+    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
+
+    private func bounds(_ change: (inout HandshakeRegister.Bounds) -> Void = { _ in }) -> HandshakeRegister.Bounds {
+        var bounds = HandshakeRegister.Bounds()
+        change(&bounds)
+        return bounds
+    }
+
+    @Test("strangers have a number of places, each address and all of them; who has proven a certificate has others")
+    func places() {
+        let bounds = bounds()
+        var register = HandshakeRegister(bounds: bounds, now: start)
+        register.welcome("member", at: start)
+        var id: UInt64 = 0
+        func begin(_ source: String) -> HandshakeRegister.Decision {
+            id += 1
+            return register.begin(id, from: source, at: start)
+        }
+        for _ in 0..<bounds.strangersPerSourceMax { #expect(begin("one") == .admitted) }
+        #expect(begin("one") == .refused)
+        for _ in 0..<(bounds.strangersMax - bounds.strangersPerSourceMax) { #expect(begin("two") == .admitted) }
+        #expect(begin("three") == .refused)
+        #expect(register.strangersUnderWay == bounds.strangersMax)
+        for _ in 0..<bounds.knownPerSourceMax { #expect(begin("member") == .admitted) }
+        #expect(begin("member") == .refused)
+        #expect(register.knownUnderWay == bounds.knownPerSourceMax)
+        // One of a stranger's ends: its place is free.
+        #expect(register.ended(1, from: "one", .enrolling, at: start) == true)
+        #expect(register.ended(1, from: "one", .enrolling, at: start) == false)
+        #expect(begin("three") == .admitted)
+    }
+
+    @Test("failures cost: an address runs out of them, then all strangers do, and each earns them again")
+    func failures() {
+        let bounds = bounds()
+        var register = HandshakeRegister(bounds: bounds, now: start)
+        register.welcome("member", at: start)
+        var id: UInt64 = 0
+        func tries(_ source: String, at now: NIODeadline, _ outcome: HandshakeRegister.Outcome = .failed) -> Bool {
+            id += 1
+            guard register.begin(id, from: source, at: now) == .admitted else { return false }
+            return register.ended(id, from: source, outcome, at: now)
+        }
+        // Who succeeds may go on for ever.
+        for _ in 0..<1_000 { #expect(tries("honest", at: start, .enrolling)) }
+        for _ in 0..<bounds.failuresPerSourceMax { #expect(tries("one", at: start)) }
+        #expect(!tries("one", at: start))
+        #expect(tries("honest", at: start, .enrolling))
+        for _ in 0..<(bounds.failuresMax - bounds.failuresPerSourceMax) { #expect(tries("two", at: start)) }
+        #expect(!tries("three", at: start))
+        #expect(tries("member", at: start))
+        #expect(!tries("one", at: start + bounds.failureRefill))
+        #expect(tries("one", at: start + bounds.failurePerSourceRefill))
+        #expect(!tries("one", at: start + bounds.failurePerSourceRefill))
+    }
+
+    @Test("with no place left, who has kept silent for long gives way to the next, the oldest first")
+    func patience() {
+        let bounds = bounds { ($0.strangersMax, $0.strangersPerSourceMax, $0.knownPerSourceMax) = (4, 3, 2) }
+        var register = HandshakeRegister(bounds: bounds, now: start)
+        for id in 1...3 as ClosedRange<UInt64> { #expect(register.begin(id, from: "one", at: start) == .admitted) }
+        #expect(register.begin(4, from: "one", at: start) == .refused)
+        let later = start + bounds.patience
+        #expect(register.begin(5, from: "one", at: later) == .admittedInPlace(of: 1))
+        #expect(register.ended(1, from: "one", .proven, at: later) == false)
+        #expect(register.begin(6, from: "two", at: later) == .admitted)
+        #expect(register.begin(7, from: "three", at: later) == .admittedInPlace(of: 2))
+        #expect(register.strangersUnderWay == 4)
+        register.welcome("member", at: later)
+        for id in 8...9 as ClosedRange<UInt64> { #expect(register.begin(id, from: "member", at: later) == .admitted) }
+        #expect(register.begin(10, from: "member", at: later) == .refused)
+        #expect(register.begin(11, from: "member", at: later + bounds.patience) == .admittedInPlace(of: 8))
+    }
+
+    @Test("an address is known from its first proof until an hour after its last connection")
+    func known() {
+        let bounds = bounds { $0.strangersPerSourceMax = 1 }
+        var register = HandshakeRegister(bounds: bounds, now: start)
+        func isKnown(_ now: NIODeadline) -> Bool {
+            let decisions = (100...101 as ClosedRange<UInt64>).map { register.begin($0, from: "host", at: now) }
+            for id in 100...101 as ClosedRange<UInt64> { register.ended(id, from: "host", .enrolling, at: now) }
+            return decisions == [.admitted, .admitted]
+        }
+        #expect(!isKnown(start))
+        #expect(register.begin(1, from: "host", at: start) == .admitted)
+        #expect(register.ended(1, from: "host", .proven, at: start) == true)
+        let closing = start + .hours(5)
+        #expect(isKnown(closing))
+        register.closed(provenFrom: "host", at: closing)
+        #expect(isKnown(closing + bounds.rememberedFor - .seconds(1)))
+        #expect(!isKnown(closing + bounds.rememberedFor))
+    }
+
+    @Test("the table of addresses is bounded, and full of others it still takes new ones")
+    func bounded() {
+        let bounds = bounds { $0.sourcesMax = 50 }
+        var register = HandshakeRegister(bounds: bounds, now: start)
+        var now = start
+        for number in 0..<500 as Range<UInt64> {
+            now = now + .seconds(2)
+            #expect(register.begin(number, from: "host-\(number)", at: now) == .admitted)
+            register.ended(number, from: "host-\(number)", number.isMultiple(of: 2) ? .failed : .proven, at: now)
+            if !number.isMultiple(of: 2) { register.closed(provenFrom: "host-\(number)", at: now) }
+            #expect(register.sourceCount <= 50)
+        }
+    }
+
+    @Test("handshakes have turns: one at a time, and each address its own")
+    func turns() {
+        let loop = EmbeddedEventLoop()
+        let pace = HandshakePace(loop: loop)
+        var order: [String] = []
+        for number in 1...3 { pace.turn(of: "crowd") { order.append("crowd \(number)") } }
+        pace.turn(of: "other") { order.append("other") }
+        #expect(order == ["crowd 1"])
+        #expect(pace.waitingCount == 3)
+        loop.advanceTime(by: .seconds(5))
+        #expect(order == ["crowd 1", "crowd 2", "other", "crowd 3"])
+        #expect(pace.waitingCount == 0)
+    }
+}
