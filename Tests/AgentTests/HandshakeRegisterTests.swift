@@ -113,7 +113,8 @@ struct HandshakeRegisterTests {
         }
     }
 
-    @Test("handshakes have turns: one at a time, and each address its own")
+    @Test(
+        "handshakes have turns: one at a time, each address its own, and there the newest first; no more wait than may")
     func turns() {
         let loop = EmbeddedEventLoop()
         let pace = HandshakePace(loop: loop)
@@ -123,7 +124,9 @@ struct HandshakeRegisterTests {
         #expect(order == ["crowd 1"])
         #expect(pace.waitingCount == 3)
         loop.advanceTime(by: .seconds(5))
-        #expect(order == ["crowd 1", "crowd 2", "other", "crowd 3"])
+        #expect(order == ["crowd 1", "crowd 3", "other", "crowd 2"])
         #expect(pace.waitingCount == 0)
+        for _ in 0...(HandshakePace.waitingPerSourceMax + 5) { pace.turn(of: "crowd") {} }
+        #expect(pace.waitingCount == HandshakePace.waitingPerSourceMax)
     }
 }

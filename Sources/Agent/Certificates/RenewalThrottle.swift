@@ -23,7 +23,7 @@ struct RenewalThrottle {
         var bucket = names[name] ?? TokenBucket(left: Self.burst, since: now)
         bucket.earn(now, each: Self.refill, max: Self.burst)
         let isAdmitted = bucket.left > 0
-        if isAdmitted { bucket.left -= 1 }
+        if isAdmitted { bucket.spend() }
         names[name] = bucket
         return isAdmitted
     }

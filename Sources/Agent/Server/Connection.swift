@@ -114,12 +114,13 @@ final class ConnectionTable: Sendable {
     }
 
     /// Closes the connection of a transport that has been idle longest, when there are more than `crowd` of them. Of those
-    /// over TLS one that is not known yet goes before any that is.
+    /// over TLS one that has not said for long who it is goes before any that has.
     func makeRoom(_ transport: Connection.Transport, crowd: Int) {
         let all = state.withLockedValue { Array($0.connections.values) }.filter { $0.transport == transport }
         guard all.count > crowd else { return }
         let idle = all.compactMap { connection in connection.idleSince.map { (connection, $0) } }
-        let unknown = transport == .tls ? idle.filter { $0.0.identity == nil } : []
+        let late = NIODeadline.now() - HandshakeRegister.Bounds().patience
+        let unknown = transport == .tls ? idle.filter { $0.0.identity == nil && $0.1 <= late } : []
         (unknown.isEmpty ? idle : unknown).min { $0.1 < $1.1 }?.0.close()
     }
 

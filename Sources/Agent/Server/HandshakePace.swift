@@ -5,8 +5,12 @@ import NIOCore
 /// took. So those who ask for a signature never have more than half of a loop's time, whatever the machine, and what is
 /// open on it goes on; the addresses take turns, so that a crowd from one of them holds nobody else up.
 ///
-/// No more wait than `HandshakeRegister` lets in.
+/// Of one address the newest goes first: where more come than there are turns for, the oldest first would make everybody
+/// late, and those who have waited longest are the likeliest to have gone.
 final class HandshakePace {
+    /// That wait of one address: as many as have places there. Of more the oldest gets no turn, and its time ends.
+    static let waitingPerSourceMax = HandshakeRegister.Bounds().knownPerSourceMax
+
     private let loop: any EventLoop
     private var waiting: [String: CircularBuffer<() -> Void>] = [:]
     /// The addresses that wait, each once.
@@ -22,6 +26,7 @@ final class HandshakePace {
         guard isResting else { return run(step) }
         if waiting[source] == nil { order.append(source) }
         waiting[source, default: CircularBuffer()].append(step)
+        if let count = waiting[source]?.count, count > Self.waitingPerSourceMax { _ = waiting[source]?.popFirst() }
     }
 
     private func run(_ step: () -> Void) {
@@ -37,7 +42,7 @@ final class HandshakePace {
 
     private func next() {
         guard let source = order.popFirst(), var steps = waiting.removeValue(forKey: source),
-            let step = steps.popFirst()
+            let step = steps.popLast()
         else { return }
         if !steps.isEmpty {
             waiting[source] = steps
