@@ -114,17 +114,18 @@ struct HandshakeRegisterTests {
     }
 
     @Test(
-        "handshakes have turns: one at a time, each address its own, and there the newest first; no more wait than may")
+        "handshakes have turns: one at a time, each address its own, there the newest and the oldest in turn; no more wait than may"
+    )
     func turns() {
         let loop = EmbeddedEventLoop()
         let pace = HandshakePace(loop: loop)
         var order: [String] = []
-        for number in 1...3 { pace.turn(of: "crowd") { order.append("crowd \(number)") } }
+        for number in 1...5 { pace.turn(of: "crowd") { order.append("crowd \(number)") } }
         pace.turn(of: "other") { order.append("other") }
         #expect(order == ["crowd 1"])
-        #expect(pace.waitingCount == 3)
+        #expect(pace.waitingCount == 5)
         loop.advanceTime(by: .seconds(5))
-        #expect(order == ["crowd 1", "crowd 3", "other", "crowd 2"])
+        #expect(order == ["crowd 1", "crowd 5", "other", "crowd 4", "crowd 2", "crowd 3"])
         #expect(pace.waitingCount == 0)
         for _ in 0...(HandshakePace.waitingPerSourceMax + 5) { pace.turn(of: "crowd") {} }
         #expect(pace.waitingCount == HandshakePace.waitingPerSourceMax)

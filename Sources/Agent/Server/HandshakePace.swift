@@ -5,8 +5,8 @@ import NIOCore
 /// took. So those who ask for a signature never have more than half of a loop's time, whatever the machine, and what is
 /// open on it goes on; the addresses take turns, so that a crowd from one of them holds nobody else up.
 ///
-/// Of one address the newest goes first: where more come than there are turns for, the oldest first would make everybody
-/// late, and those who have waited longest are the likeliest to have gone.
+/// Of one address the newest and the oldest go in turn: where more come than there are turns for, the oldest alone would make
+/// everybody late, and the newest alone would leave some waiting for ever.
 final class HandshakePace {
     /// That wait of one address: as many as have places there. Of more the oldest gets no turn, and its time ends.
     static let waitingPerSourceMax = HandshakeRegister.Bounds().knownPerSourceMax
@@ -16,6 +16,7 @@ final class HandshakePace {
     /// The addresses that wait, each once.
     private var order = CircularBuffer<String>()
     private var isResting = false
+    private var takesNewest = false
 
     init(loop: any EventLoop) { self.loop = loop }
 
@@ -41,9 +42,9 @@ final class HandshakePace {
     }
 
     private func next() {
-        guard let source = order.popFirst(), var steps = waiting.removeValue(forKey: source),
-            let step = steps.popLast()
-        else { return }
+        guard let source = order.popFirst(), var steps = waiting.removeValue(forKey: source) else { return }
+        takesNewest.toggle()
+        guard let step = takesNewest ? steps.popLast() : steps.popFirst() else { return }
         if !steps.isEmpty {
             waiting[source] = steps
             order.append(source)
