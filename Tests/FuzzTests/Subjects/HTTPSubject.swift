@@ -48,7 +48,8 @@ struct HTTPSubject: Subject {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(
             RequestGuard(
-                connection: connection, limits: limits, failures: TLSFailures(logger: logger), logger: logger))
+                connection: connection, limits: limits, table: table, failures: TLSFailures(logger: logger),
+                handshakes: Handshakes(limits.handshakes), logger: logger))
         var decoder = NIOHTTPDecoderLimitConfiguration()
         decoder.maxHeaderFieldSize = limits.headerBytesMax
         decoder.maxHeaderListSize = limits.headerBytesMax
