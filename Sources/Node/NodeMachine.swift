@@ -175,8 +175,11 @@ public struct NodeMachine: Sendable {
 
     /// Whether this process was stopped for so long (SIGSTOP, a suspended machine, a stalled disk) that others may have
     /// suspected it: with anybody to probe it is never without an input for a whole probe interval.
+    ///
+    /// A node that doubts itself probes rarely, and the others give it up as soon as ever.
     func stoodStill(at now: Instant) -> Bool {
-        !convergence.view.contactable.isEmpty && now - lastInput > membership.standstill
+        !convergence.view.contactable.isEmpty
+            && now - lastInput > min(membership.standstill, membership.suspicionTimeout)
     }
 
     /// Whether the driver still wakes the machine when it asks to be, and its probes go on: who watches over the process may
@@ -303,7 +306,13 @@ public struct NodeMachine: Sendable {
         eligibilityEnds = standing.eligibilityEnds
         let down = placesKept.witnessed.filter { standing.view.ring.contains($0) }
         if down.count >= settings.replicas { downTogether.formUnion(down) }
-        let hear: Convergence.Hear = isNewcomer ? .everyone : cutOff.isEmpty ? .asOwnersChange : .these(cutOff)
+        let hear: Convergence.Hear =
+            switch (isNewcomer, cutOff.isEmpty) {
+            case (true, true): .everyone
+            case (true, false): .everyoneAnd(cutOff)
+            case (false, true): .asOwnersChange
+            case (false, false): .these(cutOff)
+            }
         feed(.view(standing.view, hear: hear, restarted: restarted), at: now, into: &effects)
         for id in writes.keys.sorted() { adoptView(for: id, at: now, into: &effects) }
     }

@@ -14,7 +14,7 @@ extension Convergence {
         let past = view
         // The same ring stays the same one: that the table of owners belongs to it is then seen at one look.
         view = ringChanged ? next : View(ring: past.ring, contactable: next.contactable, doubtful: next.doubtful)
-        let gathers = hear == .everyone && (gathering != nil || !fresh.isEmpty && hasJustEntered(at: now))
+        let gathers = hear.isOfNewcomer && (gathering != nil || !fresh.isEmpty && hasJustEntered(at: now))
         var changed: SlotSet? = ownersBySlot.ring.candidates == past.ring.candidates ? SlotSet() : nil
         if ringChanged {
             if gathers, groups.count <= Self.groupsWithoutTableMax {
@@ -73,6 +73,9 @@ extension Convergence {
         switch hear {
         case .everyone:
             gather(fresh, at: now)
+        case .everyoneAnd(let names):
+            gather(fresh, at: now)
+            for name in names where view.canCall(name) { mustHear(name, SlotSet.all) }
         case .these(let names):
             // Of all slots: of the two that stood in for this node one may be restarting, and what it is to be heard of
             // the home of a name knows, too.
@@ -134,7 +137,7 @@ extension Convergence {
             switch hear {
             case .asOwnersChange: false
             case .everyone: !fresh.isEmpty
-            case .these: true
+            case .everyoneAnd, .these: true
             }
         if wasAway || isJoining { return groups.vouchForNothing() }
         guard gathering == nil else { return }

@@ -97,8 +97,18 @@ public struct Convergence: Sendable {
         case asOwnersChange
         /// This node just (re)joined: everyone who stood in for it.
         case everyone
+        /// The same, and it was cut off from these since: what they took meanwhile is not known here either, of slots that
+        /// it had heard already.
+        case everyoneAnd([NodeName])
         /// These were cut off and lived on: what they took meanwhile is not known here.
         case these([NodeName])
+
+        var isOfNewcomer: Bool {
+            switch self {
+            case .everyone, .everyoneAnd: true
+            case .asOwnersChange, .these: false
+            }
+        }
     }
 
     public enum Effect: Sendable {

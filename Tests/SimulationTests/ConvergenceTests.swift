@@ -79,6 +79,16 @@ struct ConvergenceTests {
     /// - 1005: who had handed over and dropped what it wrote as a stand-in vouched for it when it wrote the name again, cut
     ///   off, and took with its delete what that had seen.
     /// - 2012: two owners each took a conditional write on one version, neither knowing of the other's.
+    /// 693: a newcomer that was cut off heard nobody again. 1318: a node that may not vouch for what it holds answered with it,
+    /// when those who had newer had been asked before.
+    @Test("nor does a read get what is older than what was acknowledged", arguments: [693, 1318] as [UInt64])
+    func staleReads(seed: UInt64) throws {
+        var plan = ClusterPlan()
+        plan.faults = .drawn(FaultKind.allCases)
+        let outcome = try ClusterExperiment.run(seed: seed, plan)
+        #expect(outcome.violations.isEmpty, "\(outcome.violations)")
+    }
+
     @Test(
         "where few may be connected at once every query is answered, within the hops allowed, and no place too many is taken",
         arguments: [2, 3, 8])

@@ -123,14 +123,19 @@ struct ResourceRoutes: Sendable {
             }
             do {
                 return try await forwarding.answer(request, by: nodes.dropLast(), visited: visited, unsure: unsure)
-            } catch let nobody as NobodyAnswered {
-                // "There is none" is not this node's to say while those who may hold it are not in step, or silent.
+            } catch var nobody as NobodyAnswered {
+                // What this node holds without being its owner may be older than what somebody has who is not in step; and
+                // "there is none" is not its to say while those who may hold it are not in step, or silent.
                 let slot = Slot(ofName: name.text, in: core.cluster)
-                guard
+                guard !nobody.isSomebodyBehind,
                     held?.live != nil
-                        || !nobody.isSomebodyBehind
-                            && core.driver.read({ $0.hasHeardEnough(of: slot, besides: nobody.silent + unsure) })
-                else { throw nobody.apiError }
+                        ? unsureBefore.isEmpty
+                        : core.driver.read({ $0.hasHeardEnough(of: slot, besides: nobody.silent + unsure) })
+                else {
+                    // What it holds and may not answer with, others must not take for nothing.
+                    nobody.isSomebodyBehind = nobody.isSomebodyBehind || held != nil
+                    throw nobody.apiError
+                }
                 return try await here(held, visited)
             }
         case .nobody:

@@ -270,10 +270,16 @@ extension NodeHost {
         guard node != self.name else {
             let slot = Slot(ofName: search.name.text, in: cluster)
             guard
+                !search.isSomebodyBehind,
                 search.held?.live != nil
-                    || !search.isSomebodyBehind
-                        && machine.hasHeardEnough(of: slot, besides: search.silent + search.unsure)
-            else { return forward(search, to: [], &context, then: then) }
+                    ? search.unsure.allSatisfy({ $0 == self.name })
+                    : machine.hasHeardEnough(of: slot, besides: search.silent + search.unsure)
+            else {
+                // What it holds and may not answer with, others must not take for nothing.
+                var end = search
+                end.isSomebodyBehind = search.isSomebodyBehind || search.held != nil
+                return forward(end, to: [], &context, then: then)
+            }
             return readHere(
                 search.held, search.name, visited: Array(search.visited.dropLast()), hops: search.hops, &context,
                 then: then)
