@@ -10,9 +10,9 @@ extension NodeMachine {
     ) {
         let key = version.group(in: identity.cluster)
         let owners = convergence.owners(of: key)
-        writes[id] = WriteTracker(
-            me: identity.name, version: version,
-            former: former.map { convergence.owners(of: $0).filter { !owners.contains($0) } } ?? [])
+        let left = former.map { convergence.owners(of: $0).filter { !owners.contains($0) } } ?? []
+        let late = convergence.lateOwners(of: key, at: now).filter { !left.contains($0) }
+        writes[id] = WriteTracker(me: identity.name, version: version, former: left + late)
         adoptView(for: id, at: now, into: &effects)
     }
 

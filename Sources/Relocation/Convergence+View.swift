@@ -17,6 +17,7 @@ extension Convergence {
         let gathers = hear.isOfNewcomer && (gathering != nil || !fresh.isEmpty && hasJustEntered(at: now))
         var changed: SlotSet? = ownersBySlot.ring.candidates == past.ring.candidates ? SlotSet() : nil
         if ringChanged {
+            remember(past.ring, at: now)
             if gathers, groups.count <= Self.groupsWithoutTableMax {
                 unsettled = SlotSet.all
                 changed = nil
@@ -221,5 +222,41 @@ extension Convergence {
             }
             mustHear(name, slots)
         }
+    }
+}
+
+// MARK: - Who owned what a moment ago
+
+extension Convergence {
+    struct PastRing: Sendable {
+        let ring: Ring
+        let until: Instant
+    }
+
+    /// News of a member goes round a cluster of thousands within two seconds, over lossy lines as well. At half, one that
+    /// heard late answers for what it owns no more; at double, writes after a change go to one node more for that much
+    /// longer.
+    private static let heardLateFor = Duration.seconds(5)
+    /// More changes than these in that time are those of a cluster that starts.
+    private static let pastRingsMax = 4
+
+    mutating func remember(_ past: Ring, at now: Instant) {
+        pastRings.removeAll { $0.until <= now }
+        if pastRings.count >= Self.pastRingsMax { pastRings.removeFirst() }
+        pastRings.append(PastRing(ring: past, until: now + Self.heardLateFor))
+    }
+
+    /// Members that owned the group until a moment ago. Whoever of them has not heard of the change answers with what it has,
+    /// and has to know of a write before it is acknowledged (law 6).
+    public func lateOwners(of key: GroupKey, at now: Instant) -> [NodeName] {
+        let owners = owners(of: key)
+        var late: [NodeName] = []
+        for past in pastRings where past.until > now {
+            for name in past.ring.owners(of: key.slot, home: key.home, count: settings.replicas)
+            where name != me && view.canCall(name) && !owners.contains(name) && !late.contains(name) {
+                late.append(name)
+            }
+        }
+        return late
     }
 }

@@ -200,6 +200,8 @@ public struct Convergence: Sendable {
     /// Slots whose owners changed lately, until `settledAt`.
     var unsettled = SlotSet()
     var settledAt = Instant.zero
+    /// The rings of a moment ago, the latest last.
+    var pastRings: [PastRing] = []
     /// Slots in which this node had still to hear somebody who is gone now, until `halfHeardUntil`.
     var halfHeard = SlotSet()
     var halfHeardUntil = Instant.zero

@@ -26,7 +26,8 @@ public struct WriteTracker: Sendable {
     /// Those that do, the writer first.
     public private(set) var copies: [NodeName]
     private let me: NodeName
-    /// Owners of the group that the name leaves by this write: they hold its older head.
+    /// Owners of the group that the name leaves by this write, and those who owned its own until a moment ago: they hold its
+    /// older head, and may answer with it.
     private let former: [NodeName]
     private var owners: [NodeName] = []
     /// Who may keep a copy.
@@ -58,7 +59,8 @@ public struct WriteTracker: Sendable {
     static let attemptsMax = 3
     static let retryPause = Duration.milliseconds(500)
 
-    /// - Parameter former: the owners of the group that the name was in before, when that is another.
+    /// - Parameter former: the owners of the group that the name was in before, when that is another; and of its own, when
+    ///   they were others a moment ago.
     public init(me: NodeName, version: Version, former: [NodeName] = []) {
         self.me = me
         self.version = version

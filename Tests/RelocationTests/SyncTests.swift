@@ -26,6 +26,23 @@ import Vocabulary
         #expect(subject.core.slotsUnsynced == 0)
     }
 
+    @Test("who owned a group until a moment ago is told of writes, and no longer than that")
+    func lateOwners() throws {
+        // Given a slot that ada and bob own without cid, and cid and ada with it,
+        let text = World.nameOwned(by: ["cid", "ada"], among: names)
+        let key = GroupKey(slot: Slot(ofName: text, in: World.cluster), home: nil)
+        try #require(World.ring(["ada", "bob"]).owners(of: key.slot, home: nil, count: 2).contains(World.node("bob")))
+        var subject = Subject("ada", among: ["ada", "bob"])
+        #expect(subject.core.lateOwners(of: key, at: subject.now).isEmpty)
+        // when cid comes, bob may not know of it yet.
+        subject.feed(.view(World.view(names, for: "ada"), hear: .asOwnersChange, restarted: []), after: .seconds(1))
+        #expect(subject.core.lateOwners(of: key, at: subject.now) == [World.node("bob")])
+        #expect(subject.core.lateOwners(of: key, at: subject.now + .seconds(5)).isEmpty)
+        // One that can not be called answers nobody.
+        subject.feed(.view(World.view(["ada", "cid"], for: "ada"), hear: .asOwnersChange, restarted: []))
+        #expect(!subject.core.lateOwners(of: key, at: subject.now).contains(World.node("bob")))
+    }
+
     @Test(
         "a newcomer compares when it has met nobody new for a while, with everybody once, and vouches for nothing before"
     )

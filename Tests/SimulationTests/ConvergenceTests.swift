@@ -80,8 +80,9 @@ struct ConvergenceTests {
     ///   off, and took with its delete what that had seen.
     /// - 2012: two owners each took a conditional write on one version, neither knowing of the other's.
     /// 693: a newcomer that was cut off heard nobody again. 1318: a node that may not vouch for what it holds answered with it,
-    /// when those who had newer had been asked before.
-    @Test("nor does a read get what is older than what was acknowledged", arguments: [693, 1318] as [UInt64])
+    /// when those who had newer had been asked before. 1831: an owner that had not heard yet that it was one no more answered with
+    /// what was before a write that passed it over.
+    @Test("nor does a read get what is older than what was acknowledged", arguments: [693, 1318, 1831] as [UInt64])
     func staleReads(seed: UInt64) throws {
         var plan = ClusterPlan()
         plan.faults = .drawn(FaultKind.allCases)

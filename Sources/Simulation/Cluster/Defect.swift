@@ -136,7 +136,8 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     /// Within so many seeds, from 1 on, of `trial`: at least twice what it took when this was written.
     public var seeds: UInt64 {
         switch self {
-        case .countsOneForAll, .judgesAlone, .neverReplaces, .trustsItsDisk: 16
+        case .countsOneForAll: 48
+        case .judgesAlone, .neverReplaces, .trustsItsDisk: 16
         case .oneConfirmsForAll, .servesWhateverIsHeld: 8
         case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,
             .losesFailedPulls, .collectsShared, .acknowledgesAlone, .countsSilence, .confirmsUnsynced, .writesUnsynced,
