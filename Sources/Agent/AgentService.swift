@@ -63,7 +63,7 @@ public struct AgentService: Sendable {
 
     static func start(
         _ settings: AgentSettings, version: String, log: Logger, pace: JoinLoop.Pace = JoinLoop.Pace(),
-        readSettings: ReadSettings? = nil
+        flood: FloodMeter.Bounds = .init(), readSettings: ReadSettings? = nil
     ) async throws -> AgentService {
         let group = MultiThreadedEventLoopGroup.singleton
         let credentials = try OwnCertificates(settings).current()
@@ -75,7 +75,7 @@ public struct AgentService: Sendable {
         do {
             return try await start(
                 settings, version: version, log: log, group: group, name: name, cluster: cluster, credentials: context,
-                store: store, pace: pace, readSettings: readSettings)
+                store: store, pace: pace, flood: flood, readSettings: readSettings)
         } catch {
             await store.shutdown()
             throw error
@@ -108,7 +108,7 @@ public struct AgentService: Sendable {
     private static func start(
         _ settings: AgentSettings, version: String, log: Logger, group: any EventLoopGroup, name: NodeName,
         cluster: ClusterName, credentials: CurrentCredentials, store: Store, pace: JoinLoop.Pace,
-        readSettings: ReadSettings?
+        flood: FloodMeter.Bounds, readSettings: ReadSettings?
     ) async throws -> AgentService {
         let box = CoreBox()
         let revoked = try await RevocationList(store: store, cluster: cluster, log: log)
@@ -144,7 +144,8 @@ public struct AgentService: Sendable {
         let port = server.tlsPort ?? settings.bind.port
         let gate = NIOLockedValueBox<ClaimGate?>(nil)
         let gossip = try await GossipPort.bind(
-            Endpoint(host: settings.bind.host, port: port), keyring: Keyring(), group: group, logger: log
+            Endpoint(host: settings.bind.host, port: port), keyring: Keyring(), flood: flood, group: group,
+            logger: log
         ) { packet, source in
             guard let packet = revoked.admitted(packet) else { return }
             gate.withLockedValue { $0 }?.receive(packet, from: source)

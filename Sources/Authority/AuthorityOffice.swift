@@ -57,9 +57,9 @@ public actor AuthorityOffice {
         guard offer.role == .node || (offer.ips.isEmpty && offer.dns.isEmpty) else {
             throw .addressesNeedNode(role: offer.role)
         }
-        // Found out now, not on the other host. The name is any.
+        // Found out now, not on the other host, which may have to choose a name yet.
         _ = try CertificateAuthority.alternatives(
-            name: offer.name ?? NodeName.any, role: offer.role, ips: offer.ips, dns: offer.dns)
+            name: offer.name, role: offer.role, ips: offer.ips, dns: offer.dns)
         guard let pin = authority.certificate.keyDigest else {
             throw .notAnAuthority(path: folder, reason: "its key can not be read")
         }
@@ -154,32 +154,5 @@ public actor AuthorityOffice {
             if case .refused(let refusal) = error { throw refusal }
             throw .unable("\(error)")
         }
-    }
-}
-
-/// Ids and verifiers in the file and on the command line.
-enum Hexadecimal {
-    static func text(_ bytes: [UInt8]) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
-    static func bytes(_ text: String) -> [UInt8]? {
-        let digits = Array(text.utf8)
-        guard digits.count % 2 == 0 else { return nil }
-        var bytes: [UInt8] = []
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else {
-                return nil
-            }
-            bytes.append(byte)
-        }
-        return bytes
-    }
-}
-
-extension NodeName {
-    /// Stands for a name that is not known yet.
-    fileprivate static var any: NodeName {
-        do { return try NodeName("any") } catch { preconditionFailure("any is a label: \(error)") }
     }
 }

@@ -45,25 +45,17 @@ extension CertificateAuthority {
         _ request: X509Request, role: Role, name: NodeName, ips: [String], dns: [String], validity: Duration,
         now: Int64, _ handOut: (Signed) throws(AuthorityError) -> Void
     ) throws(AuthorityError) -> Signed {
-        guard role == .node || (ips.isEmpty && dns.isEmpty) else { throw .addressesNeedNode(role: role) }
-        guard certificate.notAfter > now else { throw .expired(path: folder, notAfter: certificate.notAfter) }
-        let identity = CertificateName(cluster: cluster, role: role, name: name)
-        let times = try Self.period(validity, from: now, until: certificate.notAfter)
-        let names = try Self.alternatives(name: name, role: role, ips: ips, dns: dns)
+        let grant = try grant(role: role, name: name, ips: ips, dns: dns, validity: validity, now: now)
         let leaf: X509Certificate
         let bytes: [UInt8]
         do throws(X509Error) {
-            leaf = try X509Template.leaf(identity, names)
-                .sign(for: request, by: (certificate, key), notBefore: times.notBefore, notAfter: times.notAfter)
+            leaf = try grant.template.sign(
+                for: request, by: (certificate, key), notBefore: grant.notBefore, notAfter: grant.notAfter)
             bytes = try leaf.pem()
         } catch {
             throw .crypto(error)
         }
-        let signed = Signed(
-            entry: IssuedCertificate(
-                name: identity, serial: leaf.serial, notBefore: leaf.notBefore, notAfter: leaf.notAfter,
-                key: request.keyDigest, authority: certificate.keyDigest),
-            certificate: bytes, authorities: trusted)
+        let signed = Signed(entry: entry(of: leaf, for: grant.identity), certificate: bytes, authorities: trusted)
         return try IssueLog(folder: folder).record(signed.entry) { () throws(AuthorityError) in
             try handOut(signed)
             return signed

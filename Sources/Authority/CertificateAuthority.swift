@@ -119,18 +119,13 @@ public struct CertificateAuthority: Sendable {
         validity: Duration = defaultLeafValidity, now: Int64 = Timestamp.now, into folder: String
     ) throws(AuthorityError) -> IssuedCertificate {
         let folder = Self.normal(folder)
-        guard role == .node || (ips.isEmpty && dns.isEmpty) else { throw .addressesNeedNode(role: role) }
-        let identity = CertificateName(cluster: cluster, role: role, name: name)
-        guard certificate.notAfter > now else { throw .expired(path: self.folder, notAfter: certificate.notAfter) }
-        let times = try Self.period(validity, from: now, until: certificate.notAfter)
+        let grant = try grant(role: role, name: name, ips: ips, dns: dns, validity: validity, now: now)
         let leaf: X509Certificate
         let (leafBytes, keyBytes): ([UInt8], [UInt8])
-        let names = try Self.alternatives(name: name, role: role, ips: ips, dns: dns)
         do throws(X509Error) {
             let key = try X509PrivateKey.generate()
-            leaf = try X509Template.leaf(identity, names)
-                .sign(
-                    for: key, by: (certificate, self.key), notBefore: times.notBefore, notAfter: times.notAfter)
+            leaf = try grant.template.sign(
+                for: key, by: (certificate, self.key), notBefore: grant.notBefore, notAfter: grant.notAfter)
             (leafBytes, keyBytes) = (try leaf.pem(), try key.pem())
         } catch {
             throw .crypto(error)
@@ -141,17 +136,9 @@ public struct CertificateAuthority: Sendable {
             throw .notAnAuthority(
                 path: "\(self.folder)/\(Self.certificateFile)", reason: "peers would refuse what it signs (\(error))")
         }
-        let files = NewFiles(
-            folder: folder,
-            items: [
-                .init(name: "key.pem", bytes: keyBytes, mode: 0o600),
-                .init(name: "cert.pem", bytes: leafBytes, mode: 0o644),
-                .init(name: "ca.pem", bytes: trusted, mode: 0o644),
-            ])
+        let files = NewFiles(folder: folder, key: keyBytes, certificate: leafBytes, authorities: trusted)
         try files.refuseTaken()
-        let entry = IssuedCertificate(
-            name: identity, serial: leaf.serial, notBefore: leaf.notBefore, notAfter: leaf.notAfter,
-            key: leaf.keyDigest, authority: certificate.keyDigest)
+        let entry = entry(of: leaf, for: grant.identity)
         return try IssueLog(folder: self.folder).record(entry) { () throws(AuthorityError) in
             try files.write()
             return entry
@@ -163,14 +150,43 @@ public struct CertificateAuthority: Sendable {
 
     // MARK: Checking what was asked for
 
+    /// A certificate that this CA may give, whoever has the key.
+    struct Grant {
+        let identity: CertificateName
+        let template: X509Template
+        /// Seconds since 1970.
+        let notBefore: Int64
+        let notAfter: Int64
+    }
+
+    func grant(
+        role: Role, name: NodeName, ips: [String], dns: [String], validity: Duration, now: Int64
+    ) throws(AuthorityError) -> Grant {
+        guard role == .node || (ips.isEmpty && dns.isEmpty) else { throw .addressesNeedNode(role: role) }
+        guard certificate.notAfter > now else { throw .expired(path: folder, notAfter: certificate.notAfter) }
+        let identity = CertificateName(cluster: cluster, role: role, name: name)
+        let times = try Self.period(validity, from: now, until: certificate.notAfter)
+        let names = try Self.alternatives(name: name, role: role, ips: ips, dns: dns)
+        return Grant(
+            identity: identity, template: .leaf(identity, names), notBefore: times.notBefore, notAfter: times.notAfter)
+    }
+
+    /// Its line in the log.
+    func entry(of leaf: X509Certificate, for identity: CertificateName) -> IssuedCertificate {
+        IssuedCertificate(
+            name: identity, serial: leaf.serial, notBefore: leaf.notBefore, notAfter: leaf.notAfter,
+            key: leaf.keyDigest, authority: certificate.keyDigest)
+    }
+
+    /// - Parameter name: nil where it is not known yet.
     static func alternatives(
-        name: NodeName, role: Role, ips: [String], dns: [String]
+        name: NodeName?, role: Role, ips: [String], dns: [String]
     ) throws(AuthorityError) -> [X509AlternativeName] {
         guard role == .node else { return [] }
         // Before any is looked at: `ips` and `dns` may come from a script.
         let count = ips.count + dns.count
         guard count <= addressesMax else { throw .tooManyAddresses(count: count, max: addressesMax) }
-        var names: [X509AlternativeName] = [.dns(name.text)]
+        var names: [X509AlternativeName] = name.map { [.dns($0.text)] } ?? []
         do throws(X509Error) {
             for text in dns { names.append(try .checked(dns: text)) }
             for text in ips { names.append(try .checked(ip: text)) }

@@ -67,12 +67,20 @@ public struct CertificateSet: Sendable {
     /// Writes the three files, each new, durably: all of them or none.
     public func write(into folder: String) throws(AuthorityError) {
         try NewFiles(
-            folder: CertificateAuthority.normal(folder),
+            folder: CertificateAuthority.normal(folder), key: key, certificate: certificate, authorities: authorities
+        ).write()
+    }
+}
+
+extension NewFiles {
+    /// What an agent and a user have in their folder.
+    init(folder: String, key: [UInt8], certificate: [UInt8], authorities: [UInt8]) {
+        self.init(
+            folder: folder,
             items: [
                 .init(name: "key.pem", bytes: key, mode: 0o600),
                 .init(name: "cert.pem", bytes: certificate, mode: 0o644),
                 .init(name: "ca.pem", bytes: authorities, mode: 0o644),
-            ]
-        ).write()
+            ])
     }
 }

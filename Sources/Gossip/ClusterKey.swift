@@ -1,10 +1,13 @@
 import TLS
+import Vocabulary
 
 /// A secret that the members of one cluster share: from it each sender derives the keys of its sessions. It is made by
 /// the first node and handed over by mutual TLS only.
 public struct ClusterKey: Hashable, Sendable {
     /// Says in every datagram which key it was; random, and no secret.
     public let id: UInt32
+    /// How people see it.
+    public var shownID: String { Hexadecimal.text(word: id) }
     /// Milliseconds of the maker's wall clock; decides only which key of several is used for sealing.
     public let createdAt: UInt64
     /// 32 bytes.

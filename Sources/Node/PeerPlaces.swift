@@ -28,6 +28,21 @@ public struct PeerPlaces: Sendable, Hashable {
         case bulk
     }
 
+    /// What to do when there is no place.
+    public enum Patience: Sendable, Hashable {
+        /// Wait for `placeTimeout`.
+        case waits
+        /// Fail at once: another node will do as well.
+        case hasOthers
+    }
+
+    /// Requests that wait for a place or for a connection, over all peers, and how long.
+    public static let waitersMax = 256
+    public static let placeTimeout = Duration.seconds(5)
+    /// How long a query asks those again that had no place for it, and after which pause.
+    public static let busyFor = Duration.seconds(10)
+    public static let busyPause = Duration.milliseconds(200)
+
     public enum Place: Sendable, Hashable {
         /// The peer is connected, or another may be.
         case free

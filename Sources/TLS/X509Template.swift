@@ -96,14 +96,10 @@ public enum X509Template: Hashable, Sendable {
         switch self {
         case .authority(let cluster):
             // Two CAs of one cluster have different names, so that a message tells them apart.
-            [("O", cluster.text), ("CN", "Roost CA " + Self.hexadecimal(serial.prefix(4)))]
+            [("O", cluster.text), ("CN", "Roost CA " + Hexadecimal.text(serial.prefix(4)))]
         case .leaf(let name, _):
             [("O", name.cluster.text), ("OU", name.role.rawValue), ("CN", name.name.text)]
         }
-    }
-
-    private static func hexadecimal(_ bytes: ArraySlice<UInt8>) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     /// Makes the certificate for `key` and signs it with the issuer's key; without an issuer it signs itself.

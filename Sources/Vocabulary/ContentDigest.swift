@@ -13,25 +13,7 @@ public struct ContentDigest: Hashable, Comparable, Sendable, CustomStringConvert
 
     /// `nil` unless there are exactly 64 hexadecimal digits.
     public init?(hex: String) {
-        guard hex.utf8.count == 64 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(32)
-        var high: UInt8?
-        for digit in hex.utf8 {
-            let value: UInt8
-            switch digit {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit - UInt8(ascii: "a") + 10
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = digit - UInt8(ascii: "A") + 10
-            default: return nil
-            }
-            if let upper = high {
-                bytes.append(upper << 4 | value)
-                high = nil
-            } else {
-                high = value
-            }
-        }
+        guard hex.utf8.count == 64, let bytes = Hexadecimal.bytes(hex, anyCase: true) else { return nil }
         self.init(bytes: bytes)
     }
 
@@ -45,10 +27,7 @@ public struct ContentDigest: Hashable, Comparable, Sendable, CustomStringConvert
     var firstWords: (UInt64, UInt64) { (words.0, words.1) }
 
     public var hex: String {
-        [words.0, words.1, words.2, words.3].map { word in
-            let digits = String(word, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }.joined()
+        [words.0, words.1, words.2, words.3].map { Hexadecimal.text(word: $0) }.joined()
     }
 
     public var description: String { hex }

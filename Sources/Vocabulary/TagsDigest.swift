@@ -29,12 +29,7 @@ public struct TagsDigest: Hashable, Comparable, Sendable, CustomStringConvertibl
     }
 
     /// 32 hexadecimal digits.
-    public var description: String {
-        [high, low].map { word in
-            let digits = String(word, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }.joined()
-    }
+    public var description: String { Hexadecimal.text(word: high) + Hexadecimal.text(word: low) }
 
     /// `nil` unless there are exactly 32 hexadecimal digits, of the lower case.
     public init?(hex: String) {

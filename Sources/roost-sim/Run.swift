@@ -86,9 +86,6 @@ struct Run: AsyncParsableCommand {
             plan.movesHomes = movingHomes
             plan.keepsPlaces = keepsPlaces
             plan.peersMax = peersMax
-            // Fifty nodes that may each talk to two others need minutes to be in step after their start, and until then a name
-            // that there is not is not denied.
-            if peersMax != nil { plan.answerWithin = .seconds(300) }
             if let defect {
                 guard let known = Defect(rawValue: defect) else {
                     throw ValidationError("--defect must be one of \(Defect.names), not \(defect)")
@@ -252,7 +249,7 @@ enum ClusterReport {
             ("slowest_read_ms", milliseconds(outcome.slowestRead)), ("hops_most", "\(outcome.hopsMost)"),
             ("peers_most", "\(outcome.peersMost)"),
             ("faults", "{\(faults.joined(separator: ","))}"), ("rest_ms", milliseconds(outcome.rest)),
-            ("trace", "\"\(Report.hexadecimal(outcome.traceHash))\""),
+            ("trace", "\"\(Hexadecimal.text(word: outcome.traceHash))\""),
             ("violations", "[\(violations.joined(separator: ","))]"),
         ]
         return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"

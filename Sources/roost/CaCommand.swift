@@ -70,45 +70,32 @@ struct CaCommand: AsyncParsableCommand {
 
         @Argument(help: "The folder of the CA.", completion: .directory)
         var dir: String
-        @Option(help: "A node of that name.")
-        var node: String?
-        @Option(help: "An administrator.")
-        var admin: String?
-        @Option(help: "A client that reads and writes.")
-        var client: String?
-        @Option(help: "A client that only reads.")
-        var reader: String?
-        @Option(help: "An address that others call the node by; repeat for more.")
-        var ip: [String] = []
-        @Option(help: "A host name that others call the node by; repeat for more.")
-        var dns: [String] = []
-        @Option(help: "The folder to write to; created when missing.", completion: .directory)
-        var out: String
-        @Option(help: "Days that the certificate is good for.")
-        var days: Int = 365
-        @Flag(help: "Print one JSON value.")
-        var json = false
+        @OptionGroup var holder: HolderOptions
+        @OptionGroup var certificate: CertificateOptions
 
         func run() async throws {
             let issued: IssuedCertificate
             let authority: CertificateAuthority
             do {
-                // Here rather than in `validate()`, so that a mistyped option is named as such first.
-                let (role, name) = try CaCommand.one(node: node, admin: admin, client: client, reader: reader)
-                let validity = try CaCommand.validity(days)
+                let (role, name) = try holder.one()
+                let validity = try certificate.validity()
                 authority = try .open(folder: dir)
-                issued = try authority.issue(role: role, name: name, ips: ip, dns: dns, validity: validity, into: out)
+                issued = try authority.issue(
+                    role: role, name: name, ips: certificate.ip, dns: certificate.dns, validity: validity,
+                    into: certificate.out)
             } catch { throw CaCommand.failure(error) }
-            if json {
-                try Terminal.print(json: issued)
-            } else {
-                Terminal.print(out)
-                Terminal.say("\(issued.name), good until \(Timestamp.text(issued.notAfter)), serial \(issued.serial)")
-            }
+            try CaCommand.tell(issued, certificate)
             if issued.notAfter == authority.notAfter {
                 Terminal.say("note: cut to the end of the CA itself; create a new CA before then")
             }
         }
+    }
+
+    /// What was signed, and for whom.
+    static func tell(_ issued: IssuedCertificate, _ options: CertificateOptions) throws {
+        if options.json { return try Terminal.print(json: issued) }
+        Terminal.print(options.out)
+        Terminal.say("\(issued.name), good until \(Timestamp.text(issued.notAfter)), serial \(issued.serial)")
     }
 
     /// - Throws: `CommandFailure` for what no certificate can have.

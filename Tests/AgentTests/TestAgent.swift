@@ -19,7 +19,8 @@ final class TestAgent: Sendable {
     /// Starts it, or starts it again with the disk that it left.
     static func start(
         _ bed: TestBed, _ name: String, at endpoint: Endpoint? = nil, join: [Endpoint] = [],
-        pace: JoinLoop.Pace = .init(), _ change: (inout AgentSettings) -> Void = { _ in }
+        pace: JoinLoop.Pace = .init(), flood: FloodMeter.Bounds = .init(),
+        _ change: (inout AgentSettings) -> Void = { _ in }
     ) async throws -> TestAgent {
         let certificates = "\(bed.folder.path)/node-\(name)"
         if !FileManager.default.fileExists(atPath: certificates) { _ = try bed.identity(.node, name) }
@@ -33,7 +34,7 @@ final class TestAgent: Sendable {
         settings.swim.probeTimeout = .milliseconds(100)
         change(&settings)
         return TestAgent(
-            try await AgentService.start(settings, version: "test", log: quietLogger(), pace: pace))
+            try await AgentService.start(settings, version: "test", log: quietLogger(), pace: pace, flood: flood))
     }
 
     var core: AgentCore { service.core }

@@ -99,7 +99,6 @@ struct ConvergenceTests {
         plan.seconds = 20
         plan.faults = .drawn([], only: nil)
         plan.peersMax = peersMax
-        plan.answerWithin = .seconds(300)
         for seed in 1...2 as ClosedRange<UInt64> {
             let outcome = try ClusterExperiment.run(seed: seed, plan)
             #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")

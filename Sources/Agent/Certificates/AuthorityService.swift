@@ -32,7 +32,7 @@ actor AuthorityService {
         self.certificates = certificates
     }
 
-    private static let interval = Duration.seconds(2)
+    private static let interval = (changing: Duration.seconds(2), calm: Duration.seconds(30))
     /// Members that are as they should be are asked again after so long: during a change, and else.
     private static let askedEvery = (changing: Duration.seconds(20), calm: Duration.seconds(600))
     /// The same of those that could not be asked, or did not renew.
@@ -44,10 +44,14 @@ actor AuthorityService {
     private static let askedAtOnce = 8
 
     func run() async {
+        var pause = Self.interval.changing
         while !Task.isCancelled {
-            do { try await Task.sleep(for: Self.interval) } catch { return }
+            do { try await Task.sleep(for: pause) } catch { return }
             guard !core.driver.read({ $0.isJoining }) else { continue }
-            do { try await look(again: false) } catch {
+            do {
+                let rotation = try await look(again: false)
+                pause = isCalm(rotation, NodeDriver.now) ? Self.interval.calm : Self.interval.changing
+            } catch {
                 core.log.debug("could not look after the members' certificates", metadata: ["error": "\(error)"])
             }
         }
@@ -70,7 +74,9 @@ actor AuthorityService {
     }
 
     /// - Parameter again: asks everybody, and takes nothing from memory.
-    private func look(again: Bool) async throws {
+    /// - Returns: where the change stands.
+    @discardableResult
+    private func look(again: Bool) async throws -> AuthorityRotation {
         let rotation = try await office.rotation()
         let wanted = Wanted(rotation)
         try await renewOwn(wanted, again)
@@ -78,8 +84,7 @@ actor AuthorityService {
             machine.membership.members.filter { !$0.status.isDeparted && $0.name != core.name }.map(\.name)
         }
         let now = NodeDriver.now
-        // The last step leaves nothing under way but that everybody follows it.
-        let isCalm = rotation.phase == .none && steppedAt.map { now - $0 > Self.lastStepFor } ?? true
+        let isCalm = isCalm(rotation, now)
         let pause = isCalm ? Self.askedEvery.calm : Self.askedEvery.changing
         let retry = isCalm ? Self.triedEvery.calm : Self.triedEvery.changing
         let due = members.filter { name in
@@ -98,6 +103,12 @@ actor AuthorityService {
         }
         let known = Set(core.driver.read { $0.membership.members.map(\.name) })
         seen = seen.filter { known.contains($0.key) }
+        return rotation
+    }
+
+    /// The last step leaves nothing under way but that everybody follows it.
+    private func isCalm(_ rotation: AuthorityRotation, _ now: Instant) -> Bool {
+        rotation.phase == .none && steppedAt.map { now - $0 > Self.lastStepFor } ?? true
     }
 
     private func renewOwn(_ wanted: Wanted, _ again: Bool) async throws {
@@ -129,10 +140,9 @@ actor AuthorityService {
     /// `GET /v1/ca`
     func overview() async throws -> API.Authority {
         do {
-            try await look(again: false)
-            return try await describe()
+            return try await describe(look(again: false))
         } catch let error as AuthorityError {
-            throw Self.refusal(error)
+            throw APIError(error)
         }
     }
 
@@ -141,8 +151,7 @@ actor AuthorityService {
     /// - Throws: `APIError`: 409 `not_ready` with those who would be left behind; 409 `not_the_step`.
     func take(_ step: AuthorityOffice.RotationStep, without: Set<String>) async throws -> API.Authority {
         do {
-            try await look(again: true)
-            let present = try await describe()
+            let present = try await describe(look(again: true))
             // To begin, and to take back what was begun, nobody has to be ready.
             if [.reissue, .retire].contains(step) { try Self.check(present, without) }
             guard try await office.rotate(step) else {
@@ -153,10 +162,9 @@ actor AuthorityService {
             }
             core.log.notice("the cluster's CA changes", metadata: ["step": "\(step.rawValue)"])
             steppedAt = NodeDriver.now
-            try await look(again: false)
-            return try await describe()
+            return try await describe(look(again: false))
         } catch let error as AuthorityError {
-            throw Self.refusal(error)
+            throw APIError(error)
         } catch let error as RenewalError {
             throw APIError.unavailable("\(error)", code: "unable", retryAfterSeconds: 5)
         }
@@ -174,8 +182,7 @@ actor AuthorityService {
         }
     }
 
-    private func describe() async throws -> API.Authority {
-        let rotation = try await office.rotation()
+    private func describe(_ rotation: AuthorityRotation) async throws -> API.Authority {
         let wanted = Wanted(rotation)
         let own = certificates.overview
         let members = core.driver.read { $0.membership.members }.filter { $0.status != .left }.map { member in
@@ -202,15 +209,5 @@ actor AuthorityService {
         API.Authority.Signer(
             key: certificate.keyDigest?.hex ?? "", subject: certificate.subject,
             expires: API.Timestamp.text(unixSeconds: certificate.notAfter))
-    }
-
-    private static func refusal(_ error: AuthorityError) -> APIError {
-        switch error {
-        case .noAuthority, .notAnAuthority, .exposedKey, .expired, .cannotRead:
-            APIError(.conflict, code: API.Renewed.noAuthorityCode, error.description)
-        case .exists, .incomplete, .cannotWrite, .busy, .refused, .crypto, .addressesNeedNode, .tooManyAddresses,
-            .badAddress, .badValidity, .tooManyInvitations:
-            .unavailable(error.description, code: "unable", retryAfterSeconds: 5)
-        }
     }
 }

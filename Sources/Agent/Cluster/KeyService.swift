@@ -60,7 +60,7 @@ struct KeyService: Sendable {
         else { return nil }
         guard begun.isNew else { return begun }
         state.withLockedValue { $0.made = begun.key.mark }
-        core.log.notice("a new cluster key is handed to the members", metadata: ["key": "\(begun.key.id.hex)"])
+        core.log.notice("a new cluster key is handed to the members", metadata: ["key": "\(begun.key.shownID)"])
         members.tellEveryoneSoon()
         return begun
     }
@@ -133,13 +133,13 @@ struct KeyService: Sendable {
 
     private func say(_ before: Keyring, _ now: Keyring) {
         if let primary = now.primary, primary != before.primary {
-            core.log.notice("a new cluster key seals the gossip", metadata: ["key": "\(primary.id.hex)"])
+            core.log.notice("a new cluster key seals the gossip", metadata: ["key": "\(primary.shownID)"])
         }
         let gone = before.keys.filter { !now.keys.contains($0) }
         if !gone.isEmpty {
             core.log.notice(
                 "cluster keys are retired: what they seal is refused",
-                metadata: ["keys": "\(gone.map(\.id.hex).joined(separator: ","))"])
+                metadata: ["keys": "\(gone.map(\.shownID).joined(separator: ","))"])
         }
     }
 
@@ -170,19 +170,11 @@ struct KeyService: Sendable {
             let holders = others.count { holder in holder.newest.map { $0 >= key.mark } ?? false }
             let users = others.count { holder in holder.inUse.map { $0 >= key.mark } ?? false }
             return API.Keys.Key(
-                id: key.id.hex, created: API.Timestamp.text(unixMilliseconds: key.createdAt), primary: key == primary,
+                id: key.shownID, created: API.Timestamp.text(unixMilliseconds: key.createdAt), primary: key == primary,
                 state: state, ageMilliseconds: wall > key.createdAt ? wall - key.createdAt : 0,
                 members: state == .opening ? nil : 1 + (state == .sealing ? users : holders),
                 retiresInMilliseconds: state == .opening ? retiring : nil)
         }
         return API.Keys(keys: keys, members: 1 + others.count, rotating: !rotation.isCalm)
-    }
-}
-
-extension UInt32 {
-    /// Eight hexadecimal digits: how people see a key.
-    var hex: String {
-        let digits = String(self, radix: 16)
-        return String(repeating: "0", count: Swift.max(0, 8 - digits.count)) + digits
     }
 }

@@ -32,8 +32,8 @@ public actor PeersTable {
         /// until those give up after `placeTimeout`. 48 puts at once came to a standstill of seconds by that.
         public var connectionsKeptForKind = 2
         /// Requests that wait for a place or for a connection, over all peers.
-        public var waitersMax = 256
-        public var placeTimeout: Duration = .seconds(5)
+        public var waitersMax = PeerPlaces.waitersMax
+        public var placeTimeout = PeerPlaces.placeTimeout
         public var connectTimeout: Duration = .seconds(5)
         /// Nodes whose certificate was revoked: nobody calls them, nor believes their answers.
         public var isRevoked: @Sendable (NodeName) -> Bool = { _ in false }
@@ -48,14 +48,7 @@ public actor PeersTable {
     }
 
     public typealias Kind = PeerPlaces.Kind
-
-    /// What to do when there is no place.
-    public enum Patience: Sendable, Hashable {
-        /// Wait for `placeTimeout`.
-        case waits
-        /// Fail at once: another node will do as well.
-        case hasOthers
-    }
+    public typealias Patience = PeerPlaces.Patience
 
     var peers: [NodeName: Peer] = [:]
     var waiters: [Waiter] = []

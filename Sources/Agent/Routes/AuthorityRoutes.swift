@@ -23,9 +23,8 @@ struct AuthorityRoutes: Sendable {
 
     private func rotation(_ parts: CoreBox.Parts) throws(APIError) -> AuthorityService {
         guard let authority = parts.authority else {
-            throw APIError(
-                .conflict, code: API.Renewed.noAuthorityCode,
-                "\(parts.core.name) has no CA: its configuration names none under ca",
+            throw .noAuthority(
+                on: parts.core.name,
                 hint:
                     "ask the node that has it (--agent); a CA that is kept off the nodes is changed by hand: certs/README.md"
             )

@@ -34,9 +34,7 @@ struct CertificateRoutes: Sendable {
                 hint: "ask over TLS: --agent https://HOST --certs DIR")
         }
         guard let desk else {
-            throw APIError(
-                .conflict, code: API.Renewed.noAuthorityCode,
-                "\(core.name) has no CA: its configuration names none under ca", hint: "ask the node that has it")
+            throw APIError.noAuthority(on: core.name, hint: "ask the node that has it")
         }
         let (present, request): (X509Certificate, X509Request)
         do throws(X509Error) {

@@ -12,9 +12,6 @@ struct Forwarding: Sendable {
     /// Of the connection that asked.
     let loop: any EventLoop
 
-    /// How long those are asked again that had no place for the question, and after which pause.
-    private static let busyFor = Duration.seconds(10)
-    private static let busyPause = Duration.milliseconds(200)
     /// A node that keeps silent for this long is passed over.
     private static let timeouts = ClientTimeouts(idle: .seconds(8), total: nil)
     /// What a client may ask of the one who answers.
@@ -44,10 +41,10 @@ struct Forwarding: Sendable {
         // of them had an answer, again and again for a while: one that is busy is not silent, and may be the only one that
         // knows.
         var rest = nodes
-        let end = ContinuousClock.now + Self.busyFor
+        let end = ContinuousClock.now + PeerPlaces.busyFor
         var round = 0
         while !rest.isEmpty, round < 2 || ContinuousClock.now < end {
-            if round > 1 { try await Task.sleep(for: Self.busyPause) }
+            if round > 1 { try await Task.sleep(for: PeerPlaces.busyPause) }
             let patience: PeersTable.Patience = round == 0 && nodes.count > 1 ? .hasOthers : .waits
             var postponed: [NodeName] = []
             for (index, node) in rest.enumerated() {

@@ -54,7 +54,7 @@ struct InvitationRoutes: Sendable {
                 ])
             return API.Invite(token: token.text, invitation: Self.api(invitation))
         } catch {
-            throw Self.refusal(error, offer)
+            throw APIError(error, byHand: Self.byHand(offer))
         }
     }
 
@@ -84,9 +84,7 @@ struct InvitationRoutes: Sendable {
 
     private func office(_ offer: AuthorityOffice.Offer, _ core: AgentCore) throws(APIError) -> AuthorityOffice {
         guard let desk else {
-            throw APIError(
-                .conflict, code: API.Renewed.noAuthorityCode,
-                "\(core.name) has no CA: its configuration names none under ca", hint: Self.byHand(offer))
+            throw .noAuthority(on: core.name, hint: Self.byHand(offer))
         }
         return desk.office
     }
@@ -103,7 +101,7 @@ struct InvitationRoutes: Sendable {
     private func list() async throws -> [API.Invitation] {
         guard let desk else { return [] }
         do throws(AuthorityError) { return try await desk.office.list().map(Self.api) } catch {
-            throw Self.refusal(error, .init())
+            throw APIError(error, byHand: Self.byHand(.init()))
         }
     }
 
@@ -116,21 +114,9 @@ struct InvitationRoutes: Sendable {
             guard try await desk.office.revoke(ask.id) else { throw AuthorityError.refused(.unknown) }
         } catch {
             if case .refused = error { throw unknown }
-            throw Self.refusal(error, .init())
+            throw APIError(error, byHand: Self.byHand(.init()))
         }
         return ["revoked": ask.id]
-    }
-
-    private static func refusal(_ error: AuthorityError, _ offer: AuthorityOffice.Offer) -> APIError {
-        switch error {
-        case .addressesNeedNode, .tooManyAddresses, .badAddress, .badValidity: .badRequest(error.description)
-        case .tooManyInvitations:
-            APIError(.conflict, code: "too_many_invitations", error.description)
-        case .noAuthority, .notAnAuthority, .exposedKey, .expired, .cannotRead:
-            APIError(.conflict, code: API.Renewed.noAuthorityCode, error.description, hint: byHand(offer))
-        case .exists, .incomplete, .cannotWrite, .busy, .refused, .crypto:
-            .unavailable(error.description, code: "unable", retryAfterSeconds: 5)
-        }
     }
 
     private static func api(_ invitation: Invitation) -> API.Invitation {

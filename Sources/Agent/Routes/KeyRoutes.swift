@@ -20,7 +20,7 @@ struct KeyRoutes: Sendable {
             }
             return Response.json(
                 API.KeyRotation(
-                    id: begun.key.id.hex, created: API.Timestamp.text(unixMilliseconds: begun.key.createdAt),
+                    id: begun.key.shownID, created: API.Timestamp.text(unixMilliseconds: begun.key.createdAt),
                     begun: begun.isNew),
                 status: .accepted)
         }

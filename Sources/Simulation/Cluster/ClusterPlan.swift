@@ -23,7 +23,10 @@ public struct ClusterPlan: Sendable {
     public var restWithin = Duration.seconds(150)
     /// Law 6: a read is answered within this, retries included: a silent node is passed over after 15 s, and a crash is
     /// seen after some 6 s.
-    public var answerWithin = Duration.seconds(45)
+    ///
+    /// Fifty nodes that may each talk to two others need minutes to be in step after their start, and until then a name that
+    /// there is not is not denied.
+    public var answerWithin: Duration { peersMax == nil ? .seconds(45) : .seconds(300) }
 
     public init() {}
 }

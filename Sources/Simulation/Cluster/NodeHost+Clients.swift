@@ -220,14 +220,10 @@ extension NodeHost {
         var isSomebodyBehind = false
         /// Those that could not be asked without waiting for a place.
         var postponed: [NodeName] = []
-        var patience = Patience.hasOthers
+        var patience = PeerPlaces.Patience.hasOthers
         var rounds = 0
         let began: Instant
     }
-
-    /// As the agent's Forwarding has them.
-    private static var busyPause: Duration { .milliseconds(200) }
-    private static var busyFor: Duration { .seconds(10) }
 
     private mutating func readHere(
         _ held: VersionSet?, _ name: ResourceName, visited: [NodeName], hops: Int, _ context: inout Context,
@@ -258,7 +254,7 @@ extension NodeHost {
             again.rounds += 1
             let all = search.postponed + nodes
             guard search.rounds > 0 else { return forward(again, to: all[...], &context, then: then) }
-            return after(Self.busyPause, &context) { [again] host, context in
+            return after(PeerPlaces.busyPause, &context) { [again] host, context in
                 host.forward(again, to: all[...], &context, then: then)
             }
         }
@@ -292,7 +288,7 @@ extension NodeHost {
             // Only the node that was asked first waits, and asks others meanwhile: those on the way would be taken for
             // silent, and each of them would ask everybody in vain.
             case .busy where search.visited.count > 1: return then(&host, .busy, &context)
-            case .busy where search.rounds < 2 || context.now < search.began + Self.busyFor:
+            case .busy where search.rounds < 2 || context.now < search.began + PeerPlaces.busyFor:
                 search.postponed.append(node)
             case .read(.found(let version)): return then(&host, .found(version), &context)
             case .read(.missing): return then(&host, .missing, &context)

@@ -27,8 +27,8 @@ extension NodeHost {
                     let id = context.call(
                         endpoint, expecting: node, .probe(claims), bytes: SwimTraffic.exchangeBytes(claims),
                         timeout: SwimTraffic.fallbackTimeout, stallsAfter: SwimTraffic.stallGrace)
-                    host.seats?.calls[id] = (node, .control)
                     host.fallbacks[id] = (sequence, node)
+                    return id
                 },
                 refused: { host, context in
                     host.feed(.membership(.fallback(sequence, of: node, .silent)), &context)

@@ -18,7 +18,7 @@ struct Seats: Sendable {
         let number: UInt64
         let node: NodeName
         let kind: PeerPlaces.Kind
-        let then: NodeHost.Step
+        let then: NodeHost.Call
         let refused: NodeHost.Step
     }
 
@@ -78,30 +78,28 @@ struct Seats: Sendable {
 }
 
 extension NodeHost {
-    enum Patience: Sendable, Hashable {
-        case waits
-        case hasOthers
-    }
-
-    /// As the agent's table has them.
-    private static var waitersMax: Int { 256 }
-    private static var placeTimeout: Duration { .seconds(5) }
-
     var peersMost: Int { seats?.peersMost ?? 0 }
 
-    /// Goes on when the node has a place for a call to the peer.
+    /// Makes a call, and says which it is.
+    typealias Call = @Sendable (inout NodeHost, inout HostContext<NodeHost>) -> CallID
+
+    /// Makes the call when the node has a place for one to the peer.
     mutating func sit(
-        with node: NodeName, _ kind: PeerPlaces.Kind, _ patience: Patience, _ context: inout Context,
-        then: @escaping Step, refused: @escaping Step
+        with node: NodeName, _ kind: PeerPlaces.Kind, _ patience: PeerPlaces.Patience, _ context: inout Context,
+        then: @escaping Call, refused: @escaping Step
     ) {
-        guard seats != nil else { return then(&self, &context) }
-        if seats?.begin(kind, with: node, at: context.now) == true { return then(&self, &context) }
-        guard patience == .waits, let number = seats?.nextNumber, (seats?.waiting.count ?? 0) < Self.waitersMax else {
+        guard seats?.begin(kind, with: node, at: context.now) == false else {
+            let id = then(&self, &context)
+            seats?.calls[id] = (node, kind)
+            return
+        }
+        guard patience == .waits, let number = seats?.nextNumber, (seats?.waiting.count ?? 0) < PeerPlaces.waitersMax
+        else {
             return refused(&self, &context)
         }
         seats?.nextNumber += 1
         seats?.waiting.append(Seats.Waiting(number: number, node: node, kind: kind, then: then, refused: refused))
-        after(Self.placeTimeout, &context) { host, context in
+        after(PeerPlaces.placeTimeout, &context) { host, context in
             guard let index = host.seats?.waiting.firstIndex(where: { $0.number == number }) else { return }
             host.seats?.waiting.remove(at: index).refused(&host, &context)
         }
@@ -129,7 +127,8 @@ extension NodeHost {
         for one in seats?.waiting ?? [] {
             guard seats?.begin(one.kind, with: one.node, at: context.now) == true else { continue }
             seats?.waiting.removeAll { $0.number == one.number }
-            one.then(&self, &context)
+            let id = one.then(&self, &context)
+            seats?.calls[id] = (one.node, one.kind)
         }
     }
 }

@@ -177,7 +177,7 @@ public struct NodeHost: SimulatedMachine {
     /// Asks a member; `nil` comes back when it gave no answer, and may have carried the request out.
     mutating func call(
         _ node: NodeName, _ request: Request, bytes: Int = 500, within limit: Duration,
-        patience: Patience = .waits, _ context: inout Context, then reply: @escaping Reply
+        patience: PeerPlaces.Patience = .waits, _ context: inout Context, then reply: @escaping Reply
     ) {
         guard let endpoint = machine.membership.member(node)?.endpoint else { return reply(&self, nil, &context) }
         call(
@@ -186,7 +186,7 @@ public struct NodeHost: SimulatedMachine {
 
     mutating func call(
         _ endpoint: Endpoint, expecting node: NodeName?, _ request: Request, bytes: Int, within limit: Duration,
-        patience: Patience = .waits, _ context: inout Context, then reply: @escaping Reply
+        patience: PeerPlaces.Patience = .waits, _ context: inout Context, then reply: @escaping Reply
     ) {
         // Whoever looks for a way in calls on connections of their own.
         guard let node else {
@@ -197,8 +197,8 @@ public struct NodeHost: SimulatedMachine {
             with: node, request.kind, patience, &context,
             then: { host, context in
                 let id = context.call(endpoint, expecting: node, request, bytes: bytes, timeout: limit)
-                host.seats?.calls[id] = (node, request.kind)
                 host.replies[id] = reply
+                return id
             }, refused: { host, context in reply(&host, .busy, &context) })
     }
 

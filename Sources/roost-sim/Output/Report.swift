@@ -50,7 +50,7 @@ enum Report {
     /// One word for all that happened: the same seeds give the same one.
     static func traces(_ runs: [SwimRun]) -> String {
         let hash = runs.reduce(UInt64(0)) { ($0 &* 31) ^ $1.traceHash }
-        return "traces \(hexadecimal(hash)), \(runs.reduce(0) { $0 + $1.steps }) steps"
+        return "traces \(Hexadecimal.text(word: hash)), \(runs.reduce(0) { $0 + $1.steps }) steps"
     }
 
     static func json(_ run: SwimRun, _ experiment: String, _ facts: [Fact]) -> String {
@@ -59,7 +59,7 @@ enum Report {
         }
         let fields =
             [("experiment", "\"\(experiment)\"")] + facts.map { ($0.key, $0.json) } + [("seed", "\(run.seed)")]
-            + figures + [("steps", "\(run.steps)"), ("trace", "\"\(hexadecimal(run.traceHash))\"")]
+            + figures + [("steps", "\(run.steps)"), ("trace", "\"\(Hexadecimal.text(word: run.traceHash))\"")]
         return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
     }
 
@@ -78,11 +78,6 @@ enum Report {
         let text = String(abs(scaled))
         let padded = String(repeating: "0", count: max(0, digits + 1 - text.count)) + text
         return (scaled < 0 ? "-" : "") + padded.dropLast(digits) + "." + padded.suffix(digits)
-    }
-
-    static func hexadecimal(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
     /// Columns before `numbersFrom` to the left, the others, which are numbers, to the right.

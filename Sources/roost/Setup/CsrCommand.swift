@@ -1,6 +1,5 @@
 import ArgumentParser
 import Authority
-import Vocabulary
 
 /// `roost csr`: a key and a request, where the CA's key is kept off the nodes.
 struct CsrCommand: AsyncParsableCommand {
@@ -10,10 +9,7 @@ struct CsrCommand: AsyncParsableCommand {
         discussion: "Writes key.pem (mode 0600), which never leaves this host, and request.pem into the folder --out. "
             + "`roost ca sign` makes the certificate of the request, to be put beside the key.")
 
-    @Option(help: "A node of that name.") var node: String?
-    @Option(help: "An administrator.") var admin: String?
-    @Option(help: "A client that reads and writes.") var client: String?
-    @Option(help: "A client that only reads.") var reader: String?
+    @OptionGroup var holder: HolderOptions
     @Option(help: "The folder to write to; created when missing.", completion: .directory)
     var out: String
     @Flag(help: "Print one JSON value.")
@@ -22,7 +18,7 @@ struct CsrCommand: AsyncParsableCommand {
     func run() async throws {
         let path = "\(out)/request.pem"
         do {
-            let (role, name) = try CaCommand.one(node: node, admin: admin, client: client, reader: reader)
+            let (role, name) = try holder.one()
             try RequestFiles.make(role: role, name: name, into: out)
         } catch { throw CaCommand.failure(error) }
         if json {
