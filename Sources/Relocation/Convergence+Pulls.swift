@@ -1,3 +1,4 @@
+import Placement
 import Resources
 import Vocabulary
 
@@ -141,6 +142,10 @@ extension Convergence {
 
     /// Resources of which no other node is known to hold a copy: what is lost with this node's disk.
     public var resourcesOnlyHere: Int { groups.sums.onlyHere }
+
+    /// How many copies of each resource this node leaves behind when it goes: as many as there are to be, or as others are
+    /// there to own.
+    public var copiesOfOthers: Int { min(settings.replicas, view.ring.candidates.count { $0.name != me }) }
 
     /// The nodes known to hold all of a group: this one, and the owners that have confirmed.
     public func holders(of key: GroupKey) -> [NodeName] {

@@ -27,6 +27,11 @@ struct LeaveCommand: AsyncParsableCommand {
                     "\(result.node) has left: \(HumanUnits.bytes(result.bytes)) handed over in "
                         + HumanUnits.duration(milliseconds: result.durationMilliseconds))
             }
+            if result.complete, let copies = result.copies, let wanted = result.wanted, copies < wanted {
+                Terminal.say(
+                    "roost: only \(copies) \(copies == 1 ? "member is" : "members are") there to hold what it held: "
+                        + "\(copies) of \(wanted) copies of each, until others come back or join")
+            }
             if !result.complete && !now {
                 throw CommandFailure(
                     "\(result.remaining) resources of \(result.node) were not confirmed by enough others",

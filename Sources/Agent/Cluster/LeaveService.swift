@@ -34,6 +34,7 @@ actor LeaveService {
         let sentBefore = core.traffic.sentBytes
         if !now { await drain(within: timeout) }
         let remaining = core.driver.read { max($0.convergence.resourcesUnsettled, $0.convergence.resourcesOnlyHere) }
+        let copies = core.driver.read { $0.convergence.copiesOfOthers }
         core.driver.feed(.lifecycle(.leave))
         await Polling.wait(atMost: Self.farewellMax, every: Self.pollInterval) {
             core.driver.read { $0.membership.farewellComplete }
@@ -41,10 +42,16 @@ actor LeaveService {
         if remaining > 0 {
             core.log.warning("left before everything was handed over", metadata: ["resources": "\(remaining)"])
         }
+        if copies < core.settings.replicas {
+            core.log.warning(
+                "fewer members stay than there are to be copies",
+                metadata: ["copies": "\(copies)", "wanted": "\(core.settings.replicas)"])
+        }
         return API.LeaveResult(
             node: core.name.text, complete: remaining == 0, remaining: remaining,
             bytes: core.traffic.sentBytes &- sentBefore,
-            durationMilliseconds: UInt64(clamping: Int64((ContinuousClock.now - began).milliseconds)))
+            durationMilliseconds: UInt64(clamping: Int64((ContinuousClock.now - began).milliseconds)),
+            copies: copies, wanted: core.settings.replicas)
     }
 
     private nonisolated func drain(within timeout: Duration) async {

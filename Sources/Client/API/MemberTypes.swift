@@ -177,17 +177,27 @@ extension API {
         /// Resource bytes sent to others while draining.
         public var bytes: UInt64
         public var durationMilliseconds: UInt64
+        /// How many copies of each resource the members that stay are to have: `wanted`, or as many as they are. `nil` from
+        /// an agent of before 2026-11-28, as is `wanted`.
+        public var copies: Int?
+        /// The setting `replicas`.
+        public var wanted: Int?
 
-        public init(node: String, complete: Bool, remaining: Int, bytes: UInt64, durationMilliseconds: UInt64) {
+        public init(
+            node: String, complete: Bool, remaining: Int, bytes: UInt64, durationMilliseconds: UInt64, copies: Int?,
+            wanted: Int?
+        ) {
             self.node = node
             self.complete = complete
             self.remaining = remaining
             self.bytes = bytes
             self.durationMilliseconds = durationMilliseconds
+            self.copies = copies
+            self.wanted = wanted
         }
 
         enum CodingKeys: String, CodingKey {
-            case node, complete, remaining, bytes
+            case node, complete, remaining, bytes, copies, wanted
             case durationMilliseconds = "duration_ms"
         }
     }

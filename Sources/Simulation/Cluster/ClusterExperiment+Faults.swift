@@ -212,7 +212,7 @@ extension ClusterExperiment {
 
     private mutating func boot(_ index: Int) {
         tell("\(simulator.name(of: hosts[index].id)) starts")
-        laws.departed.remove(hosts[index].id)
+        laws.isBack(hosts[index].id)
         simulator.kill(hosts[index].id)
         simulator.boot(hosts[index].id)
         hosts[index].state = .running

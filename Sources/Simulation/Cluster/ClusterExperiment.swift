@@ -276,8 +276,8 @@ public struct ClusterExperiment: Sendable {
         case .read(let number, let result): hasRead(number, result)
         case .dropped: laws.checkCopies(simulator)
         case .fetches(let version): if isBoundToStay { checkFetch(version, by: observed.host) }
-        case .left(let remaining):
-            laws.departed.insert(observed.host)
+        case .left(let remaining, let copies):
+            laws.left(observed.host, copies: copies, simulator)
             if remaining > 0 { laws.broken(2, simulator.now, "\(observed.host) left \(remaining) resources behind") }
             laws.checkCopies(simulator)
         case .strayed(let name, let hops):

@@ -55,7 +55,7 @@ public struct Laws: Sendable {
     /// Versions that have been pushed out of a history by so many greater ones as it keeps: the bound of law 4.
     private var outrun: Set<Dot> = []
     /// Hosts that left in good order: what is on their disks counts for nothing.
-    var departed: Set<HostID> = []
+    private(set) var departed: Set<HostID> = []
 
     init(replicas: Int, cluster: ClusterName) {
         self.replicas = replicas
@@ -213,6 +213,19 @@ public struct Laws: Sendable {
             }
         }
     }
+
+    /// A host left in good order. It left as many copies of what it held as there are to be, or as others were there to
+    /// own: while members are away for long that may be fewer than before, and the leaver says so.
+    mutating func left(_ host: HostID, copies: Int, _ simulator: Simulator<NodeHost>) {
+        departed.insert(host)
+        guard copies < replicas else { return }
+        let disk = simulator.disk(of: host).durable
+        for version in frontier where disk.holds(version) {
+            floors[version.dot] = floors[version.dot].map { min($0, copies) }
+        }
+    }
+
+    mutating func isBack(_ host: HostID) { departed.remove(host) }
 
     private mutating func noteOutrun(_ disks: [CatalogueDisk]) {
         for version in frontier {

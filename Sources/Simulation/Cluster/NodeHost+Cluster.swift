@@ -76,21 +76,22 @@ extension NodeHost {
 
     private mutating func waitForDrain(until end: Instant, _ context: inout Context) {
         guard !machine.convergence.isDrained, context.now < end, !has(.leavesEarly) else {
-            let remaining = machine.convergence.resourcesUnsettled
+            let end = Observation.left(
+                remaining: machine.convergence.resourcesUnsettled, copies: machine.convergence.copiesOfOthers)
             feed(.lifecycle(.leave), &context)
-            return waitForFarewell(until: context.now + .seconds(3), remaining: remaining, &context)
+            return waitForFarewell(until: context.now + .seconds(3), end, &context)
         }
         after(.milliseconds(50), &context) { host, context in host.waitForDrain(until: end, &context) }
     }
 
-    private mutating func waitForFarewell(until end: Instant, remaining: Int, _ context: inout Context) {
+    private mutating func waitForFarewell(until end: Instant, _ observed: Observation, _ context: inout Context) {
         guard !machine.membership.farewellComplete, context.now < end else {
             remember(&context)
-            context.observe(.left(remaining: remaining))
+            context.observe(observed)
             return context.exit()
         }
         after(.milliseconds(50), &context) { host, context in
-            host.waitForFarewell(until: end, remaining: remaining, &context)
+            host.waitForFarewell(until: end, observed, &context)
         }
     }
 

@@ -83,7 +83,7 @@ extension NodeHost {
         /// A read was answered with bytes that are not those of the version.
         case servedRot(ResourceName)
         /// Said farewell, with so many resources not handed over.
-        case left(remaining: Int)
+        case left(remaining: Int, copies: Int)
         case event(MemberEvent)
 
         public var description: String {
@@ -102,7 +102,7 @@ extension NodeHost {
             case .fetches(let version): "fetches \(version.name) \(version.dot)"
             case .strayed(let name, let hops): "a read of \(name) has been at \(hops) nodes"
             case .servedRot(let name): "wrong bytes of \(name) were served"
-            case .left(let remaining): "left, \(remaining) remaining"
+            case .left(let remaining, let copies): "left, \(remaining) remaining, \(copies) copies on others"
             case .event(let event): event.description
             }
         }
