@@ -68,7 +68,7 @@ extension Convergence {
     }
 
     mutating func startPulls(into effects: inout [Effect]) {
-        while pulls.active < settings.pullsActiveMax, let (version, holders) = pulls.start() {
+        while let (version, holders) = pulls.start(within: settings.pullsActiveMax) {
             let callable = holders.filter { view.canCall($0) }
             if callable.isEmpty {
                 pulls.finish(version.dot, of: version.name, durable: false)

@@ -18,8 +18,13 @@ public struct Convergence: Sendable {
         public var slotsPerCompare = 4096
         /// Names in one exchange, a bound on its body: about 256 KiB of JSON.
         public var namesPerExchange = 512
-        /// Blobs pulled at once. More streams use a lossy path better but delay queries.
+        /// Blobs pulled at once, of small ones (`smallBytesMax`) 32 times as many. More streams use a lossy path better but
+        /// delay queries.
         public var pullsActiveMax = 4
+        /// Bytes of one that counts as small: its driver may fetch several in one request.
+        public static let smallBytesMax = PullQueue.smallBytesMax
+        /// Small ones that count as one.
+        public static let smallPerStream = PullQueue.unitsPerStream
         /// Versions waiting to be pulled; what does not fit is found again by the next comparison.
         public var pullsQueuedMax = 4096
         /// Groups dropped at once, each a transaction of its own. More would only wait for the disk, and hold up writes.
@@ -31,6 +36,10 @@ public struct Convergence: Sendable {
         /// A group that its owner has not confirmed is compared again after this, doubling up to `recheckMax`.
         public var recheck = Duration.seconds(1)
         public var recheckMax = Duration.seconds(30)
+        /// Who takes this node for gone is asked again after this, doubling up to `uncountedPauseMax`. At half, a cluster that
+        /// one member has just come back to is asked twice as often; at double, that one answers that much later.
+        public var uncountedPause = Duration.milliseconds(500)
+        public var uncountedPauseMax = Duration.seconds(4)
         /// Everything is compared with everyone concerned this often, changed or not: the net under the net.
         public var antiEntropy = Duration.seconds(60)
         /// For this long after a slot's owners changed, one of them that does not hold a name asks everybody before it
@@ -153,6 +162,10 @@ public struct Convergence: Sendable {
         var mustHear = SlotSet()
         /// Those of them that came up while `call` was under way: its answer may be older than what is to be heard.
         var hearAnew = SlotSet()
+        /// Slots of which it spoke while it took this node for gone; its word on them clears nothing up.
+        var uncounted = SlotSet()
+        /// Such answers in a row.
+        var refusals = 0
         /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
         var unheard: [Slot: [GroupKey]] = [:]
 
@@ -250,7 +263,7 @@ public struct Convergence: Sendable {
         var earliest = antiEntropyAt
         for peer in peers.values {
             if let at = peer.recheckAt, !peer.recheck.isEmpty { earliest = min(earliest, at) }
-            if knowsRing, peer.call == nil, peer.hasWork, peer.failures > 0 {
+            if knowsRing, peer.call == nil, peer.hasWork, peer.failures > 0 || peer.refusals > 0 {
                 earliest = min(earliest, peer.retryAt)
             }
         }

@@ -12,7 +12,7 @@ struct PullQueue: Sendable {
         var holders: [NodeName]
         let place: Place
         /// The version that is being pulled.
-        var active: Dot?
+        var active: Version?
     }
 
     /// A place in the waiting line: fewest copies first, then by arrival.
@@ -29,8 +29,18 @@ struct PullQueue: Sendable {
     private var line: [Place] = []
     private var arrivals: UInt64 = 0
     private(set) var active = 0
+    /// Of `unitsPerStream` each, what those under way take of the room that there is.
+    private var unitsTaken = 0
     /// Versions, those being pulled included.
     private(set) var count = 0
+
+    /// Bytes of one that goes together with others: what a round trip costs weighs more than they do.
+    static let smallBytesMax: UInt64 = 64 * 1_024
+    /// So many small ones are one stream. At half, a link of 150 ms carries two hundred names a second in each stream
+    /// instead of four hundred; at double, a batch of them keeps a slow disk busy for a second.
+    static let unitsPerStream = 32
+
+    private static func units(of version: Version) -> Int { version.size <= smallBytesMax ? 1 : unitsPerStream }
 
     /// At most this many holders are kept for one name.
     static let holdersMax = 4
@@ -70,13 +80,18 @@ struct PullQueue: Sendable {
     }
 
     /// Takes the next name out of the line, for its greatest version; the name stays known until `finish`.
-    mutating func start() -> (Version, holders: [NodeName])? {
-        guard let place = line.popLast(), var entry = entries[place.name], let version = entry.versions.first else {
-            return nil
-        }
-        entry.active = version.dot
+    ///
+    /// - Parameter streams: blobs that may be under way at once; `unitsPerStream` small ones count as one. A large one that
+    ///   has no room is waited for, for it is more endangered than whatever is behind it.
+    mutating func start(within streams: Int) -> (Version, holders: [NodeName])? {
+        guard let place = line.last, var entry = entries[place.name], let version = entry.versions.first,
+            unitsTaken + Self.units(of: version) <= max(1, streams) * Self.unitsPerStream
+        else { return nil }
+        line.removeLast()
+        entry.active = version
         entries[place.name] = entry
         active += 1
+        unitsTaken += Self.units(of: version)
         return (version, entry.holders)
     }
 
@@ -89,9 +104,10 @@ struct PullQueue: Sendable {
         guard var entry = entries[name], let index = entry.versions.firstIndex(where: { $0.dot == dot }) else {
             return []
         }
-        let wasActive = entry.active == dot
-        if wasActive {
+        let wasActive = entry.active?.dot == dot
+        if let version = entry.active, wasActive {
             active -= 1
+            unitsTaken -= Self.units(of: version)
             entry.active = nil
         }
         if durable {

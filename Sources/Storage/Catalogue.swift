@@ -12,6 +12,7 @@ final class Catalogue: Sendable {
     private let folder: String
     private let pool: DatabasePool
     private let isClosed = NIOLockedValueBox(false)
+    private let commits = GroupCommit()
 
     /// Opens or creates the database and checks it. Blocks.
     init(folder: DataFolder, cluster: ClusterName, node: NodeName, readerCount: Int) throws(StorageError) {
@@ -77,24 +78,34 @@ final class Catalogue: Sendable {
         try? pool.close()
     }
 
-    /// Runs `body` in one transaction on the writer. It is not cancelled half-way: it commits, or it throws and
-    /// nothing has changed.
+    /// Runs `body` in a transaction on the writer, together with others that wait for the writer at the same time. It is not
+    /// cancelled half-way: it commits, or it throws and nothing has changed.
     ///
-    /// - Parameter committed: called on the writer right after the commit, before the next transaction begins.
+    /// - Parameters:
+    ///   - committed: called on the writer right after the commit, before the next transaction begins.
+    ///   - body: run again, in a transaction of its own, when another of those together with it failed.
     func write<T: Sendable>(
         _ operation: String, committed: @escaping @Sendable (T) -> Void = { _ in },
         _ body: @escaping @Sendable (Database) throws -> T
     ) async throws(StorageError) -> T {
-        try await onWriter(operation) { db in
-            var result: T?
-            try db.inTransaction(.immediate) {
-                result = try body(db)
-                return .commit
-            }
-            guard let result else { throw StorageError.closed(folder: self.folder) }
-            committed(result)
-            return result
+        try checkOpen()
+        let outcome = NIOLockedValueBox<T?>(nil)
+        let failure: (any Error)? = await withCheckedContinuation { continuation in
+            let isFirst = commits.add(
+                GroupCommit.Write(
+                    run: { db in
+                        let result = try body(db)
+                        outcome.withLockedValue { $0 = result }
+                    },
+                    ended: { failure in
+                        if failure == nil, let result = outcome.withLockedValue({ $0 }) { committed(result) }
+                        continuation.resume(returning: failure)
+                    }))
+            if isFirst { pool.asyncWriteWithoutTransaction { db in self.commits.carryOut(in: db) } }
         }
+        if let failure { throw storageError(failure, operation) }
+        guard let result = outcome.withLockedValue({ $0 }) else { throw .closed(folder: folder) }
+        return result
     }
 
     /// Runs `body` on the writer, between transactions.

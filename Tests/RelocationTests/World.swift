@@ -18,12 +18,12 @@ enum World {
 
     static func version(
         _ text: String, by node: String, counter: UInt64 = 1, time: UInt64 = 1000, seen: VersionSet? = nil,
-        home: String? = nil, deleted: Bool = false
+        home: String? = nil, deleted: Bool = false, size: UInt64 = 10
     ) -> Version {
         let bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: counter), count: 32)
         var content = Version.Content.tombstone
         if !deleted, let digest = ContentDigest(bytes: bytes) {
-            content = .blob(digest: digest, size: 10, mediaType: "text/plain")
+            content = .blob(digest: digest, size: size, mediaType: "text/plain")
         }
         return Version(
             name: resource(text), dot: Dot(node: self.node(node), epoch: 1, counter: counter),

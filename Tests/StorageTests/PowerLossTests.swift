@@ -253,6 +253,33 @@ struct PowerLossTests {
         }
     }
 
+    @Test(
+        "small blobs that come together, one of them in the place of a torn pull, and their merge",
+        arguments: [UInt64(8), 9])
+    func together(seed: UInt64) async throws {
+        let contents = (0..<3).map { bytes(31 + $0) }
+        let versions = try contents.enumerated().map { index, content in
+            Version(
+                name: try name("s\(index)"), dot: Dot(node: try node("mkango"), epoch: 1, counter: UInt64(index)),
+                context: CausalContext(), time: HybridTime(raw: 1),
+                content: .blob(digest: SHA256.digest(content), size: 3_000, mediaType: ""), home: nil)
+        }
+        try await run(seed) { recorder, scratch in
+            try await withStore(scratch) { store in
+                let torn = try await store.resume(SHA256.digest(contents[0]), size: 3_000)
+                try await torn.write(ByteBuffer(bytes: contents[0].prefix(1_000)))
+                try await torn.suspend()
+                try await recorder.step(
+                    "merge", { for index in 0..<3 { $0.now["s\(index)"] = .bytes(contents[index]) } }
+                ) {
+                    let kept = try await store.keepSmall(contents.map { (SHA256.digest($0), ByteBuffer(bytes: $0)) })
+                    let leases = try kept.map { try $0.get() }
+                    try await settled(store) { try await store.merge(versions, holding: leases) }
+                }
+            }
+        }
+    }
+
     @Test("a rotten blob is set aside, and healed", arguments: [UInt64(5), 6])
     func setAside(seed: UInt64) async throws {
         let content = bytes(21, 40_000)

@@ -13,22 +13,30 @@ enum PeerAnswer {
     static func value<Answer: Decodable, Body: AsyncSequence>(
         of body: Body, status: Int, to path: String, from node: NodeName, bytesMax: Int
     ) async throws -> Answer where Body.Element == ByteBuffer {
+        let bytes = try await bytes(of: body, status: status, to: path, from: node, bytesMax: bytesMax)
+        return try API.JSON.decode(Answer.self, from: bytes.readableBytesView)
+    }
+
+    /// The same before it is decoded.
+    static func bytes<Body: AsyncSequence>(
+        of body: Body, status: Int, to path: String, from node: NodeName, bytesMax: Int
+    ) async throws -> ByteBuffer where Body.Element == ByteBuffer {
         let isRefusal = !(200..<300).contains(status)
         let limit = isRefusal ? min(bytesMax, refusalBytesMax) : bytesMax
-        var bytes: [UInt8] = []
-        for try await part in body {
-            guard part.readableBytes <= limit - bytes.count else {
+        var bytes = ByteBuffer()
+        for try await var part in body {
+            guard part.readableBytes <= limit - bytes.readableBytes else {
                 throw PeerCallError.tooLarge(node, path: path, bytesMax: limit)
             }
-            bytes.append(contentsOf: part.readableBytesView)
+            bytes.writeBuffer(&part)
         }
         if isRefusal {
-            let body = try? API.JSON.decode(API.ErrorBody.self, from: bytes)
+            let body = try? API.JSON.decode(API.ErrorBody.self, from: bytes.readableBytesView)
             throw PeerCallError.refused(
                 node, path: path, status: status,
                 body?.printable ?? API.ErrorBody(code: "unknown", message: "no reason given"))
         }
-        return try API.JSON.decode(Answer.self, from: bytes)
+        return bytes
     }
 
     /// The question before it.

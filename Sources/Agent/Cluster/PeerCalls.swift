@@ -1,4 +1,5 @@
 import Client
+import NIOCore
 import Node
 import Relocation
 import Resources
@@ -94,6 +95,21 @@ struct PeerCalls: Sendable {
     func list(_ query: [(name: String, value: String?)], from node: NodeName) async throws -> PeerListing {
         let path = ResourcePath.with("/v1/peer/list", query: query)
         return try await get(node, path, within: .seconds(10))
+    }
+
+    /// - Returns: as many as were asked for, nil for what the node has not.
+    func blobs(_ digests: [ContentDigest], from node: NodeName, _ purpose: Puller.Purpose) async throws -> [ByteBuffer?]
+    {
+        let path = "/v1/peer/blobs"
+        var request = try PeerAnswer.request("POST", path, BlobsRequest(wanted: digests))
+        request.headers[Puller.purposeHeader] = purpose.rawValue
+        let response = try await peers.request(
+            to: node, at: try endpoint(of: node), request, idempotent: true, kind: .bulk,
+            timeouts: Self.timeouts(TransferTime.limit(bytes: UInt64(BlobFrames.answerBytesMax))))
+        let bytes = try await PeerAnswer.bytes(
+            of: response.body, status: response.status, to: path, from: node, bytesMax: BlobFrames.answerBytesMax)
+        guard let blobs = BlobFrames.read(bytes, count: digests.count) else { throw PullError.unreadable(node) }
+        return blobs
     }
 
     func holdings(of node: NodeName) async throws -> PeerHoldings {

@@ -83,6 +83,11 @@ struct TagsReply: Codable, Sendable {
     var tags: [Data]
 }
 
+/// `POST /v1/peer/blobs`: these small blobs, in one answer of `BlobFrames`. At most `BlobFrames.countMax`.
+struct BlobsRequest: Codable, Sendable {
+    var wanted: [ContentDigest]
+}
+
 /// `POST /v1/peer/holder`: this is claimed of your name; is it you?
 struct HolderQuestion: Codable, Sendable {
     var claim: Claim

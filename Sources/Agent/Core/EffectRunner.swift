@@ -78,7 +78,7 @@ struct EffectRunner: Sendable {
                 }
                 leases = [
                     try await core.puller.obtain(
-                        digest, size: size, from: core.driver.nearestFirst(holders), for: isUrgent ? .write : .move)
+                        digest, size: size, from: core.driver.nearestFirst(holders), for: isUrgent ? .handover : .move)
                 ]
             }
             let held = leases

@@ -17,10 +17,20 @@ actor Puller {
 
     /// Why bytes are fetched.
     enum Purpose: String, Sendable {
-        /// Somebody waits for it: a client for the copies of its write.
-        case write
         /// Convergence or a repair: it takes its turns with queries, here and at the holder.
         case move
+        /// The same from who leaves: it has not much time.
+        case handover
+        /// Somebody waits for it: a client for the copies of its write.
+        case write
+
+        func hurried(by other: Purpose) -> Purpose {
+            switch (self, other) {
+            case (.write, _), (_, .write): .write
+            case (.handover, _), (_, .handover): .handover
+            case (.move, .move): .move
+            }
+        }
     }
 
     private let store: Store
@@ -28,6 +38,7 @@ actor Puller {
     private let rate: MoveRate
     private let throttle: MoveThrottle
     private let source: Source
+    private let small: SmallPulls
     private var underWay: [ContentDigest: Fetch] = [:]
     private var nextAsker: UInt64 = 1
     private var isStopped = false
@@ -39,20 +50,22 @@ actor Puller {
         var holders: [NodeName]
         var tried: Set<NodeName> = []
         var askers: [UInt64: CheckedContinuation<BlobLease, any Error>] = [:]
-        /// One of the askers does not wait for its turn.
-        var isUrgent = false
+        /// That of the most urgent of the askers.
+        var purpose = Purpose.move
         /// Nobody waits for it any more: it is ending, and takes no new asker.
         var isAbandoned = false
     }
 
     init(
-        store: Store, traffic: Traffic, rate: MoveRate, throttle: MoveThrottle, source: @escaping Source
+        store: Store, traffic: Traffic, rate: MoveRate, throttle: MoveThrottle, source: @escaping Source,
+        sourceOfMany: @escaping SmallPulls.Source
     ) {
         self.store = store
         self.traffic = traffic
         self.rate = rate
         self.throttle = throttle
         self.source = source
+        small = SmallPulls(store: store, traffic: traffic, rate: rate, throttle: throttle, source: sourceOfMany)
     }
 
     init(store: Store, calls: PeerCalls, traffic: Traffic, rate: MoveRate, throttle: MoveThrottle) {
@@ -65,6 +78,8 @@ actor Puller {
                 ClientRequest("GET", "/v1/peer/blobs/\(digest.hex)", headers: headers), idempotent: true,
                 kind: .bulk, timeouts: ClientTimeouts(idle: .seconds(20), total: TransferTime.limit(bytes: size)))
             return (response.status, response.body)
+        } sourceOfMany: { holder, digests, purpose in
+            try await calls.blobs(digests, from: holder, purpose)
         }
     }
 
@@ -103,6 +118,7 @@ actor Puller {
         isStopped = true
         for digest in Array(underWay.keys) { abandon(digest, because: PullError.stopping) }
         for fetch in Array(underWay.values) { await fetch.task.value }
+        await small.stop()
     }
 
     /// How many wait for the blob.
@@ -123,7 +139,7 @@ actor Puller {
             fetch.holders.append(holder)
         }
         fetch.askers[asker] = continuation
-        if purpose == .write { fetch.isUrgent = true }
+        fetch.purpose = fetch.purpose.hurried(by: purpose)
         underWay[digest] = fetch
     }
 
@@ -173,12 +189,10 @@ actor Puller {
         for asker in fetch.askers.values { asker.resume(with: result) }
     }
 
-    private func purpose(of digest: ContentDigest) -> Purpose {
-        underWay[digest]?.isUrgent == true ? .write : .move
-    }
+    private func purpose(of digest: ContentDigest) -> Purpose { underWay[digest]?.purpose ?? .move }
 
     private nonisolated func turn(for digest: ContentDigest) async throws -> MoveThrottle.Turn? {
-        try await throttle.turn(unless: { await self.purpose(of: digest) == .write })
+        try await throttle.turn(unless: { await self.purpose(of: digest) != .move })
     }
 
     /// Bytes of a large blob that are fetched in one turn, as the holder reads them.
@@ -187,6 +201,14 @@ actor Puller {
     private nonisolated func fetch(
         _ digest: ContentDigest, size: UInt64, from holder: NodeName
     ) async throws -> BlobLease {
+        // What a client waits for goes at once, and alone.
+        if size <= BlobFrames.bytesMax, await purpose(of: digest) != .write {
+            do {
+                return try await small.obtain(digest, size: size, from: holder) { await self.purpose(of: digest) }
+            } catch PeerCallError.refused(_, _, status: 404, _) {
+                // An agent of before 2026-11-28, which gives one at a time.
+            }
+        }
         var turn = try await turn(for: digest)
         defer { turn?.end() }
         let incoming = try await store.resume(digest, size: size)
@@ -229,12 +251,15 @@ actor Puller {
 enum PullError: Error, Hashable, CustomStringConvertible {
     case noHolder(ContentDigest)
     case refused(NodeName, ContentDigest, status: Int)
+    /// Its answer is not what an agent gives.
+    case unreadable(NodeName)
     case stopping
 
     var description: String {
         switch self {
         case .noHolder(let digest): "no node is known that holds the bytes \(digest)"
         case .refused(let node, let digest, let status): "\(node) answered \(status) for the bytes \(digest)"
+        case .unreadable(let node): "what \(node) answered to a request for several blobs can not be read"
         case .stopping: "the agent is stopping and fetches nothing any more"
         }
     }

@@ -87,6 +87,10 @@ struct PeerRoutes: Sendable {
             let set = try await box.parts.core.store.versions(of: name)
             return Response.json(PeerVersions(versions: set?.versions ?? []))
         }
+        router.post("/v1/peer/blobs") { request, context in
+            let ask = try await request.json(BlobsRequest.self, upTo: Self.probeBytesMax, context: context)
+            return try await blobs(ask.wanted, takesTurns: takesTurns(request))
+        }
         router.get("/v1/peer/blobs/{sha256}") { request, context in try await blob(request, context) }
     }
 
@@ -147,6 +151,39 @@ struct PeerRoutes: Sendable {
         throw .unavailable("\(core.name) is leaving", code: "draining", retryAfterSeconds: 60)
     }
 
+    /// Who leaves has not much time.
+    private func takesTurns(_ request: Request) throws -> Bool {
+        let purpose = HTTPField.Name(Puller.purposeHeader).flatMap { request.headers[$0] }
+        return try purpose == Puller.Purpose.move.rawValue && !box.parts.core.driver.read { $0.isDraining }
+    }
+
+    /// Several small ones in one answer. What can not be given so is as good as absent: it is asked for elsewhere.
+    private func blobs(_ wanted: [ContentDigest], takesTurns: Bool) async throws -> Response {
+        let core = try box.parts.core
+        guard wanted.count <= BlobFrames.countMax else {
+            throw APIError.badRequest("at most \(BlobFrames.countMax) blobs may be asked for at once")
+        }
+        let turn = takesTurns ? try await core.throttle.turn() : nil
+        defer { turn?.end() }
+        let found = try await MoveThrottle.work(in: turn) {
+            try await core.store.smallBlobs(wanted, bytesMax: BlobFrames.bytesMax)
+        }
+        var answer = ByteBuffer()
+        for (digest, blob) in zip(wanted, found) {
+            switch blob {
+            case .whole(let bytes):
+                core.traffic.sent(bytes.readableBytes)
+                BlobFrames.add(bytes, to: &answer)
+            case .failed(let error, let reader):
+                core.repairs.met(digest, error, reader)
+                BlobFrames.add(nil, to: &answer)
+            case .missing, .large: BlobFrames.add(nil, to: &answer)
+            }
+        }
+        return Response(
+            status: .ok, headers: [.contentType: "application/octet-stream"], body: ResponseBody(byteBuffer: answer))
+    }
+
     private func blob(_ request: Request, _ context: APIContext) async throws -> Response {
         let core = try box.parts.core
         guard let digest = context.parameters.get("sha256").flatMap({ ContentDigest(hex: $0) }) else {
@@ -156,10 +193,7 @@ struct PeerRoutes: Sendable {
             throw APIError.notFound("the bytes \(digest) are not here", code: "no_such_blob")
         }
         let (traffic, repairs) = (core.traffic, core.repairs)
-        let purpose = HTTPField.Name(Puller.purposeHeader).flatMap { request.headers[$0] }
-        // Who leaves has not much time.
-        let takesTurns = purpose == Puller.Purpose.move.rawValue && !core.driver.read { $0.isDraining }
-        let throttle = takesTurns ? core.throttle : nil
+        let throttle = try takesTurns(request) ? core.throttle : nil
         // Whoever pulls checks the whole. That its holder checks as well, where it reads all of it anyhow, is how a holder
         // hears of its own disk.
         func bytes(_ offset: Int, _ count: Int, _ check: BlobBytes.Check) -> BlobBytes {
