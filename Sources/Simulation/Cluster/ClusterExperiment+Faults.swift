@@ -76,6 +76,18 @@ extension ClusterExperiment {
         }
     }
 
+    /// Whether nothing goes with its disk: while it was down, what it shared with one other may have rotten there.
+    private func mayStayAway(_ index: Int) -> Bool {
+        let others = hosts.indices.filter { other in
+            switch hosts[other].state {
+            case .running, .paused: other != index
+            case .down(let back, _): other != index && back != nil
+            case .absent, .leaving, .left: false
+            }
+        }.map { hosts[$0].id }
+        return laws.isHeld(on: others, count: 1, simulator) && haveAllBytes(others)
+    }
+
     // MARK: Faults
 
     private mutating func make(_ kind: FaultKind, at index: Int, _ dice: inout SeededGenerator, number: Int? = nil)
@@ -189,7 +201,7 @@ extension ClusterExperiment {
                 if all { hosts[index].state = .left(back: nil) }
                 if !all, let back, back <= now { boot(index) }
             case .down(let back, _):
-                if all, Int.random(in: 0..<3, using: &random) == 0 {
+                if all, Int.random(in: 0..<3, using: &random) == 0, mayStayAway(index) {
                     tell("\(simulator.name(of: id)) never comes back")
                     simulator.kill(id)
                     hosts[index].state = .down(back: nil, wiped: false)
