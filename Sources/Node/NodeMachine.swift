@@ -219,10 +219,17 @@ public struct NodeMachine: Sendable {
         into effects: inout [Effect]
     ) {
         var out: [Membership.Effect] = []
+        let heardBefore = membership.lastHeard
         membership.handle(input, at: now, using: &rng, into: &out)
         var changed = false
         var restarted: [NodeName] = []
         var cutOff: [NodeName] = []
+        // Cut off for so long that the others may have given it up without its knowing: it hears so only when one of them
+        // asks it, and they took writes without it perhaps.
+        if membership.lastHeard - heardBefore > membership.suspicionTimeout, !convergence.view.contactable.isEmpty {
+            changed = true
+            cutOff += convergence.view.contactable
+        }
         for effect in out {
             switch effect {
             case .send(let packet, let to): effects.append(.send(packet, to: to))

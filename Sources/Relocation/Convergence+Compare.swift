@@ -6,10 +6,11 @@ extension Convergence {
     /// Answers another node's comparison, and learns from it.
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         for theirs in request.groups { noteConfirmation(by: peer, theirs) }
+        let counted = view.canCall(peer) ? nil : false
         if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
-            return CompareReply(groups: [], same: true)
+            return CompareReply(groups: [], same: true, counted: counted)
         }
-        return CompareReply(groups: groups(in: request.slots).map { status(of: $0) })
+        return CompareReply(groups: groups(in: request.slots).map { status(of: $0) }, counted: counted)
     }
 
     /// What this node says of the groups that it owns together with the other one.
@@ -165,13 +166,16 @@ extension Convergence {
 
     mutating func finishCompare(_ id: CallID, _ reply: CompareReply, at now: Instant) {
         guard let name = peer(calling: id), let work = peers[name]?.call?.work else { return }
+        // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
+        let isCounted = reply.counted != false
+        if !isCounted { mustHear(name, SlotSet.all) }
         let slots: SlotSet
         switch work {
         case .exchange: return
         case .compare(let compared): slots = compared
         case .review(let reviewed):
             slots = reviewed
-            guard reply.same != true else { return finishReview(with: name, at: now) }
+            guard reply.same != true else { return finishReview(with: name, of: slots, isCounted, at: now) }
         }
         var theirs: [GroupKey: GroupStatus] = [:]
         for status in reply.groups where slots.contains(status.key.slot) {
@@ -204,11 +208,26 @@ extension Convergence {
         if !differing.isEmpty { peer.exchanges = Set(peer.exchanges).union(differing).sorted(by: >) }
         for slot in slots {
             peer.unheard[slot] = unheard[slot]
-            if unheard[slot] == nil, !peer.hearAnew.contains(slot) { peer.mustHear.remove(slot) }
+            if unheard[slot] == nil, isCounted, !peer.hearAnew.contains(slot) { peer.mustHear.remove(slot) }
         }
         peer.hearAnew = SlotSet()
+        note(isCounted: isCounted, in: slots, &peer, at: now)
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
+    }
+
+    /// While the peer takes this node for gone, what it says clears nothing up: it is asked again soon, and less often the
+    /// longer that lasts.
+    private func note(isCounted: Bool, in slots: SlotSet, _ peer: inout PeerState, at now: Instant) {
+        guard !isCounted else {
+            peer.uncounted.subtract(slots)
+            if peer.uncounted.isEmpty { peer.refusals = 0 }
+            return
+        }
+        peer.uncounted.formUnion(slots)
+        peer.dirty.formUnion(slots)
+        peer.retryAt = now + min(settings.uncountedPauseMax, settings.uncountedPause * (1 << min(peer.refusals, 8)))
+        peer.refusals = min(peer.refusals + 1, 16)
     }
 
     /// Whether either side can learn something that it is to have. What differs most often does not: with a node that
@@ -227,11 +246,14 @@ extension Convergence {
     }
 
     /// All as it was thought to be.
-    private mutating func finishReview(with name: NodeName, at now: Instant) {
-        peers[name]?.call = nil
-        peers[name]?.failures = 0
-        peers[name]?.retryAt = now
-        peers[name]?.hearAnew = SlotSet()
+    private mutating func finishReview(with name: NodeName, of slots: SlotSet, _ isCounted: Bool, at now: Instant) {
+        guard var peer = peers[name] else { return }
+        peer.call = nil
+        peer.failures = 0
+        peer.retryAt = now
+        peer.hearAnew = SlotSet()
+        note(isCounted: isCounted, in: slots, &peer, at: now)
+        peers[name] = peer
     }
 
     mutating func finishExchange(_ id: CallID, told: [ExchangeGroup], _ reply: ExchangeReply, at now: Instant) {
@@ -259,7 +281,9 @@ extension Convergence {
             peer.unheard[key.slot]?.removeAll { $0 == key }
             if peer.unheard[key.slot]?.isEmpty == true {
                 peer.unheard[key.slot] = nil
-                if !peer.hearAnew.contains(key.slot) { peer.mustHear.remove(key.slot) }
+                if !peer.hearAnew.contains(key.slot), !peer.uncounted.contains(key.slot) {
+                    peer.mustHear.remove(key.slot)
+                }
             }
         }
         peer.hearAnew = SlotSet()

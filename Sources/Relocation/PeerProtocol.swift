@@ -38,10 +38,13 @@ public struct CompareReply: Hashable, Sendable, Codable {
     public let groups: [GroupStatus]
     /// The `shared` that was asked about is this node's, too; then it names no groups.
     public let same: Bool?
+    /// False: this node takes the asker for gone, and takes writes without it.
+    public let counted: Bool?
 
-    public init(groups: [GroupStatus], same: Bool? = nil) {
+    public init(groups: [GroupStatus], same: Bool? = nil, counted: Bool? = nil) {
         self.groups = groups
         self.same = same
+        self.counted = counted
     }
 }
 

@@ -189,6 +189,9 @@ public struct Membership: Sendable {
     /// 0 when this node finds itself a good judge, up to 8 when it does not (Lifeguard's local health multiplier).
     public var healthScore: Int { health.score }
 
+    /// When anything came in last from any member.
+    public var lastHeard: Instant { health.lastHeard }
+
     /// SIGSTOP, a suspended machine, a stalled disk: who did not answer meanwhile was not heard, and whoever refuted is
     /// to be read first. Nothing that ran out in that time counts.
     private mutating func stoodStill(for pause: Duration, _ turn: inout Turn<some RandomNumberGenerator>) {
