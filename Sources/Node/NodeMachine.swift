@@ -221,6 +221,7 @@ public struct NodeMachine: Sendable {
         var out: [Membership.Effect] = []
         let heardBefore = membership.lastHeard
         membership.handle(input, at: now, using: &rng, into: &out)
+        convergence.isPassedOver = [.suspect, .crashed].contains(membership.oneself.status)
         var changed = false
         var restarted: [NodeName] = []
         var cutOff: [NodeName] = []

@@ -180,6 +180,8 @@ public struct Convergence: Sendable {
     public internal(set) var view: View
     /// While this node is on its way in and knows that there are others, it vouches for nothing.
     public var isJoining = false
+    /// While this node lets a verdict against itself stand, the others take writes without it: it vouches for nothing.
+    public var isPassedOver = false
     /// When it was in, or went on alone; `nil`: it never had to look for others.
     private(set) var enteredAt: Instant?
 
@@ -365,12 +367,12 @@ public struct Convergence: Sendable {
 
     /// Whether this node's own copies in the slot may answer a query (law 6).
     public func isSynced(_ slot: Slot) -> Bool {
-        !isJoining && gathering == nil && !peers.values.contains { $0.mustHear.contains(slot) }
+        !isJoining && !isPassedOver && gathering == nil && !peers.values.contains { $0.mustHear.contains(slot) }
     }
 
     /// Whether what this node holds of the group may answer a query (law 6).
     public func vouches(for key: GroupKey) -> Bool {
-        guard !isJoining, let state = groups[key], state.owners.contains(me) else { return false }
+        guard !isJoining, !isPassedOver, let state = groups[key], state.owners.contains(me) else { return false }
         return state.vouched || isSynced(key.slot)
     }
 
@@ -401,7 +403,7 @@ public struct Convergence: Sendable {
 
     /// Slots that still wait to be heard of.
     public var slotsUnsynced: Int {
-        isJoining || gathering != nil ? Slot.count : unsyncedSlots.count
+        isJoining || isPassedOver || gathering != nil ? Slot.count : unsyncedSlots.count
     }
 
     /// Those of which somebody has to be heard.

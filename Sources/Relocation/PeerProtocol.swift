@@ -131,9 +131,18 @@ public struct OfferReply: Hashable, Sendable, Codable {
     public let status: GroupStatus
     /// A write held here that goes before the offered one without having seen it (`VersionSet.rival`).
     public let rival: Dot?
+    /// A write held here that has not seen the offered one, nor that one it, whichever goes first.
+    public let concurrent: Dot?
 
-    public init(status: GroupStatus, rival: Dot? = nil) {
+    public init(status: GroupStatus, rival: Dot? = nil, concurrent: Dot? = nil) {
         self.status = status
         self.rival = rival
+        self.concurrent = concurrent
+    }
+
+    /// - Parameter held: what is held of the name, the offered version included.
+    public init(status: GroupStatus, offered version: Version, held: VersionSet?) {
+        self.init(
+            status: status, rival: held?.rival(of: version)?.dot, concurrent: held?.concurrent(with: version)?.dot)
     }
 }

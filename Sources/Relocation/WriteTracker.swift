@@ -51,8 +51,10 @@ public struct WriteTracker: Sendable {
     ///
     /// Two owners may each order a write on the same version while neither has heard of the other's. Each offers its own
     /// to the other before it acknowledges, and whoever made one durable judges by it what comes after. So at least the
-    /// lesser of the two learns of the greater in time, and its condition does not hold.
+    /// lesser of the two learns of the greater in time, and its condition does not hold. Nobody offers to a node that only
+    /// stands in for an owner: such a one is outranked by whatever it finds with the owners.
     public private(set) var rival: Dot?
+    private var isStandIn = false
 
     /// A node is asked this often. A refused connection says so at once, so a process that died holds a write up for
     /// as long as the pauses in between: half a second and one.
@@ -76,6 +78,7 @@ public struct WriteTracker: Sendable {
     ///   - ranked: every eligible member in the slot's rank order.
     public mutating func adopt(owners: [NodeName], ranked: [NodeName], view: View) {
         self.owners = owners
+        if !owners.isEmpty, !owners.contains(me) { isStandIn = true }
         eligible = view.ring
         wanted = max(1, owners.count)
         // Who is about to go keeps nothing for long. With nobody else there, the writer is all there is.
@@ -164,7 +167,10 @@ public struct WriteTracker: Sendable {
     /// on the same version, and nobody would learn of it: a condition that was met is not known to hold.
     public var unheard: [NodeName] { givenUp + mustAnswer }
 
-    public mutating func note(rival: Dot) { self.rival = rival }
+    /// What somebody said to whom the version was offered.
+    public mutating func note(_ reply: OfferReply) {
+        if let found = reply.rival ?? (isStandIn ? reply.concurrent : nil) { rival = found }
+    }
 
     /// Enough copies and every owner heard, or nobody left to ask.
     public var isComplete: Bool {

@@ -55,6 +55,13 @@ public struct VersionSet: Hashable, Sendable, Codable {
         versions.first { Version.precedes(version, $0) && !$0.context.covers(version.dot) }
     }
 
+    /// The greatest of those that have not seen the version, nor it them.
+    public func concurrent(with version: Version) -> Version? {
+        versions.first {
+            $0.dot != version.dot && !$0.context.covers(version.dot) && !version.context.covers($0.dot)
+        }
+    }
+
     public func version(_ dot: Dot) -> Version? { versions.first { $0.dot == dot } }
 
     /// The union with what another node holds of the same name. Versions of other names are left out.

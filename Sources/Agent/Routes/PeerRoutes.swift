@@ -141,9 +141,9 @@ struct PeerRoutes: Sendable {
             throw error
         }
         core.driver.feed(.convergence(.confirmed(by: asker, offer.status)))
-        let rival = try await core.store.versions(of: version.name)?.rival(of: version)
+        let held = try await core.store.versions(of: version.name)
         return OfferReply(
-            status: core.driver.read { $0.convergence.status(of: offer.status.key) }, rival: rival?.dot)
+            status: core.driver.read { $0.convergence.status(of: offer.status.key) }, offered: version, held: held)
     }
 
     private static func refuseWhileDraining(_ core: AgentCore) throws(APIError) {

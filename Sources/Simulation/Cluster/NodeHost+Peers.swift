@@ -91,9 +91,9 @@ extension NodeHost {
                 }
                 host.feed(.convergence(.wrote(groups, version)), &context)
                 host.feed(.convergence(.confirmed(by: peer, offer.status)), &context)
-                let rival = context.disk.durable.sets[version.name]?.rival(of: version)?.dot
                 let status = host.machine.convergence.status(of: offer.status.key)
-                context.answer(id, .offered(OfferReply(status: status, rival: rival)))
+                let held = context.disk.durable.sets[version.name]
+                context.answer(id, .offered(OfferReply(status: status, offered: version, held: held)))
             }
         }
     }
