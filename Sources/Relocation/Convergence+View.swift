@@ -207,7 +207,8 @@ extension Convergence {
         }
     }
 
-    /// A slot that this node owns only now: its owners of before and of now know what there is.
+    /// A slot that this node owns only now: its owners of before and of now know what there is. Where none of those of before
+    /// is left, others stood in for them, and whoever that was knows.
     private mutating func hearFormerOwners(_ before: [[NodeName]]) {
         let new = Slot.all.filter { slot in
             let index = Int(slot.number)
@@ -218,7 +219,8 @@ extension Convergence {
             var slots = SlotSet()
             for slot in new {
                 let index = Int(slot.number)
-                if before[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
+                let isOrphan = !before[index].contains { view.canCall($0) }
+                if isOrphan || before[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
             }
             mustHear(name, slots)
         }

@@ -43,6 +43,77 @@ import Vocabulary
         #expect(!subject.core.lateOwners(of: key, at: subject.now).contains(World.node("bob")))
     }
 
+    @Test("what a peer says that takes this node for gone clears nothing up; it is asked again until it counts it")
+    func uncounted() {
+        var subject = Subject("cid", among: ["cid"])
+        subject.feed(.view(World.view(["ada", "cid"], for: "cid"), hear: .these([World.node("ada")]), restarted: []))
+        func answer(counted: Bool?) {
+            while let id = subject.takeCompare(with: "ada") {
+                subject.feed(.compared(id, CompareReply(groups: [], counted: counted)))
+            }
+        }
+        answer(counted: false)
+        #expect(subject.core.slotsUnsynced == Slot.count)
+        for _ in 0..<8 {
+            #expect(subject.takeCompare(with: "ada") == nil, "it is not asked without a pause")
+            #expect(subject.core.deadline <= subject.now + subject.core.settings.uncountedPauseMax)
+            subject.now = max(subject.now, subject.core.deadline)
+            subject.feed(.tick)
+            answer(counted: false)
+            #expect(subject.core.slotsUnsynced == Slot.count)
+        }
+        for _ in 0..<8 {
+            subject.feed(.tick, after: subject.core.settings.uncountedPauseMax)
+            answer(counted: nil)
+        }
+        #expect(subject.core.slotsUnsynced == 0)
+    }
+
+    @Test("who is asked says whether it counts the asker, also when both hold the same")
+    func saysWhetherItCounts() {
+        var subject = Subject("cid", among: ["ada", "cid"])
+        let ask = CompareRequest(slots: SlotSet.all, groups: [], shared: .empty)
+        #expect(subject.core.answer(ask, from: World.node("ada")) == CompareReply(groups: [], same: true))
+        #expect(
+            subject.core.answer(ask, from: World.node("bob")) == CompareReply(groups: [], same: true, counted: false))
+    }
+
+    @Test("who lets a verdict against itself stand vouches for nothing meanwhile")
+    func passedOver() {
+        var subject = Subject("cid", among: ["cid"])
+        let set = VersionSet(World.version("a", by: "cid"))
+        let key = set.group(in: World.cluster)
+        subject.feed(.stored(World.summary([set])))
+        #expect(subject.core.isSynced(key.slot) && subject.core.vouches(for: key))
+        subject.core.isPassedOver = true
+        #expect(!subject.core.isSynced(key.slot) && !subject.core.vouches(for: key))
+        #expect(subject.core.slotsUnsynced == Slot.count)
+    }
+
+    @Test("where none of a slot's owners is left, their heir hears everybody: somebody stood in for them")
+    func heirHearsStandIns() throws {
+        let all = ["ada", "bob", "cid", "dan", "eve"]
+        let text = World.nameOwned(by: ["ada", "bob"], among: all)
+        let slot = Slot(ofName: text, in: World.cluster)
+        let ranked = World.ring(all).ranked(slot).map(\.text)
+        let heir = ranked[2]
+        let fellow = ranked[3]
+        let stranger = ranked[4]
+        var subject = Subject(heir, among: all)
+        #expect(subject.core.isSynced(slot))
+        // One of the two is left: it and the new fellow know.
+        var oneLeft = subject
+        oneLeft.feed(
+            .view(World.view(all.filter { $0 != "ada" }, for: heir), hear: .asOwnersChange, restarted: []))
+        #expect(oneLeft.core.peers[World.node("bob")]?.mustHear.contains(slot) == true)
+        #expect(oneLeft.core.peers[World.node(stranger)]?.mustHear.contains(slot) != true)
+        subject.feed(
+            .view(World.view([heir, fellow, stranger], for: heir), hear: .asOwnersChange, restarted: []))
+        for name in [fellow, stranger] {
+            #expect(subject.core.peers[World.node(name)]?.mustHear.contains(slot) == true, "\(name)")
+        }
+    }
+
     @Test(
         "a newcomer compares when it has met nobody new for a while, with everybody once, and vouches for nothing before"
     )

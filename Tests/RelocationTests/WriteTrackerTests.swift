@@ -36,6 +36,28 @@ import Vocabulary
         #expect(write.copies == [node("ada"), node("bob")])
     }
 
+    @Test("a greater write outranks an owner's; one who stands in for an owner is outranked by whatever an owner holds")
+    func rivals() {
+        let other = World.version("a", by: "bob").dot
+        let key = World.version("a", by: "bob").group(in: World.cluster)
+        func reply(rival: Dot? = nil, concurrent: Dot? = nil) -> OfferReply {
+            OfferReply(
+                status: GroupStatus(key: key, digest: .empty, owner: true), rival: rival, concurrent: concurrent)
+        }
+        var owner = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
+        owner.note(reply(concurrent: other))
+        #expect(owner.rival == nil)
+        owner.note(reply(rival: other, concurrent: other))
+        #expect(owner.rival == other)
+        var standIn = tracker(me: "cid", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
+        standIn.note(reply())
+        #expect(standIn.rival == nil)
+        // It remains one, though it may come to own the name meanwhile: the owners of before offered it nothing.
+        adopt(&standIn, me: "cid", owners: ["bob", "cid"], ranked: ["bob", "cid"])
+        standIn.note(reply(concurrent: other))
+        #expect(standIn.rival == other)
+    }
+
     @Test("an owner without room is replaced by the next in rank, and has been told")
     func standIn() {
         var write = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])

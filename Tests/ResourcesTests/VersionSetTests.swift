@@ -117,6 +117,9 @@ struct VersionSetLawTests {
                 for b in history.versions where Version.precedes(a, b) {
                     let both = VersionSet(a).merged(with: [b])
                     #expect(both.rival(of: b) == nil)
+                    let isApart = !b.context.covers(a.dot) && !a.context.covers(b.dot)
+                    #expect(both.concurrent(with: b) == (isApart ? a : nil), "seed \(seed)")
+                    #expect(both.concurrent(with: a) == (isApart ? b : nil), "seed \(seed)")
                     #expect(both.rival(of: a) == (b.context.covers(a.dot) ? nil : b), "seed \(seed)")
                     pairs += b.context.covers(a.dot) ? 0 : 1
                 }
