@@ -94,7 +94,8 @@ struct PeerCalls: Sendable {
 
     func list(_ query: [(name: String, value: String?)], from node: NodeName) async throws -> PeerListing {
         let path = ResourcePath.with("/v1/peer/list", query: query)
-        return try await get(node, path, within: .seconds(10))
+        let bytes = try await bytes(from: node, ClientRequest("GET", path), path, within: .seconds(10))
+        return try PeerListing(Array(buffer: bytes)[...])
     }
 
     /// - Returns: as many as were asked for, nil for what the node has not.
@@ -103,11 +104,9 @@ struct PeerCalls: Sendable {
         let path = "/v1/peer/blobs"
         var request = try PeerAnswer.request("POST", path, BlobsRequest(wanted: digests))
         request.headers[Puller.purposeHeader] = purpose.rawValue
-        let response = try await peers.request(
-            to: node, at: try endpoint(of: node), request, idempotent: true, kind: .bulk,
-            timeouts: Self.timeouts(TransferTime.limit(bytes: UInt64(BlobFrames.answerBytesMax))))
-        let bytes = try await PeerAnswer.bytes(
-            of: response.body, status: response.status, to: path, from: node, bytesMax: BlobFrames.answerBytesMax)
+        let bytes = try await bytes(
+            from: node, request, path, within: TransferTime.limit(bytes: UInt64(BlobFrames.answerBytesMax)),
+            kind: .bulk, bytesMax: BlobFrames.answerBytesMax)
         guard let blobs = BlobFrames.read(bytes, count: digests.count) else { throw PullError.unreadable(node) }
         return blobs
     }
@@ -157,6 +156,16 @@ struct PeerCalls: Sendable {
             to: node, at: try endpoint(of: node), request, idempotent: isIdempotent, kind: kind,
             timeouts: Self.timeouts(limit))
         return try await decode(response, path, from: node)
+    }
+
+    private func bytes(
+        from node: NodeName, _ request: ClientRequest, _ path: String, within limit: Duration,
+        kind: PeersTable.Kind = .control, bytesMax: Int = answerBytesMax
+    ) async throws -> ByteBuffer {
+        let response = try await peers.request(
+            to: node, at: try endpoint(of: node), request, idempotent: true, kind: kind, timeouts: Self.timeouts(limit))
+        return try await PeerAnswer.bytes(
+            of: response.body, status: response.status, to: path, from: node, bytesMax: bytesMax)
     }
 
     private func get<Answer: Decodable>(_ node: NodeName, _ path: String, within limit: Duration) async throws -> Answer

@@ -128,19 +128,6 @@ struct WriteReceipt: Codable, Sendable {
     var route: [NodeName]
 }
 
-/// One page of `GET /v1/peer/list`: heads as this node holds them, deleted ones included, so that the asker can tell
-/// which of several nodes' heads is the newest.
-struct PeerListing: Codable, Sendable {
-    struct Entry: Codable, Sendable {
-        var head: Version
-        var conflicts: Int
-    }
-
-    var entries: [Entry]
-    /// There is more after the last one.
-    var truncated: Bool
-}
-
 /// `GET /v1/peer/versions/NAME`
 struct PeerVersions: Codable, Sendable {
     var versions: [Version]

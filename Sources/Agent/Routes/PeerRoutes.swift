@@ -77,7 +77,7 @@ struct PeerRoutes: Sendable {
                 })
         }
         router.get("/v1/peer/list") { request, _ in
-            Response.json(try await box.parts.catalogue.page(CatalogueRoutes.query(request)))
+            Self.octets(ByteBuffer(bytes: try await box.parts.catalogue.page(CatalogueRoutes.query(request)).bytes))
         }
         router.get("/v1/peer/holdings") { _, _ in
             Response.json(try await PlanService(core: box.parts.core).holdings())
@@ -180,8 +180,12 @@ struct PeerRoutes: Sendable {
             case .missing, .large: BlobFrames.add(nil, to: &answer)
             }
         }
-        return Response(
-            status: .ok, headers: [.contentType: "application/octet-stream"], body: ResponseBody(byteBuffer: answer))
+        return Self.octets(answer)
+    }
+
+    private static func octets(_ bytes: ByteBuffer) -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "application/octet-stream"], body: ResponseBody(byteBuffer: bytes))
     }
 
     private func blob(_ request: Request, _ context: APIContext) async throws -> Response {

@@ -2,6 +2,7 @@ import Authority
 import Client
 import Foundation
 import Gossip
+import NIOCore
 import Relocation
 import Resources
 import SWIM
@@ -9,7 +10,7 @@ import Vocabulary
 
 @testable import Agent
 
-/// JSON that another node sends or answers with, and that this node finds on its disk from an earlier life: members, keys,
+/// What another node sends or answers with, and that this node finds on its disk from an earlier life: members, keys,
 /// listings, versions. The first byte says which kind is read.
 struct MessagesSubject: Subject {
     private let kinds: [Kind]
@@ -48,12 +49,13 @@ struct MessagesSubject: Subject {
                         version: try Samples.versions()[1], copies: [try NodeName("simba")], wanted: 2, replaced: true,
                         route: [try NodeName("chui"), try NodeName("simba")])
                 ]),
-            Kind(
-                PeerListing.self,
-                [
-                    PeerListing(
-                        entries: try Samples.versions().map { .init(head: $0, conflicts: 1) }, truncated: true)
-                ]),
+            Kind([
+                PeerListing(entries: try Samples.versions().map { .init(head: $0, conflicts: 1) }, truncated: true)
+                    .bytes
+            ]) { bytes in
+                guard let listing = try? PeerListing(bytes[...]) else { return }
+                try demand(listing.bytes == bytes || bytes.first.map { $0 > 1 } == true, "a listing has one form")
+            },
             Kind(PeerVersions.self, [PeerVersions(versions: try Samples.versions())]) { try Self.judge($0.versions) },
             Kind(PeerHoldings.self, [PeerHoldings(groups: [try Self.group()], bytesPerSecond: 1.5e6)]),
             Kind(
@@ -94,6 +96,15 @@ struct MessagesSubject: Subject {
                 try Self.judge(claims)
                 _ = try SavedMembers(try API.JSON.encode(claims), me: NodeName("simba")) { _ in }
             },
+            Kind(BlobsRequest.self, [BlobsRequest(wanted: try Samples.versions().compactMap(\.digest))]),
+            Kind([Self.frames()]) { bytes in
+                for count in 0...3 {
+                    guard let blobs = BlobFrames.read(ByteBuffer(bytes: bytes), count: count) else { continue }
+                    var again = ByteBuffer()
+                    for blob in blobs { BlobFrames.add(blob, to: &again) }
+                    try demand(again == ByteBuffer(bytes: bytes), "an answer of blobs has one form")
+                }
+            },
         ]
     }
 
@@ -126,6 +137,12 @@ struct MessagesSubject: Subject {
     }
 
     // MARK: Samples
+
+    private static func frames() -> [UInt8] {
+        var answer = ByteBuffer()
+        for blob in [ByteBuffer(string: "lion"), nil] { BlobFrames.add(blob, to: &answer) }
+        return Array(buffer: answer)
+    }
 
     private static func keyring() throws -> Keyring {
         let keys = (1...2).compactMap { number in
@@ -184,10 +201,15 @@ struct MessagesSubject: Subject {
     }
 }
 
-/// One type that is read from JSON.
+/// One type that is read, mostly from JSON.
 private struct Kind {
     let samples: [[UInt8]]
     let run: ([UInt8]) throws -> Void
+
+    init(_ samples: [[UInt8]], _ run: @escaping ([UInt8]) throws -> Void) {
+        self.samples = samples
+        self.run = run
+    }
 
     init<Value: Codable>(
         _ type: Value.Type, _ samples: [Value], _ judge: @escaping (Value) throws -> Void = { _ in }
