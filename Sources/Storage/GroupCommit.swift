@@ -5,7 +5,7 @@ import NIOConcurrencyHelpers
 /// disk takes for one commit, it takes for all of them.
 ///
 /// Each still commits as if alone: when one of them fails, or the commit does, all are rolled back and each is carried out
-/// in a transaction of its own.
+/// in a transaction of its own. As many wait as requests and moves are under way, and those have bounds of their own.
 final class GroupCommit: Sendable {
     /// One of them. `run` may be called twice, and changes nothing outside the transaction that a second call would not.
     struct Write: Sendable {

@@ -27,7 +27,9 @@ struct LeaveCommand: AsyncParsableCommand {
                     "\(result.node) has left: \(HumanUnits.bytes(result.bytes)) handed over in "
                         + HumanUnits.duration(milliseconds: result.durationMilliseconds))
             }
-            if result.complete, let copies = result.copies, let wanted = result.wanted, copies < wanted {
+            if result.complete, let copies = result.copies, let wanted = result.wanted,
+                (1..<max(1, wanted)).contains(copies)
+            {
                 Terminal.say(
                     "roost: only \(copies) \(copies == 1 ? "member is" : "members are") there to hold what it held: "
                         + "\(copies) of \(wanted) copies of each, until others come back or join")

@@ -42,7 +42,7 @@ actor LeaveService {
         if remaining > 0 {
             core.log.warning("left before everything was handed over", metadata: ["resources": "\(remaining)"])
         }
-        if copies < core.settings.replicas {
+        if (1..<max(1, core.settings.replicas)).contains(copies) {
             core.log.warning(
                 "fewer members stay than there are to be copies",
                 metadata: ["copies": "\(copies)", "wanted": "\(core.settings.replicas)"])
