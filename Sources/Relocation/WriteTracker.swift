@@ -51,10 +51,12 @@ public struct WriteTracker: Sendable {
     ///
     /// Two owners may each order a write on the same version while neither has heard of the other's. Each offers its own
     /// to the other before it acknowledges, and whoever made one durable judges by it what comes after. So at least the
-    /// lesser of the two learns of the greater in time, and its condition does not hold. Nobody offers to a node that only
-    /// stands in for an owner: such a one is outranked by whatever it finds with the owners.
+    /// lesser of the two learns of the greater in time, and its condition does not hold.
     public private(set) var rival: Dot?
+    /// Nobody offers to a node that only stands in for an owner: where it finds a lesser write that has not seen its own,
+    /// that one may have been acknowledged already.
     private var isStandIn = false
+    private var contested: [NodeName] = []
 
     /// A node is asked this often. A refused connection says so at once, so a process that died holds a write up for
     /// as long as the pauses in between: half a second and one.
@@ -165,11 +167,15 @@ public struct WriteTracker: Sendable {
 
     /// Members that are there, have a word in what the name is, and have not heard of this write. They may order another
     /// on the same version, and nobody would learn of it: a condition that was met is not known to hold.
-    public var unheard: [NodeName] { givenUp + mustAnswer }
+    public var unheard: [NodeName] { givenUp + mustAnswer + contested }
 
     /// What somebody said to whom the version was offered.
-    public mutating func note(_ reply: OfferReply) {
-        if let found = reply.rival ?? (isStandIn ? reply.concurrent : nil) { rival = found }
+    public mutating func note(_ reply: OfferReply, by node: NodeName) {
+        if let found = reply.rival {
+            rival = found
+        } else if isStandIn, reply.concurrent != nil, !contested.contains(node) {
+            contested.append(node)
+        }
     }
 
     /// Enough copies and every owner heard, or nobody left to ask.

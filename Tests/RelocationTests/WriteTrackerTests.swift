@@ -36,7 +36,9 @@ import Vocabulary
         #expect(write.copies == [node("ada"), node("bob")])
     }
 
-    @Test("a greater write outranks an owner's; one who stands in for an owner is outranked by whatever an owner holds")
+    @Test(
+        "a greater write outranks; who stands in for an owner can not tell what became of a lesser one that it finds there"
+    )
     func rivals() {
         let other = World.version("a", by: "bob").dot
         let key = World.version("a", by: "bob").group(in: World.cluster)
@@ -45,16 +47,23 @@ import Vocabulary
                 status: GroupStatus(key: key, digest: .empty, owner: true), rival: rival, concurrent: concurrent)
         }
         var owner = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
-        owner.note(reply(concurrent: other))
-        #expect(owner.rival == nil)
-        owner.note(reply(rival: other, concurrent: other))
+        _ = owner.nextOffers(at: now)
+        owner.note(reply(concurrent: other), by: node("bob"))
+        #expect(owner.rival == nil && owner.unheard == [node("bob")], "bob has yet to answer")
+        owner.answered(by: node("bob"), .durable, at: now)
+        #expect(owner.unheard.isEmpty)
+        owner.note(reply(rival: other, concurrent: other), by: node("bob"))
         #expect(owner.rival == other)
         var standIn = tracker(me: "cid", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
-        standIn.note(reply())
-        #expect(standIn.rival == nil)
+        _ = standIn.nextOffers(at: now)
+        standIn.note(reply(), by: node("ada"))
+        for owner in ["ada", "bob"] { standIn.answered(by: node(owner), .durable, at: now) }
+        #expect(standIn.rival == nil && standIn.unheard.isEmpty)
         // It remains one, though it may come to own the name meanwhile: the owners of before offered it nothing.
         adopt(&standIn, me: "cid", owners: ["bob", "cid"], ranked: ["bob", "cid"])
-        standIn.note(reply(concurrent: other))
+        standIn.note(reply(concurrent: other), by: node("bob"))
+        #expect(standIn.rival == nil && standIn.unheard == [node("bob")])
+        standIn.note(reply(rival: other, concurrent: other), by: node("bob"))
         #expect(standIn.rival == other)
     }
 
