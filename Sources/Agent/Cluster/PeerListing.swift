@@ -4,8 +4,8 @@ import Vocabulary
 /// One page of `GET /v1/peer/list`: what a node holds of the names, deleted ones included, so that the asker can tell which
 /// of several nodes' heads is the newest.
 ///
-/// Binary (`ByteWriter`), for a list of everything is each node's whole list: JSON of it took four fifths of the asker's
-/// time.
+/// Binary (`ByteWriter`), for a list of everything is each node's whole list: to read JSON of it took half of the
+/// asker's time.
 struct PeerListing: Hashable, Sendable {
     struct Entry: Hashable, Sendable {
         /// Without what its writer had seen: nobody merges by a list.
