@@ -7,12 +7,10 @@ extension Convergence {
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         for theirs in request.groups { noteConfirmation(by: peer, theirs) }
         let counted = view.canCall(peer) ? nil : false
-        let known = newerElsewhere.versions(in: request.slots, of: cluster, atMost: settings.namesPerExchange)
-        let newer = known.isEmpty ? nil : known
         if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
-            return CompareReply(groups: [], same: true, counted: counted, newer: newer)
+            return CompareReply(groups: [], same: true, counted: counted)
         }
-        return CompareReply(groups: groups(in: request.slots).map { status(of: $0) }, counted: counted, newer: newer)
+        return CompareReply(groups: groups(in: request.slots).map { status(of: $0) }, counted: counted)
     }
 
     /// What this node says of the groups that it owns together with the other one.
@@ -171,8 +169,6 @@ extension Convergence {
         // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
         let isCounted = reply.counted != false
         if !isCounted { mustHear(name, SlotSet.all) }
-        // An owner whose disk is full knows of versions that only stand-ins hold; who hears it alone has to know of them, too.
-        for version in reply.newer ?? [] where isOwner(version.group(in: cluster)) { noteNewer(version, saidBy: name) }
         let slots: SlotSet
         switch work {
         case .exchange: return

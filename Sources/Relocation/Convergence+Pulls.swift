@@ -42,7 +42,7 @@ extension Convergence {
     }
 
     /// A newer version than this node's own is known: the name is not this node's to answer for until it has it.
-    mutating func noteNewer(_ version: Version, saidBy teller: NodeName) {
+    private mutating func noteNewer(_ version: Version, saidBy teller: NodeName) {
         // What somebody has who is gone can not be waited for: it would never be taken back.
         guard view.canCall(teller) else { return }
         guard !newerElsewhere.note(version, saidBy: teller) else { return }

@@ -46,16 +46,6 @@ struct NewerElsewhere: Sendable {
         return held.map { Version.precedes($0.head, entry.version) } ?? true
     }
 
-    /// Versions that are known of, of these slots; some of them when they are many.
-    func versions(in slots: SlotSet, of cluster: ClusterName, atMost limit: Int) -> [Version] {
-        guard !known.isEmpty else { return [] }
-        var found: [Version] = []
-        for entry in known.values where slots.contains(Slot(ofName: entry.version.name.text, in: cluster)) {
-            found.append(entry.version)
-        }
-        return Array(found.sorted { $0.name < $1.name }.prefix(limit))
-    }
-
     /// What only these had can not be waited for.
     mutating func forget(tellers gone: [NodeName]) {
         guard !gone.isEmpty, !known.isEmpty else { return }

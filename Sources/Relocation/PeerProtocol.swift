@@ -40,14 +40,11 @@ public struct CompareReply: Hashable, Sendable, Codable {
     public let same: Bool?
     /// False: this node takes the asker for gone, and takes writes without it.
     public let counted: Bool?
-    /// What this node knows that others hold of these slots, newer than what it holds itself; nil for nothing.
-    public let newer: [Version]?
 
-    public init(groups: [GroupStatus], same: Bool? = nil, counted: Bool? = nil, newer: [Version]? = nil) {
+    public init(groups: [GroupStatus], same: Bool? = nil, counted: Bool? = nil) {
         self.groups = groups
         self.same = same
         self.counted = counted
-        self.newer = newer
     }
 }
 

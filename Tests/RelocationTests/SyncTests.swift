@@ -78,29 +78,6 @@ import Vocabulary
             subject.core.answer(ask, from: World.node("bob")) == CompareReply(groups: [], same: true, counted: false))
     }
 
-    @Test(
-        "an owner that could not take a version tells who compares with it, and that one answers for the name no sooner"
-    )
-    func tellsOfNewer() throws {
-        let text = World.nameOwned(by: ["ada", "cid"], among: names)
-        let old = VersionSet(World.version(text, by: "ada"))
-        let new = World.version(text, by: "bob", counter: 2, time: 2000, seen: old)
-        var ada = Subject("ada", among: names)
-        ada.feed(.stored(World.summary([old])))
-        ada.feed(.declined(new, from: World.node("bob")))
-        var cid = Subject("cid", among: names)
-        cid.feed(.stored(World.summary([old])))
-        cid.feed(.view(World.view(names, for: "cid"), hear: .these([World.node("ada")]), restarted: []))
-        while let id = cid.takeCompare(with: "ada") {
-            cid.feed(
-                .compared(id, ada.core.answer(CompareRequest(slots: SlotSet.all, groups: []), from: World.node("cid"))))
-        }
-        #expect(cid.core.isSynced(new.group(in: World.cluster).slot))
-        #expect(cid.core.knowsNewer(than: old, of: new.name))
-        cid.feed(.wrote(World.summary([old.merged(with: [new])]), new))
-        #expect(!cid.core.knowsNewer(than: old.merged(with: [new]), of: new.name))
-    }
-
     @Test("who lets a verdict against itself stand vouches for nothing meanwhile")
     func passedOver() {
         var subject = Subject("cid", among: ["cid"])
