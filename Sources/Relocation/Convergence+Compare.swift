@@ -7,10 +7,12 @@ extension Convergence {
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         for theirs in request.groups { noteConfirmation(by: peer, theirs) }
         let counted = view.canCall(peer) ? nil : false
+        let holders = newerElsewhere.holders(in: request.slots)
+        let newer = holders.isEmpty ? nil : holders
         if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
-            return CompareReply(groups: [], same: true, counted: counted)
+            return CompareReply(groups: [], same: true, counted: counted, newer: newer)
         }
-        return CompareReply(groups: groups(in: request.slots).map { status(of: $0) }, counted: counted)
+        return CompareReply(groups: groups(in: request.slots).map { status(of: $0) }, counted: counted, newer: newer)
     }
 
     /// What this node says of the groups that it owns together with the other one.
@@ -169,6 +171,7 @@ extension Convergence {
         // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
         let isCounted = reply.counted != false
         if !isCounted { mustHear(name, SlotSet.all) }
+        hearHoldersOfNewer(reply.newer ?? [], toldBy: name)
         let slots: SlotSet
         switch work {
         case .exchange: return
@@ -214,6 +217,16 @@ extension Convergence {
         note(isCounted: isCounted, in: slots, &peer, at: now)
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
+    }
+
+    /// Where this node is about to take the peer's word for what there is, it hears those, too, of whom the peer knows that
+    /// they hold more: an owner with a full disk can not take what others wrote in its place. Elsewhere it changes nothing:
+    /// for as long as that disk is full the peer says it with each comparison.
+    private mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName) {
+        guard let awaited = peers[name]?.mustHear, !awaited.isEmpty else { return }
+        for newer in holders where newer.holder != name && view.canCall(newer.holder) {
+            mustHear(newer.holder, newer.slots.intersection(awaited))
+        }
     }
 
     /// While the peer takes this node for gone, what it says clears nothing up: it is asked again soon, and less often the

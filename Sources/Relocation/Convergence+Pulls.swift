@@ -45,8 +45,9 @@ extension Convergence {
     private mutating func noteNewer(_ version: Version, saidBy teller: NodeName) {
         // What somebody has who is gone can not be waited for: it would never be taken back.
         guard view.canCall(teller) else { return }
-        guard !newerElsewhere.note(version, saidBy: teller) else { return }
-        mustHear(teller, SlotSet([Slot(ofName: version.name.text, in: cluster)]))
+        let slot = Slot(ofName: version.name.text, in: cluster)
+        guard !newerElsewhere.note(version, in: slot, saidBy: teller) else { return }
+        mustHear(teller, SlotSet([slot]))
     }
 
     /// A home that is no owner of the slot got a name of its group: from somebody who came back, perhaps, with what the

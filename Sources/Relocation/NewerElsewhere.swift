@@ -7,6 +7,7 @@ import Vocabulary
 struct NewerElsewhere: Sendable {
     private struct Known: Sendable {
         var version: Version
+        let slot: Slot
         var tellers: [NodeName]
     }
 
@@ -17,14 +18,14 @@ struct NewerElsewhere: Sendable {
     private static let tellersMax = 4
 
     /// - Returns: `false` when there is no room to remember it.
-    mutating func note(_ version: Version, saidBy teller: NodeName) -> Bool {
+    mutating func note(_ version: Version, in slot: Slot, saidBy teller: NodeName) -> Bool {
         guard var entry = known[version.name] else {
             guard known.count < Self.countMax else { return false }
-            known[version.name] = Known(version: version, tellers: [teller])
+            known[version.name] = Known(version: version, slot: slot, tellers: [teller])
             return true
         }
         if Version.precedes(entry.version, version) {
-            entry = Known(version: version, tellers: [teller])
+            entry = Known(version: version, slot: slot, tellers: [teller])
         } else if entry.version.dot == version.dot, !entry.tellers.contains(teller),
             entry.tellers.count < Self.tellersMax
         {
@@ -44,6 +45,15 @@ struct NewerElsewhere: Sendable {
     func isNewer(than held: VersionSet?, of name: ResourceName) -> Bool {
         guard let entry = known[name] else { return false }
         return held.map { Version.precedes($0.head, entry.version) } ?? true
+    }
+
+    /// Who holds what is newer in these slots, for whoever would else take this node's word for all there is in them.
+    func holders(in slots: SlotSet) -> [HolderOfNewer] {
+        var found: [NodeName: SlotSet] = [:]
+        for entry in known.values where slots.contains(entry.slot) {
+            for teller in entry.tellers { found[teller, default: SlotSet()].insert(entry.slot) }
+        }
+        return found.map { HolderOfNewer(holder: $0.key, slots: $0.value) }.sorted { $0.holder < $1.holder }
     }
 
     /// What only these had can not be waited for.

@@ -40,11 +40,27 @@ public struct CompareReply: Hashable, Sendable, Codable {
     public let same: Bool?
     /// False: this node takes the asker for gone, and takes writes without it.
     public let counted: Bool?
+    /// Who holds newer versions than this node, of which of the slots, as far as it knows of any; sorted.
+    public let newer: [HolderOfNewer]?
 
-    public init(groups: [GroupStatus], same: Bool? = nil, counted: Bool? = nil) {
+    public init(
+        groups: [GroupStatus], same: Bool? = nil, counted: Bool? = nil, newer: [HolderOfNewer]? = nil
+    ) {
         self.groups = groups
         self.same = same
         self.counted = counted
+        self.newer = newer
+    }
+}
+
+/// A node that holds newer versions of names in these slots than the speaker does.
+public struct HolderOfNewer: Hashable, Sendable, Codable {
+    public let holder: NodeName
+    public let slots: SlotSet
+
+    public init(holder: NodeName, slots: SlotSet) {
+        self.holder = holder
+        self.slots = slots
     }
 }
 

@@ -45,6 +45,13 @@ public struct SlotSet: Hashable, Sendable {
         count = words.reduce(0) { $0 + $1.nonzeroBitCount }
     }
 
+    public func intersection(_ other: SlotSet) -> SlotSet {
+        var common = self
+        for index in words.indices { common.words[index] &= other.words[index] }
+        common.count = common.words.reduce(0) { $0 + $1.nonzeroBitCount }
+        return common
+    }
+
     /// Takes out and returns the lowest slots, at most `limit` of them.
     public mutating func takeFirst(_ limit: Int) -> SlotSet {
         var taken = SlotSet()

@@ -70,7 +70,10 @@ struct FloodTests {
 
     @Test("a stranger that has as many half-open connections as it may is refused, and a client gets in")
     func halfOpen() async throws {
-        let running = try await serve { $0.handshakes.strangersPerSourceMax = 8 }
+        let running = try await serve {
+            $0.handshakes.strangersPerSourceMax = 8
+            ($0.handshakes.silence, $0.handshakes.patience) = (.hours(1), .hours(1))
+        }
         var held: [any Channel] = []
         for number in 0..<8 { held.append(try await stranger(running, saying: number % 2 == 0 ? [] : [0x16])) }
         #expect(await eventually { running.server.handshakes.underWay.strangers == 8 })
@@ -80,6 +83,28 @@ struct FloodTests {
         #expect(try await call(running, bed.identity(.reader, "nyota")).ask("GET", "/v1/members").status == 200)
         for channel in held { try? await channel.close() }
         #expect(await eventually { running.server.handshakes.underWay.strangers == 0 })
+    }
+
+    @Test("a client gets in from an address that holds all its places with half-open connections: the oldest gives way")
+    func halfOpenOfOwn() async throws {
+        let running = try await serve { ($0.handshakes.knownPerSourceMax, $0.handshakes.patience) = (8, .hours(1)) }
+        running.server.handshakes.welcome("127.0.0.1")
+        var held: [any Channel] = []
+        for number in 0..<8 {
+            let channel = try await ClientBootstrap(group: TestBed.group)
+                .connect(host: "127.0.0.1", port: Int(running.endpoint.port)).get()
+            if number % 2 == 0 { try? await channel.writeAndFlush(ByteBuffer(bytes: [0x16])).get() }
+            held.append(channel)
+        }
+        #expect(await eventually { running.server.handshakes.underWay.known == 8 })
+        let identity = try bed.identity(.reader, "nyota")
+        #expect(
+            await eventually {
+                (try? await call(running, identity).ask("GET", "/v1/members").status) == 200
+            })
+        #expect(await eventually { held.contains { !$0.isActive } })
+        #expect(held.contains { $0.isActive })
+        for channel in held { try? await channel.close() }
     }
 
     @Test("half-open connections end with the time that a handshake has, and their places are free again")

@@ -66,8 +66,13 @@ struct HandshakeRegisterTests {
     func patience() {
         let bounds = bounds { ($0.strangersMax, $0.strangersPerSourceMax, $0.knownPerSourceMax) = (4, 3, 2) }
         var register = HandshakeRegister(bounds: bounds, now: start)
+        func speak(_ ids: ClosedRange<UInt64>, from source: String) {
+            for id in ids { register.spoke(id, from: source) }
+        }
         for id in 1...3 as ClosedRange<UInt64> { #expect(register.begin(id, from: "one", at: start) == .admitted) }
+        speak(1...3, from: "one")
         #expect(register.begin(4, from: "one", at: start) == .refused)
+        #expect(register.begin(4, from: "one", at: start + bounds.silence) == .refused)
         let later = start + bounds.patience
         #expect(register.begin(5, from: "one", at: later) == .admittedInPlace(of: 1))
         #expect(register.ended(1, from: "one", .proven, at: later) == false)
@@ -76,8 +81,26 @@ struct HandshakeRegisterTests {
         #expect(register.strangersUnderWay == 4)
         register.welcome("member", at: later)
         for id in 8...9 as ClosedRange<UInt64> { #expect(register.begin(id, from: "member", at: later) == .admitted) }
-        #expect(register.begin(10, from: "member", at: later) == .refused)
+        speak(8...9, from: "member")
+        #expect(register.begin(10, from: "member", at: later + bounds.silence) == .refused)
         #expect(register.begin(11, from: "member", at: later + bounds.patience) == .admittedInPlace(of: 8))
+    }
+
+    @Test("who has not even sent a ClientHello gives way first, and soon")
+    func silence() {
+        let bounds = bounds { ($0.strangersPerSourceMax, $0.knownPerSourceMax) = (3, 3) }
+        for isKnown in [false, true] {
+            var register = HandshakeRegister(bounds: bounds, now: start)
+            if isKnown { register.welcome("host", at: start) }
+            for id in 1...3 as ClosedRange<UInt64> { #expect(register.begin(id, from: "host", at: start) == .admitted) }
+            register.spoke(1, from: "host")
+            #expect(register.begin(4, from: "host", at: start + bounds.silence - .nanoseconds(1)) == .refused)
+            #expect(register.begin(4, from: "host", at: start + bounds.silence) == .admittedInPlace(of: 2))
+            #expect(register.begin(5, from: "host", at: start + bounds.silence) == .admittedInPlace(of: 3))
+            #expect(register.begin(6, from: "host", at: start + bounds.silence) == .refused)
+            #expect(register.strangersUnderWay + register.knownUnderWay == 3)
+            #expect(register.ended(1, from: "host", .proven, at: start + bounds.silence) == true)
+        }
     }
 
     @Test("an address is known from its first proof until an hour after its last connection")

@@ -68,8 +68,9 @@ struct APIChildChannel: ServerChildChannel {
                     TLSHandler.server(
                         context: credentials.context, handshakeTimeout: limits.handshakeTimeout,
                         admits: desk.map { desk in { desk.admit() } },
-                        turn: { [pace = handshakes.pace(of: channel), source = CallSource(channel.remoteAddress).key] in
-                            pace.turn(of: source, $0)
+                        turn: { [handshakes, source = CallSource(channel.remoteAddress).key] in
+                            handshakes.spoke(channel)
+                            handshakes.pace(of: channel).turn(of: source, $0)
                         }))
                 if let desk { try pipeline.addHandler(desk) }
             }

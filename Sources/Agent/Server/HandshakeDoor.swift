@@ -66,6 +66,14 @@ final class Handshakes: Sendable {
         return true
     }
 
+    /// A connection's ClientHello is complete.
+    func spoke(_ channel: any Channel) {
+        state.withLockedValue { state in
+            guard let entry = state.entries[ObjectIdentifier(channel)] else { return }
+            state.register.spoke(entry.id, from: entry.key)
+        }
+    }
+
     /// What became of a connection's handshake.
     func ended(_ channel: any Channel, _ outcome: HandshakeRegister.Outcome) {
         state.withLockedValue { state in

@@ -25,6 +25,9 @@ struct HandshakeRegister {
         /// round trip, and a packet lost, on a usual line. At half, honest ones on poor lines go first; at double,
         /// those who keep silent hold theirs twice as long.
         var patience = TimeAmount.milliseconds(500)
+        /// The same for one that has not sent its ClientHello, which follows the connect at once, whatever the line. At half,
+        /// a busy host's clients go; at double, half as many silent ones keep everybody else of their address out.
+        var silence = TimeAmount.milliseconds(20)
         /// How long an address is remembered after its last proven connection.
         var rememberedFor = TimeAmount.hours(1)
         var sourcesMax = 4_096
@@ -51,6 +54,8 @@ struct HandshakeRegister {
         let id: UInt64
         let key: String
         let since: NIODeadline
+        /// Its ClientHello is complete.
+        var hasSpoken = false
     }
 
     private struct Source {
@@ -90,7 +95,11 @@ struct HandshakeRegister {
         if source.isKnown(now) {
             guard let place = place(in: source.underWay, max: bounds.knownPerSourceMax, now) else { return .refused }
             decision = place
-            if case .admittedInPlace = place { source.underWay.removeFirst() } else { knownUnderWay += 1 }
+            if case .admittedInPlace(let old) = place {
+                source.underWay.removeAll { $0.id == old }
+            } else {
+                knownUnderWay += 1
+            }
             source.underWay.append(attempt)
         } else {
             failures.earn(now, each: bounds.failureRefill, max: bounds.failuresMax)
@@ -114,8 +123,20 @@ struct HandshakeRegister {
 
     private func place(in attempts: [Attempt], max: Int, _ now: NIODeadline) -> Decision? {
         guard attempts.count >= max else { return .admitted }
+        if let silent = attempts.first(where: { !$0.hasSpoken }), now - silent.since >= bounds.silence {
+            return .admittedInPlace(of: silent.id)
+        }
         guard let oldest = attempts.first, now - oldest.since >= bounds.patience else { return nil }
         return .admittedInPlace(of: oldest.id)
+    }
+
+    /// A connection's ClientHello is complete: it waits for this node now.
+    mutating func spoke(_ id: UInt64, from key: String) {
+        if let index = sources[key]?.underWay.firstIndex(where: { $0.id == id }) {
+            sources[key]?.underWay[index].hasSpoken = true
+        } else if let index = strangers.firstIndex(where: { $0.id == id }) {
+            strangers[index].hasSpoken = true
+        }
     }
 
     /// The handshake is over, one way or the other. Only the first word on it counts.

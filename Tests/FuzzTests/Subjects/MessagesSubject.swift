@@ -64,7 +64,15 @@ struct MessagesSubject: Subject {
             ) { request in
                 try demand(request.slots.count == request.slots.count { _ in true }, "slots are counted")
             },
-            Kind(CompareReply.self, [CompareReply(groups: [try Self.status()], same: false)]),
+            Kind(
+                CompareReply.self,
+                [
+                    CompareReply(
+                        groups: [try Self.status()], same: false,
+                        newer: [
+                            HolderOfNewer(holder: try NodeName("simba"), slots: SlotSet([try Self.status().key.slot]))
+                        ])
+                ]),
             Kind(ExchangeRequest.self, [ExchangeRequest(groups: [try Self.exchange()])]) { request in
                 for group in request.groups {
                     _ = ExchangeFinding(asked: group, mine: group.sets, owner: true, copies: 1)
