@@ -2,13 +2,29 @@ import NIOCore
 
 /// Looks at the first bytes of a connection before OpenSSL does, so that what is not TLS costs next to nothing and
 /// gets a message that says what it was.
-enum FirstBytes {
+public enum FirstBytes {
     case tooFew
     case tls
     case plain(PlainBytes)
 
     /// The length of a TLS record header.
     static let needed = 5
+
+    /// RFC 8446 §5.2.
+    private static let recordBytesMax = 16_384 + 256
+
+    /// Whether there is something to answer: one record whole, as a ClientHello is, or what can not become one.
+    public static func suffice(_ buffer: ByteBuffer) -> Bool {
+        switch FirstBytes(buffer) {
+        case .tooFew:
+            // The second byte of what is too short to be told may still come.
+            return buffer.readableBytesView.first.map { $0 != 21 && $0 != 22 } ?? false
+        case .plain: return true
+        case .tls:
+            guard let length = buffer.getInteger(at: buffer.readerIndex + 3, as: UInt16.self) else { return true }
+            return Int(length) > recordBytesMax || buffer.readableBytes >= needed + Int(length)
+        }
+    }
 
     init(_ buffer: ByteBuffer) {
         guard buffer.readableBytes >= Self.needed else {

@@ -1,3 +1,4 @@
+import Client
 import HummingbirdCore
 import Logging
 import NIOConcurrencyHelpers
@@ -16,20 +17,12 @@ public final class CurrentCredentials: Sendable {
     public func replace(with context: TLSContext) { box.withLockedValue { $0 = context } }
 }
 
-/// Puts our TLS and our guards in front of Hummingbird's HTTP/1.1 channel:
+/// Puts our TLS and our guards in front of Hummingbird's HTTP/1.1 channel, and serves it:
 ///
-///     socket ─ WriteStallGuard ─ TLSHandler ─ (EnrolmentHandler) ─ RequestGuard ─ HTTP decoder ─ PartCounter ─ ParserRefusal ─ BodyStallGuard ─ Hummingbird
-struct APIChildChannel: ServerChildChannel {
-    struct Value: ServerChildChannelValue {
-        let http: HTTP1Channel
-        let parts: HTTP1Channel.Value
-        let connection: Connection
-        var channel: any Channel { connection.channel }
-    }
-
+///     socket ─ (Vestibule) ─ WriteStallGuard ─ TLSHandler ─ (EnrolmentHandler) ─ RequestGuard ─ HTTP decoder ─ PartCounter ─ ParserRefusal ─ BodyStallGuard ─ Hummingbird
+struct APIChildChannel: Sendable {
     typealias Respond = @Sendable (Request, consuming ResponseWriter, Connection) async throws -> Void
 
-    let transport: Connection.Transport
     /// Nil for the transports without TLS.
     let credentials: CurrentCredentials?
     /// On a node that has the CA.
@@ -40,10 +33,29 @@ struct APIChildChannel: ServerChildChannel {
     let handshakes: Handshakes
     let node: NodeName
     let respond: Respond
+    let logger: Logger
 
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        let connection = table.open(channel, transport)
-        channel.closeFuture.whenComplete { _ in table.closed(connection) }
+    /// On the channel's event loop, before anything of the connection was read.
+    func greet(_ connection: Connection) -> EventLoopFuture<Void> {
+        let channel = connection.channel
+        guard let credentials else { return serve(connection, nil) }
+        return channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(
+                Vestibule(connection, timeout: limits.handshakeTimeout, failures: failures) { timeLeft in
+                    // Small answers leave at once; a socket that just closed is no reason to refuse the next.
+                    channel.setOption(.tcpOption(.tcp_nodelay), value: 1).whenFailure { _ in }
+                    TCPLiveness.watch(
+                        channel, unconfirmedSeconds: TCPLiveness.serverSeconds,
+                        idleSeconds: TCPLiveness.peerIdleSeconds)
+                    return serve(connection, (credentials.context, timeLeft))
+                })
+        }
+    }
+
+    private func serve(
+        _ connection: Connection, _ tls: (context: TLSContext, timeout: TimeAmount)?
+    ) -> EventLoopFuture<Void> {
+        let channel = connection.channel
         let http = HTTP1Channel(
             responder: { [respond] request, writer, _ in try await respond(request, writer, connection) },
             configuration: .init(
@@ -58,22 +70,7 @@ struct APIChildChannel: ServerChildChannel {
         return channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(WriteStallGuard(timeout: limits.writeStallTimeout))
-            if let credentials {
-                let desk = enrolment.map { desk in
-                    EnrolmentHandler(
-                        desk: desk, handshakes: handshakes, source: CallSource(channel.remoteAddress),
-                        timeout: limits.enrolmentTimeout)
-                }
-                try pipeline.addHandler(
-                    TLSHandler.server(
-                        context: credentials.context, handshakeTimeout: limits.handshakeTimeout,
-                        admits: desk.map { desk in { desk.admit() } },
-                        turn: { [handshakes, source = CallSource(channel.remoteAddress).key] in
-                            handshakes.spoke(channel)
-                            handshakes.pace(of: channel).turn(of: source, $0)
-                        }))
-                if let desk { try pipeline.addHandler(desk) }
-            }
+            if let tls { try addTLS(tls.context, timeout: tls.timeout, to: channel) }
             try pipeline.addHandler(
                 RequestGuard(
                     connection: connection, limits: limits, table: table, failures: failures, handshakes: handshakes,
@@ -81,11 +78,24 @@ struct APIChildChannel: ServerChildChannel {
         }.flatMap {
             http.setup(channel: channel, logger: logger)
         }.map { parts in
-            Value(http: http, parts: parts, connection: connection)
+            // Its own task: it ends with the connection, and `run()` waits for all connections.
+            Task { await http.handle(value: parts, logger: logger) }
         }
     }
 
-    func handle(value: Value, logger: Logger) async {
-        await value.http.handle(value: value.parts, logger: logger)
+    private func addTLS(_ context: TLSContext, timeout: TimeAmount, to channel: any Channel) throws {
+        let pipeline = channel.pipeline.syncOperations
+        let source = CallSource(channel.remoteAddress)
+        let desk = enrolment.map { desk in
+            EnrolmentHandler(desk: desk, handshakes: handshakes, source: source, timeout: limits.enrolmentTimeout)
+        }
+        try pipeline.addHandler(
+            TLSHandler.server(
+                context: context, handshakeTimeout: timeout, admits: desk.map { desk in { desk.admit() } },
+                turn: { [handshakes] in
+                    handshakes.spoke(channel)
+                    handshakes.pace(of: channel).turn(of: source.key, $0)
+                }))
+        if let desk { try pipeline.addHandler(desk) }
     }
 }

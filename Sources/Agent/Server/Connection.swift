@@ -116,6 +116,7 @@ final class ConnectionTable: Sendable {
     /// Closes the connection of a transport that has been idle longest, when there are more than `crowd` of them. Of those
     /// over TLS one that has not said for long who it is goes before any that has.
     func makeRoom(_ transport: Connection.Transport, crowd: Int) {
+        guard count > crowd else { return }
         let all = state.withLockedValue { Array($0.connections.values) }.filter { $0.transport == transport }
         guard all.count > crowd else { return }
         let idle = all.compactMap { connection in connection.idleSince.map { (connection, $0) } }

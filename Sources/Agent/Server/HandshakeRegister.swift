@@ -95,6 +95,8 @@ struct HandshakeRegister {
         if source.isKnown(now) {
             guard let place = place(in: source.underWay, max: bounds.knownPerSourceMax, now) else { return .refused }
             decision = place
+            // Else the list would be copied to be changed.
+            sources[key] = nil
             if case .admittedInPlace(let old) = place {
                 source.underWay.removeAll { $0.id == old }
             } else {
@@ -144,7 +146,8 @@ struct HandshakeRegister {
     /// - Returns: false when the place had been given away meanwhile, or was never taken.
     @discardableResult
     mutating func ended(_ id: UInt64, from key: String, _ outcome: Outcome, at now: NIODeadline) -> Bool {
-        guard var source = sources[key] else { return false }
+        guard var source = sources.removeValue(forKey: key) else { return false }
+        defer { sources[key] = source }
         if let index = source.underWay.firstIndex(where: { $0.id == id }) {
             source.underWay.remove(at: index)
             knownUnderWay -= 1
@@ -163,7 +166,6 @@ struct HandshakeRegister {
             source.provenOpen += 1
             source.provenUntil = now + bounds.rememberedFor
         }
-        sources[key] = source
         return true
     }
 

@@ -1,4 +1,3 @@
-import Client
 import HummingbirdCore
 import Logging
 import NIOCore
@@ -40,8 +39,8 @@ struct ListenerBinder {
 
     private func bootstrap(_ transport: Connection.Transport, _ credentials: CurrentCredentials?) -> ServerBootstrap {
         let child = APIChildChannel(
-            transport: transport, credentials: credentials, enrolment: enrolment, limits: limits, table: table,
-            failures: failures, handshakes: handshakes, node: responder.node, respond: responder.respond)
+            credentials: credentials, enrolment: enrolment, limits: limits, table: table, failures: failures,
+            handshakes: handshakes, node: responder.node, respond: responder.respond, logger: logger)
         let connectionsMax = transport == .tls ? limits.connectionsMax : limits.localConnectionsMax
         let crowd = Int(Double(connectionsMax) * limits.crowdedShare)
         return ServerBootstrap(group: group)
@@ -57,19 +56,11 @@ struct ListenerBinder {
                 }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { [table, logger] channel in
-                if transport == .tls {
-                    // Small answers leave at once; a socket that just closed is no reason to refuse the next.
-                    channel.setOption(.tcpOption(.tcp_nodelay), value: 1).whenFailure { _ in }
-                    TCPLiveness.watch(
-                        channel, unconfirmedSeconds: TCPLiveness.serverSeconds,
-                        idleSeconds: TCPLiveness.peerIdleSeconds)
-                }
-                return child.setup(channel: channel, logger: logger).map { value in
-                    table.makeRoom(transport, crowd: crowd)
-                    // Its own task: it ends with the connection, and `run()` waits for all connections.
-                    Task { await child.handle(value: value, logger: logger) }
-                }
+            .childChannelInitializer { [table] channel in
+                let connection = table.open(channel, transport)
+                channel.closeFuture.whenComplete { _ in table.closed(connection) }
+                table.makeRoom(transport, crowd: crowd)
+                return child.greet(connection)
             }
     }
 }
