@@ -38,7 +38,9 @@ extension Convergence {
             byName[set.name] = set
             byGroup[set.group(in: cluster), default: []].append(set)
         }
+        let names = request.groups.reduce(0) { $0 + $1.sets.count }
         return ExchangeReply(
+            full: pulls.count + names > settings.pullsQueuedMax ? true : nil,
             findings: request.groups.map { asked in
                 var held = byGroup[asked.key] ?? []
                 let listed = Set(held.map(\.name))
@@ -194,6 +196,7 @@ extension Convergence {
         let newsIn = SlotSet(
             theirs.values.filter { $0.digest != groups[$0.key]?.summary.digest ?? .empty }.map(\.key.slot))
         var unheard: [Slot: [GroupKey]] = [:]
+        var differences: [Slot: [GroupKey: Difference]] = [:]
         var differing: [GroupKey] = []
         for key in mine.union(theirs.keys).sorted() {
             let here = groups[key]?.summary.digest ?? .empty
@@ -204,19 +207,36 @@ extension Convergence {
                 // Equal, but the peer does not see itself as an owner yet: its view is late.
                 if ownedThere, theirs[key]?.owner != true { peer.recheck.insert(key.slot) }
             } else if isWorthExchanging(key, owned, ownedThere, here, there, hasNews: newsIn.contains(key.slot)) {
-                differing.append(key)
+                let difference = Difference(mine: here, theirs: there, isOwnedThere: theirs[key]?.owner ?? false)
+                let before = peer.differences[key.slot]?[key]
+                if let before, isTold(before, difference, awaited: peer.mustHear.contains(key.slot), at: now) {
+                    differences[key.slot, default: [:]][key] = before
+                    peer.recheck.insert(key.slot)
+                } else {
+                    differences[key.slot, default: [:]][key] = difference
+                    differing.append(key)
+                }
                 if owned { unheard[key.slot, default: []].append(key) }
             }
         }
         if !differing.isEmpty { peer.exchanges = Set(peer.exchanges).union(differing).sorted(by: >) }
         for slot in slots {
             peer.unheard[slot] = unheard[slot]
+            peer.differences[slot] = differences[slot]
             if unheard[slot] == nil, isCounted, !peer.hearAnew.contains(slot) { peer.mustHear.remove(slot) }
         }
         peer.hearAnew = SlotSet()
         note(isCounted: isCounted, in: slots, &peer, at: now)
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
+    }
+
+    /// Whether the group was exchanged as it is, and whatever came of that is on its way.
+    ///
+    /// - Parameter awaited: this node has to hear the peer of the slot, which an exchange without a lack clears up.
+    private func isTold(_ before: Difference, _ now: Difference, awaited: Bool, at time: Instant) -> Bool {
+        guard before.isAs(now), let toldAt = before.toldAt, time - toldAt < settings.recheckMax else { return false }
+        return before.lacked || !awaited
     }
 
     /// Where this node is about to take the peer's word for what there is, it hears those, too, of whom the peer knows that
@@ -285,6 +305,9 @@ extension Convergence {
             }
             if dominated, finding.owner { noteDomination(by: name, told) }
             if !lacks { heard.append(finding.key) }
+            let isQueued = lacks ? pulls.count < settings.pullsQueuedMax : reply.full != true
+            peers[name]?.differences[finding.key.slot]?[finding.key]?.toldAt = isQueued ? now : nil
+            peers[name]?.differences[finding.key.slot]?[finding.key]?.lacked = lacks
         }
         guard var peer = peers[name] else { return }
         peer.call = nil
@@ -305,6 +328,11 @@ extension Convergence {
             peer.recheck.insert(key.slot)
         }
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
+        if reply.full == true {
+            // It forgets what it has no room to queue: it is told when it has pulled some.
+            for key in peer.exchanges { peer.recheck.insert(key.slot) }
+            peer.exchanges = []
+        }
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
     }
@@ -341,9 +369,11 @@ extension Convergence {
         peers[name] = peer
     }
 
+    /// The more there is to look at again, the later: what it costs shall stay a small part of what the moves do.
     func scheduleRecheck(_ peer: inout PeerState, at now: Instant) {
         guard !peer.recheck.isEmpty, peer.recheckAt == nil else { return }
-        peer.recheckAt = now + backoff(peer.rechecks)
+        let pause = backoff(peer.rechecks)
+        peer.recheckAt = now + min(settings.recheckMax, pause + pause * (peer.recheck.count / settings.slotsPerCompare))
         peer.rechecks = min(peer.rechecks + 1, 16)
     }
 

@@ -95,6 +95,7 @@ extension Convergence {
             var peer = peers[name] ?? PeerState()
             peer.recheck.insert(slot)
             peer.lacking.insert(slot)
+            peer.differences[slot] = nil
             scheduleRecheck(&peer, at: now)
             peers[name] = peer
         }

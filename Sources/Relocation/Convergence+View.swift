@@ -17,6 +17,8 @@ extension Convergence {
         let gathers = hear.isOfNewcomer && (gathering != nil || !fresh.isEmpty && hasJustEntered(at: now))
         var changed: SlotSet? = ownersBySlot.ring.candidates == past.ring.candidates ? SlotSet() : nil
         if ringChanged {
+            // Who owns what decides what is wanted of it.
+            for name in peers.keys { peers[name]?.differences = [:] }
             remember(past.ring, at: now)
             if gathers, groups.count <= Self.groupsWithoutTableMax {
                 unsettled = SlotSet.all

@@ -168,10 +168,28 @@ public struct Convergence: Sendable {
         var refusals = 0
         /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
         var unheard: [Slot: [GroupKey]] = [:]
+        /// Groups that differed when they were compared last.
+        var differences: [Slot: [GroupKey: Difference]] = [:]
 
         var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
 
         enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet) }
+    }
+
+    /// How a group differed: while it is still so, and what one lacks of it is on its way, there is nothing to be gained by
+    /// exchanging it again.
+    struct Difference: Sendable {
+        let mine: SetDigest
+        let theirs: SetDigest
+        let isOwnedThere: Bool
+        /// When it was exchanged, and whoever lacked something had room to queue it.
+        var toldAt: Instant?
+        /// This node lacked something.
+        var lacked = false
+
+        func isAs(_ other: Difference) -> Bool {
+            mine == other.mine && theirs == other.theirs && isOwnedThere == other.isOwnedThere
+        }
     }
 
     public let me: NodeName

@@ -5,32 +5,37 @@ import Vocabulary
 ///
 /// Nobody can say beforehand what a move costs a query: that hangs on the disk, the cores and the size of what moves. So
 /// it is measured. Queries at rest tell what is usual here (`calm`); one that came while this node moves and took much
-/// longer than the slowest percent of those is *slow*. One in a hundred may be slow and leave the p99 where it was. Past that
-/// the share of time for moves is cut by a part, and grows again evenly while none is (the rule by which TCP shares a
-/// way; Chiu and Jain 1989).
+/// longer than the slowest percent of those is *slow*. With a slow one the share of time for moves is cut by a part, and with
+/// each that is not it grows by a little: so little that one slow query in a hundred, which a p99 leaves out, keeps it where
+/// it is. What the clocks of this node do not see of a move's cost (others' cores, other disks) is in that, too.
 ///
 /// The share is one of time, not of bytes: a busy time of 5 ms at a share of a tenth is followed by 45 ms without, be it
 /// for a name of 1 KiB on a slow disk or for 4 MiB on a fast one. A value: it reads no clock.
 public struct MovePace: Sendable {
     public struct Settings: Sendable, Hashable {
-        /// Of the time, whatever becomes of the queries. At half, repair under steady queries may take twice as long; at
-        /// double, a move is in the way of each fifth query, which a p99 shows.
-        public var floor = 0.1
+        /// Of the time, whatever becomes of the queries. What is counted as busy here may be a fifth of what a move costs all
+        /// cores, so that this is a tenth of a core: at half, repair under steady queries may take twice as long; at double,
+        /// a move is in the way of each fifth query, which a p99 shows.
+        public var floor = 0.02
+        /// Where moves begin after a rest: who begins with all there is has made many queries slow before the first of them
+        /// has told. At half, a small move takes longer than it would have to; at double, more feel the beginning.
+        public var beginning = 0.1
         /// Moves under way at once when nothing holds them back; a share of 1 is one of them all the time.
         public var streams = 4
         /// A query is slow when it took so many times what 99 of 100 calm ones take. The promise is twice: at half of the
         /// way to it there is room for what a cut takes to be felt. At 1, noise alone would cut.
         public var slack = 1.5
-        /// Slow ones that are put up with, of all. It is what p99 says.
-        public var slowShare = 0.01
         /// What is left of the share after a cut. At half of it one bad moment costs a long way back; nearer to 1, a
         /// sudden load is felt for longer.
         public var cut = 0.6
-        /// Between cuts: queries that waited for the same thing are one sign, not many.
-        public var cutInterval = Duration.milliseconds(250)
-        /// How much the share grows in a second: from the floor to one stream in two seconds. At double the queries feel
-        /// more of each attempt; at half an idle machine is found out later.
-        public var growth = 0.4
+        /// Between cuts: queries that waited for the same thing are one sign, not many. At half, one piece may be punished
+        /// twice; at double, with some hundred queries a second more than one of a hundred is slow.
+        public var cutInterval = Duration.milliseconds(50)
+        /// By how much of itself the share grows with a query that is not slow: a hundred of them make up for one cut. At
+        /// double, two of a hundred queries are slow; at half, an idle machine is found out later.
+        public var growth = 0.005
+        /// The same with a second, for those who are asked little: nobody waits for a hundred queries to come.
+        public var growthPerSecond = 0.05
         /// Without a query for so long nobody is in the way.
         public var memory = Duration.seconds(1)
         /// Without a move for so long it is rest. What a query takes in a shorter gap is no measure: the moves of other
@@ -73,8 +78,6 @@ public struct MovePace: Sendable {
     private var movedAt: Instant?
     private var lullUntil: Instant?
     private var askedAt: Instant?
-    /// What is left of the slow queries that are put up with.
-    private var patience = 1.0
     private var active = 0
     private var movesBegun: UInt64 = 0
     /// The time that was spent is paid off then.
@@ -95,18 +98,15 @@ public struct MovePace: Sendable {
     /// The query's answer began.
     public mutating func answered(_ query: Query, at now: Instant) {
         let latency = now - query.askedAt
-        patience = min(1, patience + settings.slowShare)
         let isAtRest = isAtRest(since: query.askedAt)
         if isAtRest || query.movesBegun == movesBegun && !knowsRest(at: now) {
             calm.add(latency, at: now)
             calmAt = now
-            if isAtRest { restAt = now }
+            if isAtRest { restAt = now } else { grow(by: settings.growth) }
             return
         }
-        guard let usual = calm.percentile99, latency > usual * settings.slack else { return }
-        patience -= 1
-        guard patience < 0 else { return }
-        patience = 0
+        guard let usual = calm.percentile99 else { return }
+        guard latency > usual * settings.slack else { return grow(by: settings.growth) }
         if let cutAt, now - cutAt < settings.cutInterval { return }
         reckon(at: now)
         cutAt = now
@@ -120,6 +120,7 @@ public struct MovePace: Sendable {
     public mutating func begin(at now: Instant) -> Turn {
         reckon(at: now)
         if let pause = pause(at: now) { return .wait(max(.milliseconds(1), min(pause, settings.waitMax))) }
+        if isAtRest(since: now), isAsked(at: now) { share = min(share, max(settings.beginning, settings.floor)) }
         active += 1
         movesBegun &+= 1
         movedAt = now
@@ -156,8 +157,11 @@ public struct MovePace: Sendable {
     private mutating func reckon(at now: Instant) {
         let passed = min(max(now - sharedAt, .zero), .seconds(60))
         sharedAt = max(sharedAt, now)
-        let most = Double(max(1, settings.streams))
-        share = min(most, max(settings.floor, share + settings.growth * (passed / .seconds(1))))
+        grow(by: settings.growthPerSecond * (passed / .seconds(1)))
+    }
+
+    private mutating func grow(by part: Double) {
+        share = min(Double(max(1, settings.streams)), max(settings.floor, share * (1 + part)))
     }
 
     private mutating func pause(at now: Instant) -> Duration? {

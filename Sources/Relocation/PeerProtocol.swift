@@ -125,9 +125,14 @@ public struct ExchangeFinding: Hashable, Sendable, Codable {
 }
 
 public struct ExchangeReply: Hashable, Sendable, Codable {
+    /// True: the answerer may have had no room to queue what it was told of and lacks; it is to be told again.
+    public let full: Bool?
     public let findings: [ExchangeFinding]
 
-    public init(findings: [ExchangeFinding]) { self.findings = findings }
+    public init(full: Bool? = nil, findings: [ExchangeFinding]) {
+        self.full = full
+        self.findings = findings
+    }
 }
 
 /// "I hold this version durably: make it durable too, now." The answer comes when that is done.

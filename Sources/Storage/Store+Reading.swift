@@ -48,6 +48,25 @@ extension Store {
         }
     }
 
+    /// The same of many groups, in their order, in one read: the threads' changes would cost more than the reading.
+    public func versions(in groups: [GroupKey]) async throws(StorageError) -> [[VersionSet]] {
+        let path = catalogue.path
+        return try await catalogue.read("read \(groups.count) groups") { db in
+            let queries = CatalogueQueries(db: db, path: path)
+            return try groups.map { try queries.sets(in: $0) }
+        }
+    }
+
+    /// All that is held of those of the names of which anything is.
+    public func versions(of names: [ResourceName]) async throws(StorageError) -> [VersionSet] {
+        guard !names.isEmpty else { return [] }
+        let path = catalogue.path
+        return try await catalogue.read("read \(names.count) names") { db in
+            let queries = CatalogueQueries(db: db, path: path)
+            return try names.compactMap { try queries.set(of: $0)?.set }
+        }
+    }
+
     /// Names in byte order, after `after`; a page as long as `limit` may have a next one.
     ///
     /// - Parameters:

@@ -56,11 +56,8 @@ struct EffectRunner: Sendable {
     private func exchange(_ id: Convergence.CallID, _ intents: [Convergence.ExchangeIntent], with node: NodeName) async
     {
         do {
-            var told: [ExchangeGroup] = []
-            for intent in intents {
-                let sets = try await core.store.versions(in: intent.key)
-                told.append(ExchangeGroup(key: intent.key, sets: sets, copies: intent.copies))
-            }
+            let held = try await core.store.versions(in: intents.map(\.key))
+            let told = zip(intents, held).map { ExchangeGroup(key: $0.key, sets: $1, copies: $0.copies) }
             let reply = try await core.calls.exchange(ExchangeRequest(groups: told), with: node)
             core.driver.feed(.convergence(.exchanged(id, told: told, reply)))
         } catch {

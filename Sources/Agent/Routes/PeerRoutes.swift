@@ -107,12 +107,11 @@ struct PeerRoutes: Sendable {
         guard ask.groups.count <= 4096 else { throw APIError.tooLarge(limit: 4096) }
         let owned = core.driver.read { $0.convergence.owned(of: ask) }
         var mine: [ResourceName: VersionSet] = [:]
-        for group in ask.groups {
-            for set in try await core.store.versions(in: group.key) { mine[set.name] = set }
-            for set in group.sets where mine[set.name] == nil {
-                if let held = try await core.store.versions(of: set.name) { mine[set.name] = held }
-            }
+        for sets in try await core.store.versions(in: ask.groups.map(\.key)) {
+            for set in sets { mine[set.name] = set }
         }
+        let elsewhere = ask.groups.flatMap(\.sets).map(\.name).filter { mine[$0] == nil }
+        for set in try await core.store.versions(of: elsewhere) { mine[set.name] = set }
         let sets = Array(mine.values)
         let reply = core.driver.read { $0.convergence.answer(ask, mine: sets, owned: owned) }
         core.driver.feed(.convergence(.offered(by: asker, ask.groups, mine: sets)))
