@@ -40,7 +40,7 @@ extension Convergence {
         }
         let names = request.groups.reduce(0) { $0 + $1.sets.count }
         return ExchangeReply(
-            full: pulls.count + names > settings.pullsQueuedMax ? true : nil,
+            full: !knowsRing || pulls.count + names > settings.pullsQueuedMax ? true : nil,
             findings: request.groups.map { asked in
                 var held = byGroup[asked.key] ?? []
                 let listed = Set(held.map(\.name))
@@ -305,9 +305,9 @@ extension Convergence {
             }
             if dominated, finding.owner { noteDomination(by: name, told) }
             if !lacks { heard.append(finding.key) }
-            let isQueued = lacks ? pulls.count < settings.pullsQueuedMax : reply.full != true
-            peers[name]?.differences[finding.key.slot]?[finding.key]?.toldAt = isQueued ? now : nil
-            peers[name]?.differences[finding.key.slot]?[finding.key]?.lacked = lacks
+            // A confirmation that is lost again is to be had by another exchange.
+            let isConfirmed = dominated && !told.sets.isEmpty
+            note(finding, from: name, isTaken: reply.full != true && !isConfirmed, lacks: lacks, at: now)
         }
         guard var peer = peers[name] else { return }
         peer.call = nil
@@ -335,6 +335,17 @@ extension Convergence {
         }
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
+    }
+
+    /// What either lacks is on its way by this exchange, unless there was no room to queue it, or an owner does not see yet
+    /// that it is one.
+    private mutating func note(
+        _ finding: ExchangeFinding, from name: NodeName, isTaken: Bool, lacks: Bool, at now: Instant
+    ) {
+        let isSeen = finding.owner || !owners(of: finding.key).contains(name)
+        let isQueued = pulls.count < settings.pullsQueuedMax
+        peers[name]?.differences[finding.key.slot]?[finding.key]?.toldAt = isTaken && isSeen && isQueued ? now : nil
+        peers[name]?.differences[finding.key.slot]?[finding.key]?.lacked = lacks
     }
 
     /// An owner whose sets are all at least as new as the ones told has confirmed the group, if those are still all

@@ -125,7 +125,8 @@ public struct ExchangeFinding: Hashable, Sendable, Codable {
 }
 
 public struct ExchangeReply: Hashable, Sendable, Codable {
-    /// True: the answerer may have had no room to queue what it was told of and lacks; it is to be told again.
+    /// True: the answerer may have had no room to queue what it was told of and lacks, or is on its way in: it is to be told
+    /// again.
     public let full: Bool?
     public let findings: [ExchangeFinding]
 
