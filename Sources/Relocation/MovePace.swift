@@ -40,7 +40,8 @@ public struct MovePace: Sendable {
         public var memory = Duration.seconds(1)
         /// Without a move for so long it is rest. What a query takes in a shorter gap is no measure: the moves of other
         /// nodes, on the same machine or at the other end of a forward, have no gap at the same time.
-        public var restGap = Duration.seconds(2)
+        /// Longer than any pause of a move (`waitMax`).
+        public var restGap = Duration.seconds(3)
         /// What was usual at rest counts for so long; then, and on a node that never was at rest, the gaps have to do. At
         /// half, a long rebalance takes for usual what it causes; at double, moves are kept at the floor for longer by what
         /// queries took before there were more of them.

@@ -16,9 +16,7 @@ public enum FirstBytes {
     /// Whether there is something to answer: one record whole, as a ClientHello is, or what can not become one.
     public static func suffice(_ buffer: ByteBuffer) -> Bool {
         switch FirstBytes(buffer) {
-        case .tooFew:
-            // The second byte of what is too short to be told may still come.
-            return buffer.readableBytesView.first.map { $0 != 21 && $0 != 22 } ?? false
+        case .tooFew: return false
         case .plain: return true
         case .tls:
             guard let length = buffer.getInteger(at: buffer.readerIndex + 3, as: UInt16.self) else { return true }

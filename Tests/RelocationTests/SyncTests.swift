@@ -120,6 +120,35 @@ import Vocabulary
         #expect(cid.core.isSynced(slot))
     }
 
+    @Test("two that each lack what the other has are heard once each, and not in turns for ever")
+    func nameEachOther() {
+        let old = VersionSet(World.version("a", by: "ada"))
+        let slot = old.group(in: World.cluster).slot
+        func behind(_ me: String, _ other: String) -> Subject {
+            var subject = Subject(me, among: names, replicas: 3)
+            subject.feed(.stored(World.summary([old])))
+            let new = World.version("a", by: other, counter: 2, time: 2000, seen: old)
+            subject.feed(.declined(new, from: World.node(other)))
+            return subject
+        }
+        let others = ["ada": behind("ada", "bob"), "bob": behind("bob", "ada")]
+        var cid = Subject("cid", among: names, replicas: 3)
+        cid.feed(.stored(World.summary([old])))
+        cid.feed(.view(World.view(names, for: "cid"), hear: .these([World.node("ada")]), restarted: []))
+        var heard: [String] = []
+        for _ in 0..<40 {
+            for (name, behind) in others.sorted(by: { $0.key < $1.key }) {
+                guard let id = cid.takeCompare(with: name) else { continue }
+                var other = behind
+                heard.append(name)
+                let ask = CompareRequest(slots: SlotSet.all, groups: [])
+                cid.feed(.compared(id, other.core.answer(ask, from: World.node("cid"))))
+            }
+        }
+        #expect(cid.core.isSynced(slot))
+        #expect(heard.contains("bob") && heard.count <= 10, "\(heard)")
+    }
+
     @Test("who lets a verdict against itself stand vouches for nothing meanwhile")
     func passedOver() {
         var subject = Subject("cid", among: ["cid"])
@@ -288,10 +317,12 @@ import Vocabulary
         func add(_ name: String, size: UInt64, copies: Int) {
             let version = World.version(name, by: "ada", size: size)
             let isAdded = queue.add(
-                [version], of: version.name, from: World.node("ada"), copies: copies, limit: 1_000)
+                [version], of: version.name, in: Slot(ofName: name, in: World.cluster), from: World.node("ada"),
+                copies: copies, limit: 1_000)
             #expect(isAdded)
         }
         for number in 0..<40 { add("small\(number)", size: 1, copies: 1) }
+        #expect(queue.hasAny(in: Slot(ofName: "small0", in: World.cluster)))
         add("large", size: .max, copies: 2)
         add("last", size: 1, copies: 3)
         var started: [Version] = []
@@ -300,6 +331,7 @@ import Vocabulary
         for version in started.prefix(7) { queue.finish(version.dot, of: version.name, durable: true) }
         let whileFull = queue.start(within: 2)
         #expect(whileFull == nil)
+        #expect(!queue.hasAny(in: Slot(ofName: started[0].name.text, in: World.cluster)))
         let eighth = started[7]
         queue.finish(eighth.dot, of: eighth.name, durable: false)
         let large = queue.start(within: 2)

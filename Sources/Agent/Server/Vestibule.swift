@@ -5,9 +5,10 @@ import TLS
 /// Where a connection over TLS waits until the other side has said something to answer: before that nothing is made for it, no
 /// session of OpenSSL, no HTTP, no task. So who opens connections and keeps silent, or says one byte, costs this node little
 /// more than the `accept`, and others come in past them.
-final class Vestibule: ChannelInboundHandler, RemovableChannelHandler {
+final class Vestibule: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
 
     /// Makes what is behind this handler.
     ///
@@ -18,11 +19,12 @@ final class Vestibule: ChannelInboundHandler, RemovableChannelHandler {
     private let timeout: TimeAmount
     private let failures: TLSFailures
     private let enter: Enter
+    private enum Stage { case listening, entering, over }
+
     private var said = ByteBuffer()
     private var since = NIODeadline.now()
     private var timer: Scheduled<Void>?
-    /// Somebody else looks after the connection, or it has ended.
-    private var isOver = false
+    private var stage = Stage.listening
 
     /// - Parameter timeout: for the whole handshake, from here on.
     init(_ connection: Connection, timeout: TimeAmount, failures: TLSFailures, enter: @escaping Enter) {
@@ -41,14 +43,15 @@ final class Vestibule: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !isOver else { return context.fireChannelRead(data) }
+        guard stage != .over else { return context.fireChannelRead(data) }
         said.writeImmutableBuffer(unwrapInboundIn(data))
-        guard FirstBytes.suffice(said) else { return }
-        isOver = true
+        guard stage == .listening, FirstBytes.suffice(said) else { return }
+        stage = .entering
         timer?.cancel()
         let timeLeft = max(.milliseconds(1), timeout - (NIODeadline.now() - since))
         enter(timeLeft).assumeIsolated().whenComplete { result in
             guard case .success = result else { return context.close(mode: .all, promise: nil) }
+            self.stage = .over
             context.fireChannelActive()
             context.fireChannelRead(self.wrapInboundOut(self.said))
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
@@ -62,15 +65,25 @@ final class Vestibule: ChannelInboundHandler, RemovableChannelHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
-        case ChannelEvent.inputClosed as ChannelEvent: end(.closedDuringHandshake, context)
-        case is ChannelShouldQuiesceEvent where !isOver: context.close(mode: .all, promise: nil)
+        case ChannelEvent.inputClosed as ChannelEvent where stage == .listening: end(.closedDuringHandshake, context)
+        case is ChannelShouldQuiesceEvent where stage == .listening:
+            close(context: context, mode: .all, promise: nil)
         default: context.fireUserInboundEventTriggered(event)
         }
     }
 
+    /// This node ends it, to make room or at its own end: that is no failure of the other side.
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if stage == .listening {
+            stage = .over
+            timer?.cancel()
+        }
+        context.close(mode: mode, promise: promise)
+    }
+
     private func end(_ error: TLSError, _ context: ChannelHandlerContext) {
-        guard !isOver else { return }
-        isOver = true
+        guard stage == .listening else { return }
+        stage = .over
         timer?.cancel()
         failures.record(error, from: connection.remoteAddress)
         context.close(mode: .all, promise: nil)
