@@ -134,7 +134,9 @@ extension Convergence {
     }
 
     private mutating func startWork(with name: NodeName, _ peer: inout PeerState, into effects: inout [Effect]) {
-        if !peer.exchanges.isEmpty, pulls.count < settings.pullsQueuedMax {
+        // Who has no room is asked first what it has by now.
+        let mayExchange = pulls.count < settings.pullsQueuedMax && (peer.fulls == 0 || peer.dirty.isEmpty)
+        if !peer.exchanges.isEmpty, mayExchange {
             var batch: [GroupKey] = []
             var names = 0
             while let key = peer.exchanges.last, batch.isEmpty || names < settings.namesPerExchange {
@@ -339,13 +341,19 @@ extension Convergence {
             peer.recheck.insert(key.slot)
         }
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
-        if reply.full == true {
-            // It forgets what it has no room to queue: it is told when it has pulled some. What it has to tell is heard.
-            for key in peer.exchanges where !peer.mustHear.contains(key.slot) { peer.recheck.insert(key.slot) }
-            peer.exchanges.removeAll { !peer.mustHear.contains($0.slot) }
-        }
+        note(isFull: reply.full == true, batch, &peer, at: now)
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
+    }
+
+    /// Who has no room to queue what it is told forgets it: it is told again after a pause, which grows while it has none.
+    /// What it has to tell itself is heard without one.
+    private func note(isFull: Bool, _ batch: [GroupKey], _ peer: inout PeerState, at now: Instant) {
+        guard isFull else { return peer.fulls = 0 }
+        guard !batch.contains(where: { peer.mustHear.contains($0.slot) }) else { return }
+        peer.exchanges = Set(peer.exchanges).union(batch).sorted(by: >)
+        peer.retryAt = now + min(settings.recheckMax, settings.fullPause * (1 << min(peer.fulls, 8)))
+        peer.fulls = min(peer.fulls + 1, 16)
     }
 
     /// What either lacks is on its way by this exchange, unless there was no room to queue it, or an owner does not see yet

@@ -40,6 +40,10 @@ public struct Convergence: Sendable {
         /// one member has just come back to is asked twice as often; at double, that one answers that much later.
         public var uncountedPause = Duration.milliseconds(500)
         public var uncountedPauseMax = Duration.seconds(4)
+        /// Who has no room to queue what it is told is told again after this, doubling up to `recheckMax`: so long a full
+        /// queue takes to get some. At half, what it has no room for is read and sent twice as often; at double, it may run
+        /// empty meanwhile.
+        public var fullPause = Duration.milliseconds(250)
         /// Everything is compared with everyone concerned this often, changed or not: the net under the net.
         public var antiEntropy = Duration.seconds(60)
         /// For this long after a slot's owners changed, one of them that does not hold a name asks everybody before it
@@ -169,6 +173,8 @@ public struct Convergence: Sendable {
         var uncounted = SlotSet()
         /// Such answers in a row.
         var refusals = 0
+        /// Answers in a row that it has no room to queue what it is told.
+        var fulls = 0
         /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
         var unheard: [Slot: [GroupKey]] = [:]
         /// Groups that differed when they were compared last.
@@ -182,24 +188,6 @@ public struct Convergence: Sendable {
         var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
 
         enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet) }
-    }
-
-    /// How a group differed: while it is still so, and what one lacks of it is on its way, there is nothing to be gained by
-    /// exchanging it again.
-    struct Difference: Sendable {
-        let mine: SetDigest
-        let theirs: SetDigest
-        let isOwnedThere: Bool
-        /// When it was exchanged, and whoever lacked something had room to queue it.
-        var toldAt: Instant?
-        /// This node lacked something.
-        var lacked = false
-
-        func isAs(_ other: Difference) -> Bool { mine == other.mine && isAsThere(other) }
-
-        func isAsThere(_ other: Difference) -> Bool {
-            theirs == other.theirs && isOwnedThere == other.isOwnedThere
-        }
     }
 
     public let me: NodeName
@@ -293,7 +281,7 @@ public struct Convergence: Sendable {
         var earliest = antiEntropyAt
         for peer in peers.values {
             if let at = peer.recheckAt, !peer.recheck.isEmpty { earliest = min(earliest, at) }
-            if knowsRing, peer.call == nil, peer.hasWork, peer.failures > 0 || peer.refusals > 0 {
+            if knowsRing, peer.call == nil, peer.hasWork, peer.failures + peer.refusals + peer.fulls > 0 {
                 earliest = min(earliest, peer.retryAt)
             }
         }
