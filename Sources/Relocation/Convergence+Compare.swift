@@ -7,11 +7,11 @@ extension Convergence {
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         for theirs in request.groups { noteConfirmation(by: peer, theirs) }
         let counted = view.canCall(peer) ? nil : false
-        if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
-            return CompareReply(groups: [], same: true, counted: counted)
-        }
         let holders = newerElsewhere.holders(in: request.slots)
         let newer = holders.isEmpty ? nil : holders
+        if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
+            return CompareReply(groups: [], same: true, counted: counted, newer: newer)
+        }
         return CompareReply(groups: groups(in: request.slots).map { status(of: $0) }, counted: counted, newer: newer)
     }
 
@@ -38,11 +38,9 @@ extension Convergence {
             byName[set.name] = set
             byGroup[set.group(in: cluster), default: []].append(set)
         }
-        let versions = request.groups.reduce(0) { $1.sets.reduce($0) { $0 + $1.versions.count } }
-        // Others are answered before this one is queued.
-        let room = settings.pullsQueuedMax * 3 / 4
+        let names = request.groups.reduce(0) { $0 + $1.sets.count }
         return ExchangeReply(
-            full: !knowsRing || pulls.count + versions > room ? true : nil,
+            full: !knowsRing || pulls.count + names > settings.pullsQueuedMax ? true : nil,
             findings: request.groups.map { asked in
                 var held = byGroup[asked.key] ?? []
                 let listed = Set(held.map(\.name))
@@ -134,9 +132,7 @@ extension Convergence {
     }
 
     private mutating func startWork(with name: NodeName, _ peer: inout PeerState, into effects: inout [Effect]) {
-        // Who has no room is asked first what it has by now.
-        let mayExchange = pulls.count < settings.pullsQueuedMax && (peer.fulls == 0 || peer.dirty.isEmpty)
-        if !peer.exchanges.isEmpty, mayExchange {
+        if !peer.exchanges.isEmpty, pulls.count < settings.pullsQueuedMax {
             var batch: [GroupKey] = []
             var names = 0
             while let key = peer.exchanges.last, batch.isEmpty || names < settings.namesPerExchange {
@@ -213,9 +209,7 @@ extension Convergence {
             } else if isWorthExchanging(key, owned, ownedThere, here, there, hasNews: newsIn.contains(key.slot)) {
                 let difference = Difference(mine: here, theirs: there, isOwnedThere: theirs[key]?.owner ?? false)
                 let before = peer.differences[key.slot]?[key]
-                // What this node has to hear of the slot, an exchange without a lack clears up.
-                let isAwaited = peer.mustHear.contains(key.slot)
-                if let before, before.lacked || !isAwaited, isTold(before, difference, of: key, at: now) {
+                if let before, isTold(before, difference, awaited: peer.mustHear.contains(key.slot), at: now) {
                     differences[key.slot, default: [:]][key] = before
                     peer.recheck.insert(key.slot)
                 } else {
@@ -229,7 +223,7 @@ extension Convergence {
         for slot in slots {
             peer.unheard[slot] = unheard[slot]
             peer.differences[slot] = differences[slot]
-            if unheard[slot] == nil, isCounted, !peer.hearAnew.contains(slot) { peer.isHeard(of: slot) }
+            if unheard[slot] == nil, isCounted, !peer.hearAnew.contains(slot) { peer.mustHear.remove(slot) }
         }
         peer.hearAnew = SlotSet()
         note(isCounted: isCounted, in: slots, &peer, at: now)
@@ -237,28 +231,21 @@ extension Convergence {
         peers[name] = peer
     }
 
-    /// Whether the group was exchanged as it is, and whatever came of that is on its way: what changes here with each name
-    /// that is pulled is no news.
-    private func isTold(_ before: Difference, _ now: Difference, of key: GroupKey, at time: Instant) -> Bool {
-        guard let toldAt = before.toldAt, time - toldAt < settings.recheckMax, before.isAsThere(now) else {
-            return false
-        }
-        if before.lacked, pulls.hasAny(in: key.slot) { return true }
-        return before.isAs(now)
+    /// Whether the group was exchanged as it is, and whatever came of that is on its way.
+    ///
+    /// - Parameter awaited: this node has to hear the peer of the slot, which an exchange without a lack clears up.
+    private func isTold(_ before: Difference, _ now: Difference, awaited: Bool, at time: Instant) -> Bool {
+        guard before.isAs(now), let toldAt = before.toldAt, time - toldAt < settings.recheckMax else { return false }
+        return before.lacked || !awaited
     }
 
     /// Where this node is about to take the peer's word for what there is, it hears those, too, of whom the peer knows that
     /// they hold more: an owner with a full disk can not take what others wrote in its place. Elsewhere it changes nothing:
     /// for as long as that disk is full the peer says it with each comparison.
     private mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName) {
-        guard let peer = peers[name], !peer.mustHear.isEmpty else { return }
-        var awaited = peer.mustHear
-        awaited.subtract(peer.hearAsTold)
-        for newer in holders where newer.holder != name && newer.holder != me && view.canCall(newer.holder) {
-            var slots = newer.slots.intersection(awaited)
-            if let others = peers[newer.holder]?.mustHear { slots.subtract(others) }
-            mustHear(newer.holder, slots)
-            peers[newer.holder]?.hearAsTold.formUnion(slots)
+        guard let awaited = peers[name]?.mustHear, !awaited.isEmpty else { return }
+        for newer in holders where newer.holder != name && view.canCall(newer.holder) {
+            mustHear(newer.holder, newer.slots.intersection(awaited))
         }
     }
 
@@ -319,7 +306,7 @@ extension Convergence {
             if dominated, finding.owner { noteDomination(by: name, told) }
             if !lacks { heard.append(finding.key) }
             // A confirmation that is lost again is to be had by another exchange.
-            let isConfirmed = dominated && finding.owner && !told.sets.isEmpty
+            let isConfirmed = dominated && !told.sets.isEmpty
             note(finding, from: name, isTaken: reply.full != true && !isConfirmed, lacks: lacks, at: now)
         }
         guard var peer = peers[name] else { return }
@@ -331,7 +318,7 @@ extension Convergence {
             if peer.unheard[key.slot]?.isEmpty == true {
                 peer.unheard[key.slot] = nil
                 if !peer.hearAnew.contains(key.slot), !peer.uncounted.contains(key.slot) {
-                    peer.isHeard(of: key.slot)
+                    peer.mustHear.remove(key.slot)
                 }
             }
         }
@@ -341,19 +328,13 @@ extension Convergence {
             peer.recheck.insert(key.slot)
         }
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
-        note(isFull: reply.full == true, batch, &peer, at: now)
+        if reply.full == true {
+            // It forgets what it has no room to queue: it is told when it has pulled some.
+            for key in peer.exchanges { peer.recheck.insert(key.slot) }
+            peer.exchanges = []
+        }
         scheduleRecheck(&peer, at: now)
         peers[name] = peer
-    }
-
-    /// Who has no room to queue what it is told forgets it: it is told again after a pause, which grows while it has none.
-    /// What it has to tell itself is heard without one.
-    private func note(isFull: Bool, _ batch: [GroupKey], _ peer: inout PeerState, at now: Instant) {
-        guard isFull else { return peer.fulls = 0 }
-        guard !batch.contains(where: { peer.mustHear.contains($0.slot) }) else { return }
-        peer.exchanges = Set(peer.exchanges).union(batch).sorted(by: >)
-        peer.retryAt = now + min(settings.recheckMax, settings.fullPause * (1 << min(peer.fulls, 8)))
-        peer.fulls = min(peer.fulls + 1, 16)
     }
 
     /// What either lacks is on its way by this exchange, unless there was no room to queue it, or an owner does not see yet
@@ -399,16 +380,11 @@ extension Convergence {
         peers[name] = peer
     }
 
-    /// Slots that are looked at again after the pause as it is. At half, a move of some thousand names is looked at half as
-    /// often; at double, that is a part of the processor that queries feel.
-    private static var recheckedAtOnce: Int { 256 }
-
-    /// The more there is to look at again, the later: what it costs shall stay a small part of what the moves do. What was
-    /// pulled is compared at once, whatever waits here.
+    /// The more there is to look at again, the later: what it costs shall stay a small part of what the moves do.
     func scheduleRecheck(_ peer: inout PeerState, at now: Instant) {
         guard !peer.recheck.isEmpty, peer.recheckAt == nil else { return }
         let pause = backoff(peer.rechecks)
-        peer.recheckAt = now + min(settings.recheckMax, pause + pause * (peer.recheck.count / Self.recheckedAtOnce))
+        peer.recheckAt = now + min(settings.recheckMax, pause + pause * (peer.recheck.count / settings.slotsPerCompare))
         peer.rechecks = min(peer.rechecks + 1, 16)
     }
 

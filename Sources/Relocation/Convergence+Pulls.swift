@@ -37,8 +37,7 @@ extension Convergence {
         if let newest = lacking.first, mine.map({ Version.precedes($0.head, newest) }) ?? true {
             noteNewer(newest, saidBy: peer)
         }
-        _ = pulls.add(
-            lacking, of: set.name, in: key.slot, from: peer, copies: max(copies, 1), limit: settings.pullsQueuedMax)
+        _ = pulls.add(lacking, of: set.name, from: peer, copies: max(copies, 1), limit: settings.pullsQueuedMax)
         return true
     }
 
@@ -74,7 +73,6 @@ extension Convergence {
             let callable = holders.filter { view.canCall($0) }
             if callable.isEmpty {
                 pulls.finish(version.dot, of: version.name, durable: false)
-                forgetDifferences(in: Slot(ofName: version.name.text, in: cluster))
             } else {
                 effects.append(.pull(version, from: callable))
             }
@@ -92,17 +90,12 @@ extension Convergence {
         }
     }
 
-    /// What is not on its way any more is to be exchanged again, whoever told of it.
-    private mutating func forgetDifferences(in slot: Slot) {
-        for name in peers.keys { peers[name]?.differences[slot] = nil }
-    }
-
     private mutating func lookAgain(with names: [NodeName], in slot: Slot, at now: Instant) {
-        forgetDifferences(in: slot)
         for name in names where view.canCall(name) {
             var peer = peers[name] ?? PeerState()
             peer.recheck.insert(slot)
             peer.lacking.insert(slot)
+            peer.differences[slot] = nil
             scheduleRecheck(&peer, at: now)
             peers[name] = peer
         }

@@ -44,9 +44,6 @@ extension Convergence {
             }
         }
         newerElsewhere.forget(tellers: gone)
-        if ringChanged {
-            newerElsewhere = newerElsewhere.keeping { owners(of: $0.group(in: cluster)).contains(me) }
-        }
         var inherited: [NodeName: SlotSet] = [:]
         let concerned = touched(byOwnersIn: changed, from: past.ring, byThose: gone + fresh)
         groupsReplanned &+= UInt64(concerned.count)
@@ -154,7 +151,6 @@ extension Convergence {
     mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {
         guard !slots.isEmpty, name != me else { return }
         peers[name, default: PeerState()].mustHear.formUnion(slots)
-        peers[name]?.hearAsTold.subtract(slots)
         peers[name]?.dirty.formUnion(slots)
         // A process that stood still finds answers to what it had asked before, and they clear nothing up.
         if peers[name]?.call != nil { peers[name]?.hearAnew.formUnion(slots) }

@@ -40,10 +40,6 @@ public struct Convergence: Sendable {
         /// one member has just come back to is asked twice as often; at double, that one answers that much later.
         public var uncountedPause = Duration.milliseconds(500)
         public var uncountedPauseMax = Duration.seconds(4)
-        /// Who has no room to queue what it is told is told again after this, doubling up to `recheckMax`: so long a full
-        /// queue takes to get some. At half, what it has no room for is read and sent twice as often; at double, it may run
-        /// empty meanwhile.
-        public var fullPause = Duration.milliseconds(250)
         /// Everything is compared with everyone concerned this often, changed or not: the net under the net.
         public var antiEntropy = Duration.seconds(60)
         /// For this long after a slot's owners changed, one of them that does not hold a name asks everybody before it
@@ -164,30 +160,36 @@ public struct Convergence: Sendable {
         var failures = 0
         /// Slots in which this peer may hold something newer than this node does.
         var mustHear = SlotSet()
-        /// Those of them of which somebody else said that this peer holds more. Whom it names in turn is not heard for that: two
-        /// that each lack what the other has would have this node go to and fro between them.
-        var hearAsTold = SlotSet()
         /// Those of them that came up while `call` was under way: its answer may be older than what is to be heard.
         var hearAnew = SlotSet()
         /// Slots of which it spoke while it took this node for gone; its word on them clears nothing up.
         var uncounted = SlotSet()
         /// Such answers in a row.
         var refusals = 0
-        /// Answers in a row that it has no room to queue what it is told.
-        var fulls = 0
         /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
         var unheard: [Slot: [GroupKey]] = [:]
         /// Groups that differed when they were compared last.
         var differences: [Slot: [GroupKey: Difference]] = [:]
 
-        mutating func isHeard(of slot: Slot) {
-            mustHear.remove(slot)
-            hearAsTold.remove(slot)
-        }
-
         var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
 
         enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet) }
+    }
+
+    /// How a group differed: while it is still so, and what one lacks of it is on its way, there is nothing to be gained by
+    /// exchanging it again.
+    struct Difference: Sendable {
+        let mine: SetDigest
+        let theirs: SetDigest
+        let isOwnedThere: Bool
+        /// When it was exchanged, and whoever lacked something had room to queue it.
+        var toldAt: Instant?
+        /// This node lacked something.
+        var lacked = false
+
+        func isAs(_ other: Difference) -> Bool {
+            mine == other.mine && theirs == other.theirs && isOwnedThere == other.isOwnedThere
+        }
     }
 
     public let me: NodeName
@@ -281,7 +283,7 @@ public struct Convergence: Sendable {
         var earliest = antiEntropyAt
         for peer in peers.values {
             if let at = peer.recheckAt, !peer.recheck.isEmpty { earliest = min(earliest, at) }
-            if knowsRing, peer.call == nil, peer.hasWork, peer.failures + peer.refusals + peer.fulls > 0 {
+            if knowsRing, peer.call == nil, peer.hasWork, peer.failures > 0 || peer.refusals > 0 {
                 earliest = min(earliest, peer.retryAt)
             }
         }
@@ -384,7 +386,6 @@ public struct Convergence: Sendable {
         guard !peer.mustHear.isEmpty else { return }
         giveUpHearing(peer.mustHear, at: now)
         peer.mustHear = SlotSet()
-        peer.hearAsTold = SlotSet()
         peer.unheard = [:]
     }
 

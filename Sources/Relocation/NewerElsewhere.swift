@@ -47,8 +47,7 @@ struct NewerElsewhere: Sendable {
         return held.map { Version.precedes($0.head, entry.version) } ?? true
     }
 
-    /// Who holds what is newer in these slots, for whoever would else take this node's word for all there is in them. What
-    /// there was no room to remember is not in it.
+    /// Who holds what is newer in these slots, for whoever would else take this node's word for all there is in them.
     func holders(in slots: SlotSet) -> [HolderOfNewer] {
         var found: [NodeName: SlotSet] = [:]
         for entry in known.values where slots.contains(entry.slot) {
@@ -64,13 +63,5 @@ struct NewerElsewhere: Sendable {
             known[name]?.tellers.removeAll { gone.contains($0) }
             if known[name]?.tellers.isEmpty == true { known[name] = nil }
         }
-    }
-
-    /// The same without what is not this node's to have any more.
-    func keeping(_ isKept: (Version) -> Bool) -> NewerElsewhere {
-        guard !known.isEmpty else { return self }
-        var rest = self
-        rest.known = known.filter { isKept($0.value.version) }
-        return rest
     }
 }

@@ -11,7 +11,6 @@ struct PullQueue: Sendable {
         var versions: [Version]
         var holders: [NodeName]
         let place: Place
-        let slot: Slot
         /// The version that is being pulled.
         var active: Version?
     }
@@ -26,8 +25,6 @@ struct PullQueue: Sendable {
     }
 
     private var entries: [ResourceName: Entry] = [:]
-    /// How many names of each slot are in the queue.
-    private var namesIn: [Slot: Int] = [:]
     /// Sorted downwards: the next is the last.
     private var line: [Place] = []
     private var arrivals: UInt64 = 0
@@ -52,7 +49,7 @@ struct PullQueue: Sendable {
     ///
     /// - Returns: whether they are in the queue now; `false` when it is full.
     mutating func add(
-        _ versions: [Version], of name: ResourceName, in slot: Slot, from holder: NodeName, copies: Int, limit: Int
+        _ versions: [Version], of name: ResourceName, from holder: NodeName, copies: Int, limit: Int
     ) -> Bool {
         if var entry = entries[name] {
             if !entry.holders.contains(holder), entry.holders.count < Self.holdersMax { entry.holders.append(holder) }
@@ -66,8 +63,7 @@ struct PullQueue: Sendable {
         arrivals &+= 1
         let place = Place(copies: copies, order: arrivals, name: name)
         entries[name] = Entry(
-            versions: versions.sorted { Version.precedes($1, $0) }, holders: [holder], place: place, slot: slot)
-        namesIn[slot, default: 0] += 1
+            versions: versions.sorted { Version.precedes($1, $0) }, holders: [holder], place: place)
         count += versions.count
         enqueue(place)
         return true
@@ -82,9 +78,6 @@ struct PullQueue: Sendable {
         }
         line.insert(place, at: low)
     }
-
-    /// Whether any name of the slot waits here or is being pulled.
-    func hasAny(in slot: Slot) -> Bool { namesIn[slot] != nil }
 
     /// Takes the next name out of the line, for its greatest version; the name stays known until `finish`.
     ///
@@ -126,7 +119,6 @@ struct PullQueue: Sendable {
         }
         if entry.versions.isEmpty {
             entries[name] = nil
-            namesIn[entry.slot] = namesIn[entry.slot].flatMap { $0 > 1 ? $0 - 1 : nil }
             if !wasActive { line.removeAll { $0.name == name } }
         } else {
             entries[name] = entry
