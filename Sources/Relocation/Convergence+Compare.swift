@@ -7,11 +7,11 @@ extension Convergence {
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         for theirs in request.groups { noteConfirmation(by: peer, theirs) }
         let counted = view.canCall(peer) ? nil : false
+        if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
+            return CompareReply(groups: [], same: true, counted: counted)
+        }
         let holders = newerElsewhere.holders(in: request.slots)
         let newer = holders.isEmpty ? nil : holders
-        if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
-            return CompareReply(groups: [], same: true, counted: counted, newer: newer)
-        }
         return CompareReply(groups: groups(in: request.slots).map { status(of: $0) }, counted: counted, newer: newer)
     }
 
@@ -223,7 +223,7 @@ extension Convergence {
         for slot in slots {
             peer.unheard[slot] = unheard[slot]
             peer.differences[slot] = differences[slot]
-            if unheard[slot] == nil, isCounted, !peer.hearAnew.contains(slot) { peer.mustHear.remove(slot) }
+            if unheard[slot] == nil, isCounted, !peer.hearAnew.contains(slot) { peer.isHeard(of: slot) }
         }
         peer.hearAnew = SlotSet()
         note(isCounted: isCounted, in: slots, &peer, at: now)
@@ -243,9 +243,14 @@ extension Convergence {
     /// they hold more: an owner with a full disk can not take what others wrote in its place. Elsewhere it changes nothing:
     /// for as long as that disk is full the peer says it with each comparison.
     private mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName) {
-        guard let awaited = peers[name]?.mustHear, !awaited.isEmpty else { return }
-        for newer in holders where newer.holder != name && view.canCall(newer.holder) {
-            mustHear(newer.holder, newer.slots.intersection(awaited))
+        guard let peer = peers[name], !peer.mustHear.isEmpty else { return }
+        var awaited = peer.mustHear
+        awaited.subtract(peer.hearAsTold)
+        for newer in holders where newer.holder != name && newer.holder != me && view.canCall(newer.holder) {
+            var slots = newer.slots.intersection(awaited)
+            if let known = peers[newer.holder]?.mustHear { slots.subtract(known) }
+            mustHear(newer.holder, slots)
+            peers[newer.holder]?.hearAsTold.formUnion(slots)
         }
     }
 
@@ -318,7 +323,7 @@ extension Convergence {
             if peer.unheard[key.slot]?.isEmpty == true {
                 peer.unheard[key.slot] = nil
                 if !peer.hearAnew.contains(key.slot), !peer.uncounted.contains(key.slot) {
-                    peer.mustHear.remove(key.slot)
+                    peer.isHeard(of: key.slot)
                 }
             }
         }
@@ -329,9 +334,9 @@ extension Convergence {
         }
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
         if reply.full == true {
-            // It forgets what it has no room to queue: it is told when it has pulled some.
-            for key in peer.exchanges { peer.recheck.insert(key.slot) }
-            peer.exchanges = []
+            // It forgets what it has no room to queue: it is told when it has pulled some. What it has to tell is heard.
+            for key in peer.exchanges where !peer.mustHear.contains(key.slot) { peer.recheck.insert(key.slot) }
+            peer.exchanges.removeAll { !peer.mustHear.contains($0.slot) }
         }
         scheduleRecheck(&peer, at: now)
         peers[name] = peer

@@ -151,6 +151,7 @@ extension Convergence {
     mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {
         guard !slots.isEmpty, name != me else { return }
         peers[name, default: PeerState()].mustHear.formUnion(slots)
+        peers[name]?.hearAsTold.subtract(slots)
         peers[name]?.dirty.formUnion(slots)
         // A process that stood still finds answers to what it had asked before, and they clear nothing up.
         if peers[name]?.call != nil { peers[name]?.hearAnew.formUnion(slots) }

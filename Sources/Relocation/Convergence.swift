@@ -160,6 +160,9 @@ public struct Convergence: Sendable {
         var failures = 0
         /// Slots in which this peer may hold something newer than this node does.
         var mustHear = SlotSet()
+        /// Those of them of which somebody else said that this peer holds more. Whom it names in turn is not heard for that: two
+        /// that each lack what the other has would have this node go to and fro between them.
+        var hearAsTold = SlotSet()
         /// Those of them that came up while `call` was under way: its answer may be older than what is to be heard.
         var hearAnew = SlotSet()
         /// Slots of which it spoke while it took this node for gone; its word on them clears nothing up.
@@ -171,25 +174,14 @@ public struct Convergence: Sendable {
         /// Groups that differed when they were compared last.
         var differences: [Slot: [GroupKey: Difference]] = [:]
 
+        mutating func isHeard(of slot: Slot) {
+            mustHear.remove(slot)
+            hearAsTold.remove(slot)
+        }
+
         var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
 
         enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet) }
-    }
-
-    /// How a group differed: while it is still so, and what one lacks of it is on its way, there is nothing to be gained by
-    /// exchanging it again.
-    struct Difference: Sendable {
-        let mine: SetDigest
-        let theirs: SetDigest
-        let isOwnedThere: Bool
-        /// When it was exchanged, and whoever lacked something had room to queue it.
-        var toldAt: Instant?
-        /// This node lacked something.
-        var lacked = false
-
-        func isAs(_ other: Difference) -> Bool {
-            mine == other.mine && theirs == other.theirs && isOwnedThere == other.isOwnedThere
-        }
     }
 
     public let me: NodeName
@@ -386,6 +378,7 @@ public struct Convergence: Sendable {
         guard !peer.mustHear.isEmpty else { return }
         giveUpHearing(peer.mustHear, at: now)
         peer.mustHear = SlotSet()
+        peer.hearAsTold = SlotSet()
         peer.unheard = [:]
     }
 

@@ -78,48 +78,6 @@ import Vocabulary
             subject.core.answer(ask, from: World.node("bob")) == CompareReply(groups: [], same: true, counted: false))
     }
 
-    @Test(
-        "an owner that could not take a version names who holds it, and whoever has to hear that owner hears them, too, once"
-    )
-    func namesHolders() throws {
-        let names = ["ada", "bob", "cid", "dan"]
-        let text = World.nameOwned(by: ["ada", "cid"], among: names)
-        let old = VersionSet(World.version(text, by: "ada"))
-        let new = World.version(text, by: "bob", counter: 2, time: 2000, seen: old)
-        let slot = new.group(in: World.cluster).slot
-        // Given an owner that knows of a write that it has no room for,
-        var ada = Subject("ada", among: names)
-        ada.feed(.stored(World.summary([old])))
-        ada.feed(.declined(new, from: World.node("bob")))
-        // when the other owner comes back and is in step with it,
-        var cid = Subject("cid", among: names)
-        cid.feed(.stored(World.summary([old])))
-        cid.feed(.view(World.view(names, for: "cid"), hear: .these([World.node("ada")]), restarted: []))
-        func compareWithAda() {
-            while let id = cid.takeCompare(with: "ada") {
-                let ask = CompareRequest(slots: SlotSet.all, groups: [])
-                cid.feed(.compared(id, ada.core.answer(ask, from: World.node("cid"))))
-            }
-        }
-        compareWithAda()
-        // then of this slot, and of no other, it has to hear bob as well; and dan it has not.
-        #expect(!cid.core.isSynced(slot) && cid.core.slotsUnsynced == 1)
-        let withDan = cid.takeCompare(with: "dan")
-        #expect(withDan == nil)
-        let theirs = try #require(World.summary([old.merged(with: [new])]).first)
-        cid.feed(.wrote([theirs], new))
-        while let id = cid.takeCompare(with: "bob") {
-            cid.feed(
-                .compared(
-                    id, CompareReply(groups: [GroupStatus(key: theirs.key, digest: theirs.digest, owner: false)])))
-        }
-        #expect(cid.core.isSynced(slot))
-        // The full disk, which may stay full for days, does not take that away again.
-        cid.feed(.tick, after: cid.core.settings.recheckMax)
-        compareWithAda()
-        #expect(cid.core.isSynced(slot))
-    }
-
     @Test("who lets a verdict against itself stand vouches for nothing meanwhile")
     func passedOver() {
         var subject = Subject("cid", among: ["cid"])

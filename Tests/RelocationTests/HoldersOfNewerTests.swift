@@ -1,0 +1,80 @@
+import Relocation
+import Resources
+import Testing
+import Vocabulary
+
+/// An owner whose disk is full tells who else has to be heard in its place (law 6).
+@Suite struct HoldersOfNewerTests {
+    private let names = ["ada", "bob", "cid"]
+
+    @Test(
+        "an owner that could not take a version names who holds it, and whoever has to hear that owner hears them, too, once"
+    )
+    func namesHolders() throws {
+        let names = ["ada", "bob", "cid", "dan"]
+        let text = World.nameOwned(by: ["ada", "cid"], among: names)
+        let old = VersionSet(World.version(text, by: "ada"))
+        let new = World.version(text, by: "bob", counter: 2, time: 2000, seen: old)
+        let slot = new.group(in: World.cluster).slot
+        // Given an owner that knows of a write that it has no room for,
+        var ada = Subject("ada", among: names)
+        ada.feed(.stored(World.summary([old])))
+        ada.feed(.declined(new, from: World.node("bob")))
+        // when the other owner comes back and is in step with it,
+        var cid = Subject("cid", among: names)
+        cid.feed(.stored(World.summary([old])))
+        cid.feed(.view(World.view(names, for: "cid"), hear: .these([World.node("ada")]), restarted: []))
+        func compareWithAda() {
+            while let id = cid.takeCompare(with: "ada") {
+                let ask = CompareRequest(slots: SlotSet.all, groups: [])
+                cid.feed(.compared(id, ada.core.answer(ask, from: World.node("cid"))))
+            }
+        }
+        compareWithAda()
+        // then of this slot, and of no other, it has to hear bob as well; and dan it has not.
+        #expect(!cid.core.isSynced(slot) && cid.core.slotsUnsynced == 1)
+        let withDan = cid.takeCompare(with: "dan")
+        #expect(withDan == nil)
+        let theirs = try #require(World.summary([old.merged(with: [new])]).first)
+        cid.feed(.wrote([theirs], new))
+        while let id = cid.takeCompare(with: "bob") {
+            cid.feed(
+                .compared(
+                    id, CompareReply(groups: [GroupStatus(key: theirs.key, digest: theirs.digest, owner: false)])))
+        }
+        #expect(cid.core.isSynced(slot))
+        // The full disk, which may stay full for days, does not take that away again.
+        cid.feed(.tick, after: cid.core.settings.recheckMax)
+        compareWithAda()
+        #expect(cid.core.isSynced(slot))
+    }
+
+    @Test("two that each lack what the other has are heard once each, and not in turns for ever")
+    func nameEachOther() {
+        let old = VersionSet(World.version("a", by: "ada"))
+        let slot = old.group(in: World.cluster).slot
+        func behind(_ me: String, _ other: String) -> Subject {
+            var subject = Subject(me, among: names, replicas: 3)
+            subject.feed(.stored(World.summary([old])))
+            let new = World.version("a", by: other, counter: 2, time: 2000, seen: old)
+            subject.feed(.declined(new, from: World.node(other)))
+            return subject
+        }
+        let others = ["ada": behind("ada", "bob"), "bob": behind("bob", "ada")]
+        var cid = Subject("cid", among: names, replicas: 3)
+        cid.feed(.stored(World.summary([old])))
+        cid.feed(.view(World.view(names, for: "cid"), hear: .these([World.node("ada")]), restarted: []))
+        var heard: [String] = []
+        for _ in 0..<40 {
+            for (name, behind) in others.sorted(by: { $0.key < $1.key }) {
+                guard let id = cid.takeCompare(with: name) else { continue }
+                var other = behind
+                heard.append(name)
+                let ask = CompareRequest(slots: SlotSet.all, groups: [])
+                cid.feed(.compared(id, other.core.answer(ask, from: World.node("cid"))))
+            }
+        }
+        #expect(cid.core.isSynced(slot))
+        #expect(heard.contains("bob") && heard.count <= 10, "\(heard)")
+    }
+}
