@@ -35,21 +35,22 @@ public struct SlotSet: Hashable, Sendable {
         count -= 1
     }
 
-    public mutating func formUnion(_ other: SlotSet) {
-        for index in words.indices { words[index] |= other.words[index] }
-        count = words.reduce(0) { $0 + $1.nonzeroBitCount }
-    }
+    public mutating func formUnion(_ other: SlotSet) { combine(with: other) { $0 | $1 } }
 
-    public mutating func subtract(_ other: SlotSet) {
-        for index in words.indices { words[index] &= ~other.words[index] }
-        count = words.reduce(0) { $0 + $1.nonzeroBitCount }
-    }
+    public mutating func subtract(_ other: SlotSet) { combine(with: other) { $0 & ~$1 } }
 
     public func intersection(_ other: SlotSet) -> SlotSet {
         var common = self
-        for index in words.indices { common.words[index] &= other.words[index] }
-        common.count = common.words.reduce(0) { $0 + $1.nonzeroBitCount }
+        common.combine(with: other) { $0 & $1 }
         return common
+    }
+
+    private mutating func combine(with other: SlotSet, _ combined: (UInt64, UInt64) -> UInt64) {
+        count = 0
+        for index in words.indices {
+            words[index] = combined(words[index], other.words[index])
+            count += words[index].nonzeroBitCount
+        }
     }
 
     /// Takes out and returns the lowest slots, at most `limit` of them.

@@ -40,15 +40,8 @@ extension Store {
         }
     }
 
-    /// The names of a group, deleted ones included, in byte order; linear in the group.
-    public func versions(in group: GroupKey) async throws(StorageError) -> [VersionSet] {
-        let path = catalogue.path
-        return try await catalogue.read("read group \(group)") { db in
-            try CatalogueQueries(db: db, path: path).sets(in: group)
-        }
-    }
-
-    /// The same of many groups, in their order, in one read: the threads' changes would cost more than the reading.
+    /// The names of each of these groups, deleted ones included, in byte order; linear in what they hold. In one read: the
+    /// threads' changes would cost more than the reading.
     public func versions(in groups: [GroupKey]) async throws(StorageError) -> [[VersionSet]] {
         let path = catalogue.path
         return try await catalogue.read("read \(groups.count) groups") { db in

@@ -85,7 +85,7 @@ struct Writers {
             }
             // Each group's names are exactly those whose head says so.
             for group in try await store.groups() {
-                let held = try await store.versions(in: group.key)
+                let held = try await store.versions(in: [group.key]).first
                 let wanted = model.values.filter { $0.group(in: store.cluster) == group.key }
                 #expect(held == wanted.sorted { $0.name < $1.name })
             }
