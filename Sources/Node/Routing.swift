@@ -126,7 +126,7 @@ extension NodeMachine {
     public func judgesAlone(_ name: ResourceName, held: VersionSet?) -> Bool {
         guard let held else { return false }
         let slot = Slot(ofName: name.text, in: identity.cluster)
-        return convergence.isSynced(slot) && !convergence.knowsNewer(than: held, of: name)
+        return convergence.isSynced(slot) && !convergence.knowsUnseen(by: held, of: name)
             && convergence.isOwner(held.group(in: identity.cluster))
     }
 
@@ -135,7 +135,7 @@ extension NodeMachine {
     public func witnesses(writing name: ResourceName, held: VersionSet?) -> [NodeName] {
         let slot = Slot(ofName: name.text, in: identity.cluster)
         let view = convergence.view
-        let vouches = convergence.isSynced(slot) && !convergence.knowsNewer(than: held, of: name)
+        let vouches = convergence.isSynced(slot) && !convergence.knowsUnseen(by: held, of: name)
         if judgesAlone(name, held: held) { return [] }
         let owners = convergence.owners(of: slot)
         let fellows = owners.filter { $0 != identity.name }

@@ -34,14 +34,13 @@ extension Convergence {
         let former = mine?.group(in: cluster) ?? group
         let wanted = isOwner(group) || former != group || (mine != nil && isOwner(former))
         guard wanted else { return false }
-        if let newest = lacking.first, mine.map({ Version.precedes($0.head, newest) }) ?? true {
-            noteNewer(newest, saidBy: peer)
-        }
+        for version in merged.latest where mine?.version(version.dot) == nil { noteNewer(version, saidBy: peer) }
         _ = pulls.add(lacking, of: set.name, from: peer, copies: max(copies, 1), limit: settings.pullsQueuedMax)
         return true
     }
 
-    /// A newer version than this node's own is known: the name is not this node's to answer for until it has it.
+    /// A version that this node has not seen is known: until it has it, the name is not this node's to answer for, or to
+    /// order writes of.
     private mutating func noteNewer(_ version: Version, saidBy teller: NodeName) {
         // What somebody has who is gone can not be waited for: it would never be taken back.
         guard view.canCall(teller) else { return }

@@ -20,6 +20,12 @@ extension Convergence {
         newerElsewhere.isNewer(than: held, of: name)
     }
 
+    /// Whether somebody is known to hold a version of the name, newer or concurrent, that this node, which holds `held`, has
+    /// not seen: a write that it ordered by itself would not have seen it either.
+    public func knowsUnseen(by held: VersionSet?, of name: ResourceName) -> Bool {
+        newerElsewhere.isUnseen(in: held, of: name)
+    }
+
     /// Whether the slot's owners changed so lately that one of them can not know all of it yet.
     public func isUnsettled(_ slot: Slot) -> Bool { unsettled.contains(slot) }
 

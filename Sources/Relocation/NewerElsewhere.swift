@@ -1,17 +1,23 @@
 import Resources
 import Vocabulary
 
-/// Names of which this node knows that somebody holds a newer version than it does itself: until it has it, it must not
-/// answer for the name, nor deny it, however well in step it is with the rest of the slot (law 6). So it is for an owner
-/// whose disk was full when the version was offered, or whose pull failed or waits.
+/// Names of which this node knows that somebody holds a write that it has not seen itself: until it has it, it must neither
+/// answer for the name, where that write goes before its own, nor deny it, nor order another one, however well in step it
+/// is with the rest of the slot (laws 4 and 6). So it is for an owner whose disk was full when the version was offered, or
+/// whose pull failed or waits.
 struct NewerElsewhere: Sendable {
     private struct Known: Sendable {
-        var version: Version
-        let slot: Slot
+        let version: Version
         var tellers: [NodeName]
     }
 
-    private var known: [ResourceName: Known] = [:]
+    private struct Entry: Sendable {
+        let slot: Slot
+        /// Greatest first; never empty, at most `VersionSet.versionCountMax`, as there are kept of a name.
+        var known: [Known]
+    }
+
+    private var entries: [ResourceName: Entry] = [:]
 
     /// At half, a node that is far behind falls back sooner to keeping whole slots back; at double, it keeps some 20 MB.
     static let countMax = 65_536
@@ -19,49 +25,72 @@ struct NewerElsewhere: Sendable {
 
     /// - Returns: `false` when there is no room to remember it.
     mutating func note(_ version: Version, in slot: Slot, saidBy teller: NodeName) -> Bool {
-        guard var entry = known[version.name] else {
-            guard known.count < Self.countMax else { return false }
-            known[version.name] = Known(version: version, slot: slot, tellers: [teller])
+        guard var entry = entries[version.name] else {
+            guard entries.count < Self.countMax else { return false }
+            entries[version.name] = Entry(slot: slot, known: [Known(version: version, tellers: [teller])])
             return true
         }
-        if Version.precedes(entry.version, version) {
-            entry = Known(version: version, slot: slot, tellers: [teller])
-        } else if entry.version.dot == version.dot, !entry.tellers.contains(teller),
-            entry.tellers.count < Self.tellersMax
-        {
-            entry.tellers.append(teller)
+        if let index = entry.known.firstIndex(where: { $0.version.dot == version.dot }) {
+            let tellers = entry.known[index].tellers
+            if !tellers.contains(teller), tellers.count < Self.tellersMax { entry.known[index].tellers.append(teller) }
+        } else {
+            // What the later one has seen is had with it.
+            entry.known.removeAll { version.context.covers($0.version.dot) }
+            if !entry.known.contains(where: { $0.version.context.covers(version.dot) }) {
+                let place = entry.known.firstIndex { Version.precedes($0.version, version) } ?? entry.known.endIndex
+                entry.known.insert(Known(version: version, tellers: [teller]), at: place)
+            }
+            if entry.known.count > VersionSet.versionCountMax { entry.known.removeLast() }
         }
-        known[version.name] = entry
+        entries[version.name] = entry
         return true
     }
 
-    /// The version is durable here now.
+    /// The version is durable here now, and with it whatever its writer had seen.
     mutating func has(_ version: Version) {
-        guard let entry = known[version.name], !Version.precedes(version, entry.version) else { return }
-        known[version.name] = nil
+        filter(version.name) { $0.version.dot != version.dot && !version.context.covers($0.version.dot) }
     }
 
     /// Whether somebody holds a newer version of the name than `held`.
     func isNewer(than held: VersionSet?, of name: ResourceName) -> Bool {
-        guard let entry = known[name] else { return false }
-        return held.map { Version.precedes($0.head, entry.version) } ?? true
+        guard let newest = entries[name]?.known.first else { return false }
+        return held.map { Version.precedes($0.head, newest.version) } ?? true
     }
 
-    /// Who holds what is newer in these slots, for whoever would else take this node's word for all there is in them.
+    /// Whether somebody holds a version of the name that whoever has seen `held` has not, newer or not. One that would be
+    /// pushed out of the history by what is held is not missed.
+    func isUnseen(in held: VersionSet?, of name: ResourceName) -> Bool {
+        guard let entry = entries[name] else { return false }
+        guard let held else { return true }
+        let seen = held.context
+        return entry.known.contains { !seen.covers($0.version.dot) && !held.dominates(VersionSet($0.version)) }
+    }
+
+    /// Who holds such versions in these slots, for whoever would else take this node's word for all there is in them.
     func holders(in slots: SlotSet) -> [HolderOfNewer] {
         var found: [NodeName: SlotSet] = [:]
-        for entry in known.values where slots.contains(entry.slot) {
-            for teller in entry.tellers { found[teller, default: SlotSet()].insert(entry.slot) }
+        for entry in entries.values where slots.contains(entry.slot) {
+            for teller in Set(entry.known.flatMap(\.tellers)) {
+                found[teller, default: SlotSet()].insert(entry.slot)
+            }
         }
         return found.map { HolderOfNewer(holder: $0.key, slots: $0.value) }.sorted { $0.holder < $1.holder }
     }
 
     /// What only these had can not be waited for.
     mutating func forget(tellers gone: [NodeName]) {
-        guard !gone.isEmpty, !known.isEmpty else { return }
-        for name in known.keys {
-            known[name]?.tellers.removeAll { gone.contains($0) }
-            if known[name]?.tellers.isEmpty == true { known[name] = nil }
+        guard !gone.isEmpty, !entries.isEmpty else { return }
+        for (name, entry) in entries {
+            var rest = entry
+            for index in rest.known.indices { rest.known[index].tellers.removeAll { gone.contains($0) } }
+            rest.known.removeAll { $0.tellers.isEmpty }
+            entries[name] = rest.known.isEmpty ? nil : rest
         }
+    }
+
+    private mutating func filter(_ name: ResourceName, keeping isKept: (Known) -> Bool) {
+        guard var entry = entries[name] else { return }
+        entry.known.removeAll { !isKept($0) }
+        entries[name] = entry.known.isEmpty ? nil : entry
     }
 }

@@ -29,8 +29,11 @@ public struct VersionSet: Hashable, Sendable, Codable {
     public var live: Version? { head.isTombstone ? nil : head }
 
     /// How many versions lost to the head without its writer having seen them.
-    public var conflicts: Int {
-        versions.dropFirst().count { old in !versions.contains { $0.context.covers(old.dot) } }
+    public var conflicts: Int { latest.count { $0.dot != head.dot } }
+
+    /// Those that none of the others' writers had seen: the head, and what is concurrent with it.
+    public var latest: [Version] {
+        versions.filter { version in !versions.contains { $0.context.covers(version.dot) } }
     }
 
     /// What a writer that reads this set has seen.

@@ -308,37 +308,6 @@ import Vocabulary
         #expect(subject.core.totals.pullsQueued == 0 && subject.core.totals.pullsActive == 0)
     }
 
-    @Test("who knows of a newer version than its own does not count as knowing the name, until it has it")
-    func knowsNewer() {
-        var subject = Subject("cid", among: ["ada", "cid"])
-        let old = VersionSet(World.version("a", by: "cid"))
-        let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
-        subject.feed(.loaded(World.summary([old])))
-        #expect(!subject.core.knowsNewer(than: old, of: old.name))
-        subject.feed(.declined(newer, from: World.node("ada")))
-        #expect(subject.core.knowsNewer(than: old, of: old.name))
-        #expect(subject.core.knowsNewer(than: nil, of: old.name))
-        let both = old.merged(with: [newer])
-        #expect(!subject.core.knowsNewer(than: both, of: old.name))
-        subject.feed(.wrote(World.summary([both]), newer))
-        #expect(!subject.core.knowsNewer(than: old, of: old.name))
-    }
-
-    @Test("what only somebody has who is gone is not waited for, whether it went before or after")
-    func newerOnGoneNode() {
-        let old = VersionSet(World.version("a", by: "cid"))
-        let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
-        let without = World.view(["bob", "cid"], for: "cid")
-        var before = Subject("cid", among: names)
-        before.feed(.declined(newer, from: World.node("ada")))
-        before.feed(.view(without, hear: .asOwnersChange, restarted: []))
-        #expect(!before.core.knowsNewer(than: old, of: old.name))
-        var after = Subject("cid", among: names)
-        after.feed(.view(without, hear: .asOwnersChange, restarted: []))
-        after.feed(.declined(newer, from: World.node("ada")))
-        #expect(!after.core.knowsNewer(than: old, of: old.name))
-    }
-
     @Test("a member that is there and can not be talked to does not keep a slot out of step for ever")
     func deafMember() throws {
         var subject = Subject("cid", among: ["cid"])

@@ -1,0 +1,105 @@
+import Relocation
+import Resources
+import Testing
+import Vocabulary
+
+/// What a node does not answer for, nor orders writes of, since it knows that it lacks something (laws 4 and 6).
+@Suite struct NewerElsewhereTests {
+    private let names = ["ada", "bob", "cid"]
+
+    @Test("who knows of a newer version than its own does not count as knowing the name, until it has it")
+    func knowsNewer() {
+        var subject = Subject("cid", among: ["ada", "cid"])
+        let old = VersionSet(World.version("a", by: "cid"))
+        let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
+        subject.feed(.loaded(World.summary([old])))
+        #expect(!subject.core.knowsNewer(than: old, of: old.name))
+        subject.feed(.declined(newer, from: World.node("ada")))
+        #expect(subject.core.knowsNewer(than: old, of: old.name))
+        #expect(subject.core.knowsNewer(than: nil, of: old.name))
+        let both = old.merged(with: [newer])
+        #expect(!subject.core.knowsNewer(than: both, of: old.name))
+        subject.feed(.wrote(World.summary([both]), newer))
+        #expect(!subject.core.knowsNewer(than: old, of: old.name))
+    }
+
+    @Test("what only somebody has who is gone is not waited for, whether it went before or after")
+    func newerOnGoneNode() {
+        let old = VersionSet(World.version("a", by: "cid"))
+        let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
+        let without = World.view(["bob", "cid"], for: "cid")
+        var before = Subject("cid", among: names)
+        before.feed(.declined(newer, from: World.node("ada")))
+        before.feed(.view(without, hear: .asOwnersChange, restarted: []))
+        #expect(!before.core.knowsNewer(than: old, of: old.name))
+        var after = Subject("cid", among: names)
+        after.feed(.view(without, hear: .asOwnersChange, restarted: []))
+        after.feed(.declined(newer, from: World.node("ada")))
+        #expect(!after.core.knowsNewer(than: old, of: old.name))
+    }
+
+    @Test("an owner orders no write of a name of which it lacks a concurrent version, and answers for it")
+    func unseen() throws {
+        let mine = VersionSet(World.version("a", by: "cid", time: 2000))
+        let lesser = World.version("a", by: "ada", time: 1000)
+        let theirs = VersionSet(lesser)
+        let told = ExchangeGroup(key: mine.group(in: World.cluster), sets: [theirs], copies: 1)
+        for way in [
+            Convergence.Input.offered(by: World.node("ada"), [told], mine: [mine]),
+            .declined(lesser, from: World.node("ada")),
+        ] {
+            var subject = Subject("cid", among: ["ada", "cid"])
+            subject.feed(.loaded(World.summary([mine])))
+            #expect(!subject.core.knowsUnseen(by: mine, of: mine.name))
+            subject.feed(way)
+            #expect(subject.core.knowsUnseen(by: mine, of: mine.name))
+            #expect(!subject.core.knowsNewer(than: mine, of: mine.name))
+            #expect(!subject.core.knowsUnseen(by: mine.merged(with: [lesser]), of: mine.name))
+            // A greater one that has not seen it either does not bring it,
+            let greater = World.version("a", by: "bob", time: 3000, seen: mine)
+            subject.feed(.wrote(World.summary([mine.merged(with: [greater])]), greater))
+            #expect(subject.core.knowsUnseen(by: mine.merged(with: [greater]), of: mine.name))
+            // one that has seen it does.
+            let both = mine.merged(with: [greater, lesser])
+            let later = World.version("a", by: "bob", counter: 2, time: 4000, seen: both)
+            subject.feed(.wrote(World.summary([both.merged(with: [later])]), later))
+            #expect(!subject.core.knowsUnseen(by: mine, of: mine.name))
+        }
+    }
+
+    @Test("each of several versions that are lacked is waited for, and one that the history has no room for is not")
+    func several() {
+        let mine = VersionSet(World.version("a", by: "cid", time: 1000))
+        let lacked = (1...UInt64(VersionSet.versionCountMax)).map { count in
+            World.version("a", by: "n\(count)", time: 1000 + count)
+        }
+        for order in [lacked, lacked.reversed()] {
+            var subject = Subject("cid", among: ["ada", "cid"])
+            subject.feed(.loaded(World.summary([mine])))
+            for version in order { subject.feed(.declined(version, from: World.node("ada"))) }
+            var held = mine
+            for version in order {
+                #expect(subject.core.knowsUnseen(by: held, of: held.name))
+                held = held.merged(with: [version])
+                subject.feed(.wrote(World.summary([held]), version))
+            }
+            #expect(!subject.core.knowsUnseen(by: held, of: held.name))
+            subject.feed(.declined(World.version("a", by: "bob", time: 999), from: World.node("ada")))
+            #expect(!subject.core.knowsUnseen(by: held, of: held.name))
+        }
+    }
+
+    @Test("what the head has seen is no lack, however much of the history is still to come")
+    func history() throws {
+        let first = VersionSet(World.version("a", by: "ada"))
+        let second = World.version("a", by: "ada", counter: 2, time: 2000, seen: first)
+        let both = first.merged(with: [second])
+        var subject = Subject("cid", among: ["ada", "cid"])
+        let told = ExchangeGroup(key: both.group(in: World.cluster), sets: [both], copies: 1)
+        subject.feed(.offered(by: World.node("ada"), [told], mine: []))
+        #expect(subject.core.knowsUnseen(by: nil, of: both.name))
+        subject.feed(.wrote(World.summary([VersionSet(second)]), second))
+        #expect(!subject.core.knowsUnseen(by: VersionSet(second), of: both.name))
+        #expect(!subject.core.knowsUnseen(by: nil, of: both.name))
+    }
+}
