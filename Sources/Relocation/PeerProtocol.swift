@@ -17,13 +17,12 @@ public struct GroupStatus: Hashable, Sendable, Codable {
 }
 
 /// "Here is what I hold of these slots": asked by either side, answered by the other in the same form.
-public struct CompareRequest: Hashable, Sendable, Codable {
+public struct CompareRequest: Hashable, Sendable {
     public let slots: SlotSet
     /// Every group that the speaker holds anything of in those slots; none beside `shared`.
     public let groups: [GroupStatus]
     /// In the place of `groups`, where nothing is thought to differ: the sum of `SharedDigest` over the groups of those
-    /// slots that both nodes own. 32 digits instead of some 80 bytes for each group, so that what is held costs nothing to
-    /// look after.
+    /// slots that both nodes own. 16 bytes instead of 20 for each group, so that what is held costs nothing to look after.
     public let shared: SetDigest?
 
     public init(slots: SlotSet, groups: [GroupStatus], shared: SetDigest? = nil) {
@@ -34,13 +33,13 @@ public struct CompareRequest: Hashable, Sendable, Codable {
 }
 
 /// The same from the other side, for the same slots.
-public struct CompareReply: Hashable, Sendable, Codable {
+public struct CompareReply: Hashable, Sendable {
     public let groups: [GroupStatus]
     /// The `shared` that was asked about is this node's, too; then it names no groups.
     public let same: Bool?
     /// False: this node takes the asker for gone, and takes writes without it.
     public let counted: Bool?
-    /// Who holds newer versions than this node, of which of the slots, as far as it knows of any; sorted.
+    /// Who holds versions that this node has not seen, of which of the slots, as far as it knows of any; sorted.
     public let newer: [HolderOfNewer]?
 
     public init(
@@ -53,8 +52,8 @@ public struct CompareReply: Hashable, Sendable, Codable {
     }
 }
 
-/// A node that holds newer versions of names in these slots than the speaker does.
-public struct HolderOfNewer: Hashable, Sendable, Codable {
+/// A node that holds versions of names in these slots that the speaker has not seen.
+public struct HolderOfNewer: Hashable, Sendable {
     public let holder: NodeName
     public let slots: SlotSet
 

@@ -89,89 +89,58 @@ extension SlotSet: Sequence {
     public var underestimatedCount: Int { count }
 }
 
-extension SlotSet: Codable {
-    /// On the wire: runs of slots as `[first, last, first, last, …]`, so that "all of them" is two numbers; or, when there
-    /// are many runs, the bits in hexadecimal digits. What a node has to hear of one of 32 others are some thousand runs,
-    /// and as numbers they cost ten times as much to write and to read as all the rest of the question.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if let digits = try? container.decode(String.self) {
-            guard let set = SlotSet(digits: digits) else {
-                throw DecodingError.dataCorruptedError(
-                    in: container, debugDescription: "the bits of a slot set are \(Self.digitCount) hexadecimal digits")
-            }
-            self = set
+/// On the wire: the number of runs of slots and the first and the last of each, so that "all of them" is six bytes; or, when
+/// there are many runs, `ffff` and the bits, slot 0 the lowest of the first eight bytes.
+extension SlotSet {
+    /// - Throws: `ByteError`, or `UnreadableComparison` when the runs do not rise.
+    init(_ reader: inout ByteReader) throws {
+        self.init()
+        let runs = try reader.read(UInt16.self)
+        if runs == Self.asBits {
+            for index in words.indices { words[index] = try reader.read() }
+            count = words.reduce(0) { $0 + $1.nonzeroBitCount }
             return
         }
-        self.init()
-        let bounds = try container.decode([Int].self)
-        let legal = bounds.count.isMultiple(of: 2) && bounds.allSatisfy { (0..<Slot.count).contains($0) }
-        guard legal, bounds == bounds.sorted() else {
-            throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: "a slot set is a rising list of first and last slots")
-        }
-        for index in stride(from: 0, to: bounds.count, by: 2) {
-            for number in bounds[index]...bounds[index + 1] { if let slot = Slot(number: number) { insert(slot) } }
+        guard runs <= Self.runsMax else { throw UnreadableComparison() }
+        var next = 0
+        for _ in 0..<runs {
+            let first = Int(try reader.read(UInt16.self))
+            let last = Int(try reader.read(UInt16.self))
+            guard next <= first, first <= last, last < Slot.count else { throw UnreadableComparison() }
+            for number in first...last { if let slot = Slot(number: number) { insert(slot) } }
+            // Two that touch are one.
+            next = last + 2
         }
     }
 
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        if let bounds = runs(atMost: Self.runsMax) {
-            try container.encode(bounds)
+    func write(to writer: inout ByteWriter) {
+        if let runs = runs(atMost: Self.runsMax) {
+            writer.write(UInt16(runs.count))
+            for run in runs {
+                writer.write(run.lowerBound)
+                writer.write(run.upperBound)
+            }
         } else {
-            try container.encode(digits)
+            writer.write(Self.asBits)
+            for word in words { writer.write(word) }
         }
     }
 
-    /// Past it the digits are shorter.
-    private static let runsMax = 400
-    private static let digitCount = Slot.count / 4
+    private static let asBits = UInt16.max
+    /// Past it the bits are shorter.
+    private static let runsMax = Slot.count / 8 / 4
 
     /// `nil` when there are more.
-    private func runs(atMost limit: Int) -> [Int]? {
-        var bounds: [Int] = []
+    private func runs(atMost limit: Int) -> [ClosedRange<UInt16>]? {
+        var runs: [ClosedRange<UInt16>] = []
         for slot in self {
-            let number = Int(slot.number)
-            if bounds.last == number - 1 {
-                bounds[bounds.count - 1] = number
+            if let last = runs.last, Int(last.upperBound) + 1 == Int(slot.number) {
+                runs[runs.count - 1] = last.lowerBound...slot.number
             } else {
-                guard bounds.count < 2 * limit else { return nil }
-                bounds += [number, number]
+                guard runs.count < limit else { return nil }
+                runs.append(slot.number...slot.number)
             }
         }
-        return bounds
-    }
-
-    /// The first four slots are the first digit, and the lowest of its bits is slot 0.
-    private var digits: String {
-        var digits: [UInt8] = []
-        digits.reserveCapacity(Self.digitCount)
-        for word in words {
-            for shift in stride(from: UInt64(0), to: 64, by: 4) {
-                digits.append(Self.alphabet[Int(word >> shift & 15)])
-            }
-        }
-        return String(decoding: digits, as: UTF8.self)
-    }
-
-    private static let alphabet = Array("0123456789abcdef".utf8)
-
-    private init?(digits: String) {
-        guard digits.utf8.count == Self.digitCount else { return nil }
-        self.init()
-        for (index, digit) in digits.utf8.enumerated() {
-            guard let value = Self.value(digit) else { return nil }
-            words[index / 16] |= value << UInt64(index % 16 * 4)
-        }
-        count = words.reduce(0) { $0 + $1.nonzeroBitCount }
-    }
-
-    private static func value(_ digit: UInt8) -> UInt64? {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(digit - UInt8(ascii: "0"))
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(digit - UInt8(ascii: "a") + 10)
-        default: nil
-        }
+        return runs
     }
 }

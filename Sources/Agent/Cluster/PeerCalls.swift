@@ -7,7 +7,7 @@ import SWIM
 import Storage
 import Vocabulary
 
-/// Typed calls to other nodes: JSON over the peers table, each with its bound on time and size.
+/// Typed calls to other nodes, mostly JSON, over the peers table, each with its bound on time and size.
 struct PeerCalls: Sendable {
     /// A listing or an exchange of 512 names with full histories stays far below this.
     static let answerBytesMax = 64 * 1024 * 1024
@@ -25,7 +25,12 @@ struct PeerCalls: Sendable {
     }
 
     func compare(_ request: CompareRequest, with node: NodeName) async throws -> CompareReply {
-        try await call(node, "POST", "/v1/peer/compare", request, within: .seconds(30))
+        let path = "/v1/peer/compare"
+        let asked = ClientRequest(
+            "POST", path, headers: ["Content-Type": "application/octet-stream"],
+            body: .bytes(ByteBuffer(bytes: request.bytes)))
+        let bytes = try await bytes(from: node, asked, path, within: .seconds(30))
+        return try CompareReply(Array(buffer: bytes)[...])
     }
 
     func exchange(_ request: ExchangeRequest, with node: NodeName) async throws -> ExchangeReply {

@@ -57,8 +57,9 @@ struct PeerRoutes: Sendable {
                 try claims.conflicts.answer(ask, from: Self.asker(context), claims.verifier))
         }
         router.post("/v1/peer/compare") { request, context in
-            let ask = try await request.json(CompareRequest.self, upTo: Self.bodyBytesMax, context: context)
-            return Response.json(try box.parts.core.driver.answer(ask, from: Self.asker(context)))
+            let body = try await request.boundedBody(upTo: Self.bodyBytesMax, context: context).collect()
+            let reply = try box.parts.core.driver.answer(Self.comparison(body), from: Self.asker(context))
+            return Self.octets(ByteBuffer(bytes: reply.bytes))
         }
         router.post("/v1/peer/exchange") { request, context in
             let ask = try await request.json(ExchangeRequest.self, upTo: Self.bodyBytesMax, context: context)
@@ -100,6 +101,14 @@ struct PeerRoutes: Sendable {
             throw .badRequest("the certificate says \(node), the body \(claimed)", code: "wrong_node")
         }
         return node
+    }
+
+    private static func comparison(_ body: ByteBuffer) throws(APIError) -> CompareRequest {
+        do {
+            return try CompareRequest(Array(buffer: body)[...])
+        } catch {
+            throw .badRequest("the body is not a comparison: \(error)", code: "bad_comparison")
+        }
     }
 
     private func exchange(_ ask: ExchangeRequest, from asker: NodeName) async throws -> ExchangeReply {

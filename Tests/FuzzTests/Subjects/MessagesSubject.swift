@@ -58,21 +58,23 @@ struct MessagesSubject: Subject {
             },
             Kind(PeerVersions.self, [PeerVersions(versions: try Samples.versions())]) { try Self.judge($0.versions) },
             Kind(PeerHoldings.self, [PeerHoldings(groups: [try Self.group()], bytesPerSecond: 1.5e6)]),
-            Kind(
-                CompareRequest.self,
-                [CompareRequest(slots: SlotSet([try Self.group().key.slot]), groups: [try Self.status()])]
-            ) { request in
+            Kind([
+                CompareRequest(slots: SlotSet([try Self.group().key.slot]), groups: [try Self.status()]).bytes,
+                CompareRequest(slots: SlotSet.all, groups: [], shared: try Self.status().digest).bytes,
+            ]) { bytes in
+                guard let request = try? CompareRequest(bytes[...]) else { return }
                 try demand(request.slots.count == request.slots.count { _ in true }, "slots are counted")
+                try demand(try CompareRequest(request.bytes[...]) == request, "it is read as it was written")
             },
-            Kind(
-                CompareReply.self,
-                [
-                    CompareReply(
-                        groups: [try Self.status()], same: false,
-                        newer: [
-                            HolderOfNewer(holder: try NodeName("simba"), slots: SlotSet([try Self.status().key.slot]))
-                        ])
-                ]),
+            Kind([
+                CompareReply(
+                    groups: [try Self.status()], counted: false,
+                    newer: [HolderOfNewer(holder: try NodeName("simba"), slots: SlotSet([try Self.status().key.slot]))]
+                ).bytes
+            ]) { bytes in
+                guard let reply = try? CompareReply(bytes[...]) else { return }
+                try demand(try CompareReply(reply.bytes[...]) == reply, "it is read as it was written")
+            },
             Kind(ExchangeRequest.self, [ExchangeRequest(groups: [try Self.exchange()])]) { request in
                 for group in request.groups {
                     _ = ExchangeFinding(asked: group, mine: group.sets, owner: true, copies: 1)

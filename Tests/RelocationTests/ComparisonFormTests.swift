@@ -1,0 +1,84 @@
+import Relocation
+import Resources
+import Testing
+import Vocabulary
+
+@Suite("Comparisons as they go from node to node")
+struct ComparisonFormTests {
+    private func sets() -> [SlotSet] {
+        var rng = SeededGenerator(seed: 11)
+        return [0.0, 0.001, 0.02, 0.1, 0.5, 0.9, 1].map { density in
+            SlotSet(Slot.all.filter { _ in Double.random(in: 0..<1, using: &rng) < density })
+        }
+    }
+
+    private func statuses() throws -> [GroupStatus] {
+        try [(Slot.first, nil, true), (Slot.all[Slot.count - 1], String(repeating: "x", count: 63), false)].map {
+            slot, home, owner in
+            GroupStatus(
+                key: GroupKey(slot: slot, home: try home.map { try NodeName($0) }),
+                digest: SetDigest(high: .max, low: 1), owner: owner)
+        }
+    }
+
+    @Test("a question comes back as it was, and its slots in at most two KiB")
+    func questions() throws {
+        for slots in sets() {
+            for request in [
+                CompareRequest(slots: slots, groups: try statuses()), CompareRequest(slots: slots, groups: []),
+                CompareRequest(slots: slots, groups: [], shared: SetDigest(high: 1, low: .max)),
+            ] {
+                let bytes = request.bytes
+                #expect(try CompareRequest(bytes[...]) == request)
+                #expect(bytes.count <= 2 * 1024 + 2 + 5 + request.groups.count * 83 + 16)
+            }
+        }
+        #expect(CompareRequest(slots: SlotSet.all, groups: [], shared: .empty).bytes.count == 6 + 1 + 16)
+    }
+
+    @Test("an answer comes back as it was")
+    func answers() throws {
+        let newer = try ["a", "simba"].map { name in
+            HolderOfNewer(holder: try NodeName(name), slots: SlotSet([Slot.first, Slot.all[Slot.count - 1]]))
+        }
+        for reply in [
+            CompareReply(groups: try statuses(), newer: newer), CompareReply(groups: [], same: true),
+            CompareReply(groups: [], same: true, counted: false), CompareReply(groups: try statuses(), counted: false),
+        ] {
+            #expect(try CompareReply(reply.bytes[...]) == reply)
+        }
+    }
+
+    @Test("no part of one, and none with more behind it, passes for the whole")
+    func parts() throws {
+        let request = CompareRequest(slots: sets()[1], groups: try statuses()).bytes
+        let reply = CompareReply(
+            groups: try statuses(), newer: [HolderOfNewer(holder: try NodeName("a"), slots: sets()[3])]
+        ).bytes
+        for length in request.indices {
+            #expect(throws: (any Error).self) { try CompareRequest(request.prefix(length)) }
+        }
+        for length in reply.indices {
+            #expect(throws: (any Error).self) { try CompareReply(reply.prefix(length)) }
+        }
+        #expect(throws: UnreadableComparison.self) { try CompareRequest((request + [0])[...]) }
+        #expect(throws: UnreadableComparison.self) { try CompareReply((reply + [0])[...]) }
+    }
+
+    @Test(
+        "slots out of order or past the last, and numbers of things that can not be there, are refused",
+        arguments: [
+            [0, 1, 0, 2, 0, 1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0x40, 0, 0, 0, 0, 0, 0],
+            [0, 2, 0, 0, 0, 1, 0, 2, 0, 3, 0, 0, 0, 0, 0], [2, 1], [0, 0, 2], [0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+            [0, 0, 0, 0, 0, 0, 1, 0x40, 0, 0] + [UInt8](repeating: 0, count: 17),
+            [0, 0, 0, 0, 0, 0, 1, 0, 0, 0] + [UInt8](repeating: 0, count: 16) + [2],
+        ] as [[UInt8]])
+    func hostile(bytes: [UInt8]) {
+        #expect(throws: UnreadableComparison.self) { try CompareRequest(bytes[...]) }
+    }
+
+    @Test("an answer says nothing that is not known here")
+    func unknownFlag() {
+        #expect(throws: UnreadableComparison.self) { try CompareReply([4, 0, 0, 0, 0, 0, 0][...]) }
+    }
+}
