@@ -79,6 +79,7 @@ public enum PacketCodec {
         case let error as Malformed: error.description
         case ByteError.truncated: "it ends too early"
         case ByteError.notText: "a text is not UTF-8"
+        case ByteError.illegal: "a value is out of its range"
         case is NameError: "a name or an address has a wrong form"
         case is MetadataError: "a zone or a version has a wrong form"
         default: "it has a wrong form"

@@ -131,8 +131,14 @@ extension Convergence {
             }
     }
 
+    /// Whether what is found lacking by one more exchange can be queued: what can not is told of in vain. With room for one
+    /// name only, each that was pulled would have 512 told of again.
+    private var hasRoomForExchange: Bool {
+        pulls.count + min(settings.namesPerExchange, settings.pullsQueuedMax / 2) <= settings.pullsQueuedMax
+    }
+
     private mutating func startWork(with name: NodeName, _ peer: inout PeerState, into effects: inout [Effect]) {
-        if !peer.exchanges.isEmpty, pulls.count < settings.pullsQueuedMax {
+        if !peer.exchanges.isEmpty, hasRoomForExchange {
             var batch: [GroupKey] = []
             var names = 0
             while let key = peer.exchanges.last, batch.isEmpty || names < settings.namesPerExchange {

@@ -80,7 +80,7 @@ enum SharedDigest {
 }
 
 /// All that one node holds of a group that differs.
-public struct ExchangeGroup: Hashable, Sendable, Codable {
+public struct ExchangeGroup: Hashable, Sendable {
     public let key: GroupKey
     public let sets: [VersionSet]
     /// How many nodes hold all of this, as the speaker knows: the fewest are restored first.
@@ -93,14 +93,14 @@ public struct ExchangeGroup: Hashable, Sendable, Codable {
     }
 }
 
-public struct ExchangeRequest: Hashable, Sendable, Codable {
+public struct ExchangeRequest: Hashable, Sendable {
     public let groups: [ExchangeGroup]
 
     public init(groups: [ExchangeGroup]) { self.groups = groups }
 }
 
 /// What the other side has of one exchanged group, where it differs from what it was told.
-public struct ExchangeFinding: Hashable, Sendable, Codable {
+public struct ExchangeFinding: Hashable, Sendable {
     public let key: GroupKey
     /// Its sets that differ from the asker's, or that the asker did not name.
     public let sets: [VersionSet]
@@ -108,6 +108,14 @@ public struct ExchangeFinding: Hashable, Sendable, Codable {
     public let missing: [ResourceName]
     public let owner: Bool
     public let copies: Int
+
+    init(key: GroupKey, sets: [VersionSet], missing: [ResourceName], owner: Bool, copies: Int) {
+        self.key = key
+        self.sets = sets
+        self.missing = missing
+        self.owner = owner
+        self.copies = copies
+    }
 
     /// - Parameters:
     ///   - asked: what the other node told.
@@ -123,7 +131,7 @@ public struct ExchangeFinding: Hashable, Sendable, Codable {
     }
 }
 
-public struct ExchangeReply: Hashable, Sendable, Codable {
+public struct ExchangeReply: Hashable, Sendable {
     /// True: the answerer may have had no room to queue what it was told of and lacks, or is on its way in: it is to be told
     /// again.
     public let full: Bool?

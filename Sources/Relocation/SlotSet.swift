@@ -92,8 +92,8 @@ extension SlotSet: Sequence {
 /// On the wire: the number of runs of slots and the first and the last of each, so that "all of them" is six bytes; or, when
 /// there are many runs, `ffff` and the bits, slot 0 the lowest of the first eight bytes.
 extension SlotSet {
-    /// - Throws: `ByteError`, or `UnreadableComparison` when the runs do not rise.
-    init(_ reader: inout ByteReader) throws {
+    /// - Throws: `ByteError`: `.illegal` when the runs do not rise.
+    init(_ reader: inout ByteReader) throws(ByteError) {
         self.init()
         let runs = try reader.read(UInt16.self)
         if runs == Self.asBits {
@@ -101,12 +101,12 @@ extension SlotSet {
             count = words.reduce(0) { $0 + $1.nonzeroBitCount }
             return
         }
-        guard runs <= Self.runsMax else { throw UnreadableComparison() }
+        guard runs <= Self.runsMax else { throw .illegal }
         var next = 0
         for _ in 0..<runs {
             let first = Int(try reader.read(UInt16.self))
             let last = Int(try reader.read(UInt16.self))
-            guard next <= first, first <= last, last < Slot.count else { throw UnreadableComparison() }
+            guard next <= first, first <= last, last < Slot.count else { throw .illegal }
             for number in first...last { if let slot = Slot(number: number) { insert(slot) } }
             // Two that touch are one.
             next = last + 2

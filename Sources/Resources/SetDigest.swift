@@ -62,33 +62,3 @@ public struct SetDigest: Hashable, Sendable, Codable, CustomStringConvertible {
         try container.encode(description)
     }
 }
-
-extension Version {
-    /// The one byte form that digests are made of; see docs/PROTOCOL.md.
-    var canonicalBytes: [UInt8] {
-        var writer = ByteWriter(capacity: 256)
-        writer.write(block: Array(name.text.utf8))
-        writer.write(dot)
-        writer.write(time.raw)
-        writer.write(UInt16(truncatingIfNeeded: context.dots.count))
-        for dot in context.dots { writer.write(dot) }
-        writer.write(shortText: home?.text ?? "")
-        switch content {
-        case .tombstone: writer.write(UInt8(0))
-        case .blob(let digest, let size, let mediaType):
-            writer.write(UInt8(1))
-            writer.write(raw: digest.bytes)
-            writer.write(size)
-            writer.write(shortText: mediaType)
-        }
-        return writer.bytes
-    }
-}
-
-extension ByteWriter {
-    fileprivate mutating func write(_ dot: Dot) {
-        write(shortText: dot.node.text)
-        write(dot.epoch)
-        write(dot.counter)
-    }
-}

@@ -25,6 +25,20 @@ public struct ByteWriter: Sendable {
         buffer.append(contentsOf: utf8)
     }
 
+    /// One byte, 1 for true.
+    @inlinable
+    public mutating func write(flag: Bool) { write(UInt8(flag ? 1 : 0)) }
+
+    /// Four bytes with the number of elements, then each of them.
+    @inlinable
+    public mutating func write<Element>(
+        list: some Collection<Element>, _ write: (Element, inout ByteWriter) -> Void
+    ) {
+        let part = list.prefix(Int(UInt32.max))
+        self.write(UInt32(truncatingIfNeeded: part.count))
+        for element in part { write(element, &self) }
+    }
+
     /// Two length bytes, then the bytes (at most 65,535 of them).
     public mutating func write(block: some Collection<UInt8>) {
         let part = block.prefix(Int(UInt16.max))
@@ -76,6 +90,26 @@ public struct ByteReader: Sendable {
         return text
     }
 
+    /// - Throws: `ByteError.truncated`, or `.illegal` when the byte is neither 0 nor 1.
+    @inlinable
+    public mutating func readFlag() throws(ByteError) -> Bool {
+        switch try read(UInt8.self) {
+        case 0: return false
+        case 1: return true
+        default: throw .illegal
+        }
+    }
+
+    /// Reserves nothing on the word of the number before it: what can not be there is found missing.
+    ///
+    /// - Throws: `ByteError.truncated`, and what `read` throws.
+    @inlinable
+    public mutating func readList<Element>(_ read: (inout ByteReader) throws -> Element) throws -> [Element] {
+        var elements: [Element] = []
+        for _ in 0..<(try self.read(UInt32.self)) { elements.append(try read(&self)) }
+        return elements
+    }
+
     /// - Throws: `ByteError.truncated`.
     public mutating func readBlock() throws(ByteError) -> ArraySlice<UInt8> {
         try read(count: Int(read(UInt16.self)))
@@ -86,4 +120,6 @@ public struct ByteReader: Sendable {
 public enum ByteError: Error, Hashable, Sendable {
     case truncated
     case notText
+    /// They are of no value that there is: a number past its range, or more of them than there may be.
+    case illegal
 }

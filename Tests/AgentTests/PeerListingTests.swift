@@ -39,11 +39,11 @@ struct PeerListingTests {
         for length in 0..<bytes.count {
             #expect(throws: (any Error).self) { try PeerListing(bytes.prefix(length)) }
         }
-        #expect(throws: PeerListing.Unreadable.self) { try PeerListing((bytes + [0])[...]) }
+        #expect(throws: ByteError.illegal) { try PeerListing((bytes + [0])[...]) }
     }
 
-    @Test("a number of entries that can not be there reserves nothing")
+    @Test("a number of entries that can not be there is found out without room for them")
     func hostileCount() {
-        #expect(throws: PeerListing.Unreadable.self) { try PeerListing([0, 0xff, 0xff, 0xff, 0xff, 0][...]) }
+        #expect(throws: ByteError.truncated) { try PeerListing([0, 0xff, 0xff, 0xff, 0xff, 0][...]) }
     }
 }

@@ -61,24 +61,25 @@ struct ComparisonFormTests {
         for length in reply.indices {
             #expect(throws: (any Error).self) { try CompareReply(reply.prefix(length)) }
         }
-        #expect(throws: UnreadableComparison.self) { try CompareRequest((request + [0])[...]) }
-        #expect(throws: UnreadableComparison.self) { try CompareReply((reply + [0])[...]) }
+        #expect(throws: ByteError.illegal) { try CompareRequest((request + [0])[...]) }
+        #expect(throws: ByteError.illegal) { try CompareReply((reply + [0])[...]) }
     }
 
     @Test(
-        "slots out of order or past the last, and numbers of things that can not be there, are refused",
+        "slots out of order or past the last are refused",
         arguments: [
-            [0, 1, 0, 2, 0, 1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0x40, 0, 0, 0, 0, 0, 0],
-            [0, 2, 0, 0, 0, 1, 0, 2, 0, 3, 0, 0, 0, 0, 0], [2, 1], [0, 0, 2], [0, 0, 0, 0xff, 0xff, 0xff, 0xff],
-            [0, 0, 0, 0, 0, 0, 1, 0x40, 0, 0] + [UInt8](repeating: 0, count: 17),
-            [0, 0, 0, 0, 0, 0, 1, 0, 0, 0] + [UInt8](repeating: 0, count: 16) + [2],
+            [0, 1, 0, 2, 0, 1, 0], [0, 1, 0, 0, 0x40, 0, 0], [0, 2, 0, 0, 0, 1, 0, 2, 0, 3, 0], [2, 1], [0, 0, 2],
+            [0, 0, 0, 0, 0, 0, 1, 0x40, 0, 0], [0, 0, 0, 0, 0, 0, 1, 0, 0, 0] + [UInt8](repeating: 0, count: 16) + [2],
         ] as [[UInt8]])
     func hostile(bytes: [UInt8]) {
-        #expect(throws: UnreadableComparison.self) { try CompareRequest(bytes[...]) }
+        #expect(throws: ByteError.illegal) { try CompareRequest(bytes[...]) }
     }
 
-    @Test("an answer says nothing that is not known here")
-    func unknownFlag() {
-        #expect(throws: UnreadableComparison.self) { try CompareReply([4, 0, 0, 0, 0, 0, 0][...]) }
+    @Test("a number of things that can not be there is found out without room for them")
+    func hostileCount() {
+        #expect(throws: ByteError.truncated) { try CompareRequest([0, 0, 0, 0xff, 0xff, 0xff, 0xff][...]) }
+        #expect(throws: ByteError.truncated) { try ExchangeRequest([0xff, 0xff, 0xff, 0xff][...]) }
+        #expect(throws: ByteError.truncated) { try ExchangeReply([0, 0xff, 0xff, 0xff, 0xff][...]) }
+        #expect(throws: ByteError.illegal) { try CompareReply([4, 0, 0, 0, 0, 0, 0][...]) }
     }
 }

@@ -25,16 +25,11 @@ struct PeerCalls: Sendable {
     }
 
     func compare(_ request: CompareRequest, with node: NodeName) async throws -> CompareReply {
-        let path = "/v1/peer/compare"
-        let asked = ClientRequest(
-            "POST", path, headers: ["Content-Type": "application/octet-stream"],
-            body: .bytes(ByteBuffer(bytes: request.bytes)))
-        let bytes = try await bytes(from: node, asked, path, within: .seconds(30))
-        return try CompareReply(Array(buffer: bytes)[...])
+        try CompareReply(await octets("/v1/peer/compare", request.bytes, of: node, within: .seconds(30)))
     }
 
     func exchange(_ request: ExchangeRequest, with node: NodeName) async throws -> ExchangeReply {
-        try await call(node, "POST", "/v1/peer/exchange", request, within: .seconds(60))
+        try ExchangeReply(await octets("/v1/peer/exchange", request.bytes, of: node, within: .seconds(60)))
     }
 
     /// The answer comes when the bytes are durable there, so it may take as long as they take.
@@ -161,6 +156,15 @@ struct PeerCalls: Sendable {
             to: node, at: try endpoint(of: node), request, idempotent: isIdempotent, kind: kind,
             timeouts: Self.timeouts(limit))
         return try await decode(response, path, from: node)
+    }
+
+    private func octets(_ path: String, _ body: [UInt8], of node: NodeName, within limit: Duration) async throws
+        -> ArraySlice<UInt8>
+    {
+        let request = ClientRequest(
+            "POST", path, headers: ["Content-Type": "application/octet-stream"],
+            body: .bytes(ByteBuffer(bytes: body)))
+        return Array(buffer: try await bytes(from: node, request, path, within: limit))[...]
     }
 
     private func bytes(

@@ -57,13 +57,12 @@ struct PeerRoutes: Sendable {
                 try claims.conflicts.answer(ask, from: Self.asker(context), claims.verifier))
         }
         router.post("/v1/peer/compare") { request, context in
-            let body = try await request.boundedBody(upTo: Self.bodyBytesMax, context: context).collect()
-            let reply = try box.parts.core.driver.answer(Self.comparison(body), from: Self.asker(context))
-            return Self.octets(ByteBuffer(bytes: reply.bytes))
+            let ask = try await Self.octets(of: request, context) { try CompareRequest($0) }
+            return Self.octets(try box.parts.core.driver.answer(ask, from: Self.asker(context)).bytes)
         }
         router.post("/v1/peer/exchange") { request, context in
-            let ask = try await request.json(ExchangeRequest.self, upTo: Self.bodyBytesMax, context: context)
-            return Response.json(try await exchange(ask, from: Self.asker(context)))
+            let ask = try await Self.octets(of: request, context) { try ExchangeRequest($0) }
+            return Self.octets(try await exchange(ask, from: Self.asker(context)).bytes)
         }
         router.post("/v1/peer/offer") { request, context in
             let ask = try await request.json(OfferRequest.self, upTo: Self.bodyBytesMax, context: context)
@@ -78,7 +77,7 @@ struct PeerRoutes: Sendable {
                 })
         }
         router.get("/v1/peer/list") { request, _ in
-            Self.octets(ByteBuffer(bytes: try await box.parts.catalogue.page(CatalogueRoutes.query(request)).bytes))
+            Self.octets(try await box.parts.catalogue.page(CatalogueRoutes.query(request)).bytes)
         }
         router.get("/v1/peer/holdings") { _, _ in
             Response.json(try await PlanService(core: box.parts.core).holdings())
@@ -101,14 +100,6 @@ struct PeerRoutes: Sendable {
             throw .badRequest("the certificate says \(node), the body \(claimed)", code: "wrong_node")
         }
         return node
-    }
-
-    private static func comparison(_ body: ByteBuffer) throws(APIError) -> CompareRequest {
-        do {
-            return try CompareRequest(Array(buffer: body)[...])
-        } catch {
-            throw .badRequest("the body is not a comparison: \(error)", code: "bad_comparison")
-        }
     }
 
     private func exchange(_ ask: ExchangeRequest, from asker: NodeName) async throws -> ExchangeReply {
@@ -190,6 +181,20 @@ struct PeerRoutes: Sendable {
         }
         return Self.octets(answer)
     }
+
+    /// What is sent in a binary form.
+    private static func octets<Value>(
+        of request: Request, _ context: APIContext, read: (ArraySlice<UInt8>) throws -> Value
+    ) async throws -> Value {
+        let body = try await request.boundedBody(upTo: bodyBytesMax, context: context).collect()
+        do {
+            return try read(Array(buffer: body)[...])
+        } catch {
+            throw APIError.badRequest("the body has not the form expected here: \(error)", code: "bad_form")
+        }
+    }
+
+    private static func octets(_ bytes: [UInt8]) -> Response { octets(ByteBuffer(bytes: bytes)) }
 
     private static func octets(_ bytes: ByteBuffer) -> Response {
         Response(

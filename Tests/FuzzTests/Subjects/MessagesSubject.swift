@@ -75,18 +75,21 @@ struct MessagesSubject: Subject {
                 guard let reply = try? CompareReply(bytes[...]) else { return }
                 try demand(try CompareReply(reply.bytes[...]) == reply, "it is read as it was written")
             },
-            Kind(ExchangeRequest.self, [ExchangeRequest(groups: [try Self.exchange()])]) { request in
+            Kind([ExchangeRequest(groups: [try Self.exchange()]).bytes]) { bytes in
+                guard let request = try? ExchangeRequest(bytes[...]) else { return }
+                try demand(try ExchangeRequest(request.bytes[...]) == request, "it is read as it was written")
                 for group in request.groups {
                     _ = ExchangeFinding(asked: group, mine: group.sets, owner: true, copies: 1)
                 }
             },
-            Kind(
-                ExchangeReply.self,
-                [
-                    ExchangeReply(findings: [
-                        ExchangeFinding(asked: try Self.exchange(), mine: [], owner: true, copies: 2)
-                    ])
-                ]),
+            Kind([
+                ExchangeReply(findings: [
+                    ExchangeFinding(asked: try Self.exchange(), mine: [], owner: true, copies: 2)
+                ]).bytes
+            ]) { bytes in
+                guard let reply = try? ExchangeReply(bytes[...]) else { return }
+                try demand(try ExchangeReply(reply.bytes[...]) == reply, "it is read as it was written")
+            },
             Kind(OfferRequest.self, [OfferRequest(version: try Samples.versions()[0], status: try Self.status())]),
             Kind(OfferReply.self, [OfferReply(status: try Self.status(), rival: try Samples.dot("simba", 9))]),
             Kind(KeyKeeper.Saved.self, [KeyKeeper.Saved(keys: try Self.keyring(), retired: nil)]),

@@ -1,0 +1,65 @@
+import Resources
+import Testing
+import Vocabulary
+
+@testable import Relocation
+
+@Suite("Exchanges as they go from node to node")
+struct ExchangeFormTests {
+    private func groups() -> [ExchangeGroup] {
+        let first = VersionSet(World.version("a", by: "ada", home: "cid"))
+        let both = first.merged(with: [World.version("a", by: "bob", time: 2000, seen: first, deleted: true)])
+        return [
+            ExchangeGroup(key: both.group(in: World.cluster), sets: [both], copies: 3),
+            ExchangeGroup(
+                key: first.group(in: World.cluster), sets: [first, VersionSet(World.version("ü", by: "ada"))], copies: 1
+            ),
+            ExchangeGroup(key: GroupKey(slot: Slot.first, home: nil), sets: [], copies: 0),
+        ]
+    }
+
+    private func reply(full: Bool?) -> ExchangeReply {
+        ExchangeReply(
+            full: full,
+            findings: groups().map {
+                ExchangeFinding(
+                    asked: $0, mine: $0.sets.dropFirst() + [VersionSet(World.version("c", by: "bob"))],
+                    owner: full == nil, copies: 2)
+            })
+    }
+
+    @Test("what is told and what is found come back as they were")
+    func roundTrip() throws {
+        let request = ExchangeRequest(groups: groups())
+        #expect(try ExchangeRequest(request.bytes[...]) == request)
+        #expect(reply(full: nil).findings.contains { !$0.missing.isEmpty })
+        for reply in [reply(full: nil), reply(full: true), ExchangeReply(findings: [])] {
+            #expect(try ExchangeReply(reply.bytes[...]) == reply)
+        }
+    }
+
+    @Test("no part of one, and none with more behind it, passes for the whole")
+    func parts() throws {
+        let request = ExchangeRequest(groups: groups()).bytes
+        for length in request.indices {
+            #expect(throws: ByteError.truncated) { try ExchangeRequest(request.prefix(length)) }
+        }
+        let found = reply(full: true).bytes
+        for length in found.indices {
+            #expect(throws: ByteError.truncated) { try ExchangeReply(found.prefix(length)) }
+        }
+        #expect(throws: ByteError.illegal) { try ExchangeRequest((request + [0])[...]) }
+        #expect(throws: ByteError.illegal) { try ExchangeReply((found + [0])[...]) }
+    }
+
+    @Test("a set without a version, or of two names, is none")
+    func noSet() {
+        let key: [UInt8] = [0, 0, 0, 1, 0, 0, 0]
+        #expect(throws: ByteError.illegal) { try ExchangeRequest((key + [0, 0, 0, 1, 0, 1])[...]) }
+        var writer = ByteWriter()
+        writer.write(raw: key + [0, 0, 0, 1, 2])
+        World.version("a", by: "ada").write(to: &writer)
+        World.version("b", by: "ada").write(to: &writer)
+        #expect(throws: ByteError.illegal) { try ExchangeRequest(writer.bytes[...]) }
+    }
+}
