@@ -16,12 +16,14 @@ extension Convergence {
     }
 
     /// What this node says of the groups that it owns together with the other one.
-    private func sharedDigest(of slots: SlotSet, with peer: NodeName) -> SetDigest {
+    private mutating func sharedDigest(of slots: SlotSet, with peer: NodeName) -> SetDigest {
+        if let known = groups.sharedSums.sum(of: slots, with: peer) { return known }
         var sum = SetDigest.empty
         for key in groups(in: slots) {
             guard let owners = groups[key]?.owners, owners.contains(me), owners.contains(peer) else { continue }
             sum = sum + SharedDigest.of(status(of: key))
         }
+        groups.sharedSums.keep(sum, of: slots, with: peer)
         return sum
     }
 
@@ -139,13 +141,7 @@ extension Convergence {
 
     private mutating func startWork(with name: NodeName, _ peer: inout PeerState, into effects: inout [Effect]) {
         if !peer.exchanges.isEmpty, hasRoomForExchange {
-            var batch: [GroupKey] = []
-            var names = 0
-            while let key = peer.exchanges.last, batch.isEmpty || names < settings.namesPerExchange {
-                peer.exchanges.removeLast()
-                batch.append(key)
-                names += 1 + (groups[key]?.summary.names ?? 0)
-            }
+            let batch = peer.takeExchanges(names: settings.namesPerExchange) { 1 + (groups[$0]?.summary.names ?? 0) }
             let id = newCall()
             peer.call = (id, .exchange(batch))
             effects.append(
@@ -189,52 +185,61 @@ extension Convergence {
             guard reply.same != true else { return finishReview(with: name, of: slots, isCounted, at: now) }
         }
         var theirs: [GroupKey: GroupStatus] = [:]
+        var told: [Slot: [GroupKey]] = [:]
         for status in reply.groups where slots.contains(status.key.slot) {
-            theirs[status.key] = status
+            if theirs.updateValue(status, forKey: status.key) == nil {
+                told[status.key.slot, default: []].append(status.key)
+            }
             noteConfirmation(by: name, status)
         }
-        guard var peer = peers[name] else { return }
+        // Taken out, for there may be thousands of differences in it, which would be copied with the first that changes.
+        guard var peer = peers.removeValue(forKey: name) else { return }
+        defer { peers[name] = peer }
         peer.call = nil
         peer.failures = 0
         peer.retryAt = now
-        let mine = Set(groups(in: slots))
-        // Slots of which it holds something else than this node: of the others it has nothing to tell.
-        let newsIn = SlotSet(
-            theirs.values.filter { $0.digest != groups[$0.key]?.summary.digest ?? .empty }.map(\.key.slot))
-        var unheard: [Slot: [GroupKey]] = [:]
-        var differences: [Slot: [GroupKey: Difference]] = [:]
         var differing: [GroupKey] = []
-        for key in mine.union(theirs.keys).sorted() {
-            let here = groups[key]?.summary.digest ?? .empty
-            let there = theirs[key]?.digest ?? .empty
-            let owned = isOwner(key)
-            let ownedThere = owners(of: key).contains(name)
-            if here == there {
-                // Equal, but the peer does not see itself as an owner yet: its view is late.
-                if ownedThere, theirs[key]?.owner != true { peer.recheck.insert(key.slot) }
-            } else if isWorthExchanging(key, owned, ownedThere, here, there, hasNews: newsIn.contains(key.slot)) {
-                let difference = Difference(mine: here, theirs: there, isOwnedThere: theirs[key]?.owner ?? false)
-                let before = peer.differences[key.slot]?[key]
-                if let before, isTold(before, difference, awaited: peer.mustHear.contains(key.slot), at: now) {
-                    differences[key.slot, default: [:]][key] = before
-                    peer.recheck.insert(key.slot)
-                } else {
-                    differences[key.slot, default: [:]][key] = difference
-                    differing.append(key)
-                }
-                if owned { unheard[key.slot, default: []].append(key) }
-            }
-        }
-        if !differing.isEmpty { peer.exchanges = Set(peer.exchanges).union(differing).sorted(by: >) }
         for slot in slots {
-            peer.unheard[slot] = unheard[slot]
-            peer.differences[slot] = differences[slot]
-            if unheard[slot] == nil, isCounted, !peer.hearAnew.contains(slot) { peer.isHeard(of: slot) }
+            // Where it holds just what this node does it has nothing to tell.
+            let hasNews = told[slot]?.contains { theirs[$0]?.digest != groups[$0]?.summary.digest ?? .empty } ?? false
+            var unheard: [GroupKey] = []
+            var differences: [GroupKey: Difference] = [:]
+            for key in keys(in: slot, besides: told[slot] ?? []) {
+                let here = groups[key]?.summary.digest ?? .empty
+                let there = theirs[key]?.digest ?? .empty
+                let owned = isOwner(key)
+                let ownedThere = owners(of: key).contains(name)
+                if here == there {
+                    // Equal, but the peer does not see itself as an owner yet: its view is late.
+                    if ownedThere, theirs[key]?.owner != true { peer.recheck.insert(slot) }
+                } else if isWorthExchanging(key, owned, ownedThere, here, there, hasNews: hasNews) {
+                    let difference = Difference(mine: here, theirs: there, isOwnedThere: theirs[key]?.owner ?? false)
+                    let before = peer.differences[slot]?[key]
+                    if let before, isTold(before, difference, awaited: peer.mustHear.contains(slot), at: now) {
+                        differences[key] = before
+                        peer.recheck.insert(slot)
+                    } else {
+                        differences[key] = difference
+                        differing.append(key)
+                    }
+                    if owned { unheard.append(key) }
+                }
+            }
+            peer.unheard[slot] = unheard.isEmpty ? nil : unheard
+            peer.differences[slot] = differences.isEmpty ? nil : differences
+            if unheard.isEmpty, isCounted, !peer.hearAnew.contains(slot) { peer.isHeard(of: slot) }
         }
+        peer.exchange(differing)
         peer.hearAnew = SlotSet()
         note(isCounted: isCounted, in: slots, &peer, at: now)
         scheduleRecheck(&peer, at: now)
-        peers[name] = peer
+    }
+
+    /// The groups of the slot that are held here, and these, sorted.
+    private func keys(in slot: Slot, besides told: [GroupKey]) -> [GroupKey] {
+        let held = groups.bySlot[slot] ?? []
+        let others = told.filter { groups[$0] == nil }
+        return others.isEmpty ? held : (held + others).sorted()
     }
 
     /// Whether the group was exchanged as it is, and whatever came of that is on its way.
@@ -305,7 +310,7 @@ extension Convergence {
         let toldByKey = Dictionary(told.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
         var heard: [GroupKey] = []
         for finding in reply.findings {
-            guard batch.contains(finding.key), let told = toldByKey[finding.key] else { continue }
+            guard let told = toldByKey[finding.key] else { continue }
             let mine = Dictionary(told.sets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
             var lacks = false
             var dominated = finding.missing.isEmpty
@@ -320,7 +325,8 @@ extension Convergence {
             let isConfirmed = dominated && !told.sets.isEmpty
             note(finding, from: name, isTaken: reply.full != true && !isConfirmed, lacks: lacks, at: now)
         }
-        guard var peer = peers[name] else { return }
+        guard var peer = peers.removeValue(forKey: name) else { return }
+        defer { peers[name] = peer }
         peer.call = nil
         peer.failures = 0
         peer.retryAt = now
@@ -342,10 +348,10 @@ extension Convergence {
         if reply.full == true {
             // It forgets what it has no room to queue: it is told when it has pulled some. What it has to tell is heard.
             for key in peer.exchanges where !peer.mustHear.contains(key.slot) { peer.recheck.insert(key.slot) }
-            peer.exchanges.removeAll { !peer.mustHear.contains($0.slot) }
+            let awaited = peer.mustHear
+            peer.forgetExchanges { !awaited.contains($0.slot) }
         }
         scheduleRecheck(&peer, at: now)
-        peers[name] = peer
     }
 
     /// What either lacks is on its way by this exchange, unless there was no room to queue it, or an owner does not see yet

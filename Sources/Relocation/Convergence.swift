@@ -142,48 +142,6 @@ public struct Convergence: Sendable {
         var met: Set<NodeName>
     }
 
-    struct PeerState: Sendable {
-        /// To be compared as soon as the peer is free.
-        var dirty = SlotSet()
-        /// To be looked over when nothing else is to be done with it: all is confirmed there, as far as is known.
-        var review = SlotSet()
-        /// To be compared again at `recheckAt`, where something is still unconfirmed, unheard or lacking then.
-        var recheck = SlotSet()
-        /// A pull failed there.
-        var lacking = SlotSet()
-        var recheckAt: Instant?
-        var rechecks = 0
-        /// Groups found to differ, to be exchanged from the end on; sorted downwards, without repetition.
-        var exchanges: [GroupKey] = []
-        var call: (id: CallID, work: Work)?
-        var retryAt = Instant(nanoseconds: .min)
-        var failures = 0
-        /// Slots in which this peer may hold something newer than this node does.
-        var mustHear = SlotSet()
-        /// Those of them of which somebody else said that this peer holds more. Whom it names in turn is not heard for that: two
-        /// that each lack what the other has would have this node go to and fro between them.
-        var hearAsTold = SlotSet()
-        /// Those of them that came up while `call` was under way: its answer may be older than what is to be heard.
-        var hearAnew = SlotSet()
-        /// Slots of which it spoke while it took this node for gone; its word on them clears nothing up.
-        var uncounted = SlotSet()
-        /// Such answers in a row.
-        var refusals = 0
-        /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
-        var unheard: [Slot: [GroupKey]] = [:]
-        /// Groups that differed when they were compared last.
-        var differences: [Slot: [GroupKey: Difference]] = [:]
-
-        mutating func isHeard(of slot: Slot) {
-            mustHear.remove(slot)
-            hearAsTold.remove(slot)
-        }
-
-        var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
-
-        enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet) }
-    }
-
     public let me: NodeName
     public let cluster: ClusterName
     public let settings: Settings
@@ -368,6 +326,7 @@ public struct Convergence: Sendable {
         let changed = SlotSet(lacking.symmetricDifference(keys).map(\.slot))
         lacking = keys
         guard !changed.isEmpty else { return }
+        for slot in changed { groups.sharedSums.forget(slot) }
         for name in view.contactable where name != me {
             peers[name, default: PeerState()].dirty.formUnion(changed)
         }

@@ -49,6 +49,7 @@ struct GroupTable: Sendable {
     /// Owned ones that are not vouched for.
     private(set) var unvouched: Set<GroupKey> = []
     private var vouchedCount = 0
+    var sharedSums = SharedSums()
 
     init(me: NodeName) { self.me = me }
 
@@ -93,6 +94,7 @@ struct GroupTable: Sendable {
     }
 
     private mutating func index(_ key: GroupKey, was: Bool, _ group: Group?) {
+        sharedSums.forget(key.slot)
         guard let group else {
             guard was else { return }
             bySlot[key.slot]?.removeAll { $0 == key }

@@ -11,7 +11,7 @@ public struct GroupKey: Hashable, Comparable, Sendable, Codable, CustomStringCon
     }
 
     public static func < (a: GroupKey, b: GroupKey) -> Bool {
-        (a.slot.number, a.home?.text ?? "") < (b.slot.number, b.home?.text ?? "")
+        a.slot == b.slot ? (a.home?.text ?? "") < (b.home?.text ?? "") : a.slot < b.slot
     }
 
     public var description: String { home.map { "\(slot)@\($0)" } ?? "\(slot)" }

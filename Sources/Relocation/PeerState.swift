@@ -1,0 +1,75 @@
+import Resources
+import Vocabulary
+
+extension Convergence {
+    /// What there is to settle with one other node.
+    struct PeerState: Sendable {
+        /// To be compared as soon as the peer is free.
+        var dirty = SlotSet()
+        /// To be looked over when nothing else is to be done with it: all is confirmed there, as far as is known.
+        var review = SlotSet()
+        /// To be compared again at `recheckAt`, where something is still unconfirmed, unheard or lacking then.
+        var recheck = SlotSet()
+        /// A pull failed there.
+        var lacking = SlotSet()
+        var recheckAt: Instant?
+        var rechecks = 0
+        /// Groups found to differ, to be exchanged from the end on; sorted downwards, without repetition.
+        private(set) var exchanges: [GroupKey] = []
+        var call: (id: CallID, work: Work)?
+        var retryAt = Instant(nanoseconds: .min)
+        var failures = 0
+        /// Slots in which this peer may hold something newer than this node does.
+        var mustHear = SlotSet()
+        /// Those of them of which somebody else said that this peer holds more. Whom it names in turn is not heard for that: two
+        /// that each lack what the other has would have this node go to and fro between them.
+        var hearAsTold = SlotSet()
+        /// Those of them that came up while `call` was under way: its answer may be older than what is to be heard.
+        var hearAnew = SlotSet()
+        /// Slots of which it spoke while it took this node for gone; its word on them clears nothing up.
+        var uncounted = SlotSet()
+        /// Such answers in a row.
+        var refusals = 0
+        /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
+        var unheard: [Slot: [GroupKey]] = [:]
+        /// Groups that differed when they were compared last.
+        var differences: [Slot: [GroupKey: Difference]] = [:]
+
+        /// Adds groups to be exchanged, which come sorted upwards.
+        mutating func exchange(_ keys: [GroupKey]) {
+            guard !keys.isEmpty else { return }
+            var merged: [GroupKey] = []
+            merged.reserveCapacity(exchanges.count + keys.count)
+            var rest = keys[...]
+            for key in exchanges {
+                while let next = rest.last, next > key { merged.append(rest.removeLast()) }
+                if rest.last == key { rest.removeLast() }
+                merged.append(key)
+            }
+            exchanges = merged + rest.reversed()
+        }
+
+        /// Takes the next ones out: as many as have `limit` names, or the first of them.
+        mutating func takeExchanges(names limit: Int, counted: (GroupKey) -> Int) -> [GroupKey] {
+            var batch: [GroupKey] = []
+            var names = 0
+            while let key = exchanges.last, batch.isEmpty || names < limit {
+                exchanges.removeLast()
+                batch.append(key)
+                names += counted(key)
+            }
+            return batch
+        }
+
+        mutating func forgetExchanges(where isForgotten: (GroupKey) -> Bool) { exchanges.removeAll(where: isForgotten) }
+
+        mutating func isHeard(of slot: Slot) {
+            mustHear.remove(slot)
+            hearAsTold.remove(slot)
+        }
+
+        var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
+
+        enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet) }
+    }
+}
