@@ -134,7 +134,7 @@ extension Convergence {
     }
 
     /// Whether what is found lacking by one more exchange can be queued: what can not is told of in vain. With room for one
-    /// name only, each that was pulled would have 512 told of again.
+    /// name only, each that was pulled would have 256 told of again.
     private var hasRoomForExchange: Bool {
         pulls.count + min(settings.namesPerExchange, settings.pullsQueuedMax / 2) <= settings.pullsQueuedMax
     }
@@ -350,6 +350,8 @@ extension Convergence {
             for key in peer.exchanges where !peer.mustHear.contains(key.slot) { peer.recheck.insert(key.slot) }
             let awaited = peer.mustHear
             peer.forgetExchanges { !awaited.contains($0.slot) }
+            // It asks by itself as soon as it has room.
+            peer.recheckAt = max(peer.recheckAt ?? now, now + settings.fullPause)
         }
         scheduleRecheck(&peer, at: now)
     }

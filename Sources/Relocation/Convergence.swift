@@ -16,8 +16,9 @@ public struct Convergence: Sendable {
         public var replicas: Int
         /// Slots in one comparison. Four calls cover all; at half there are twice the round trips at a start.
         public var slotsPerCompare = 4096
-        /// Names in one exchange, a bound on its body: about 256 KiB of JSON.
-        public var namesPerExchange = 512
+        /// Names in one exchange: some 50 KiB, and 5 ms of a core on either side, which queries wait for. At half, a link of
+        /// 150 ms tells of 850 names a second; at double, queries feel each of them.
+        public var namesPerExchange = 256
         /// Blobs pulled at once, of small ones (`smallBytesMax`) 32 times as many. More streams use a lossy path better but
         /// delay queries.
         public var pullsActiveMax = 4
@@ -40,6 +41,9 @@ public struct Convergence: Sendable {
         /// one member has just come back to is asked twice as often; at double, that one answers that much later.
         public var uncountedPause = Duration.milliseconds(500)
         public var uncountedPauseMax = Duration.seconds(4)
+        /// Who has no room to queue what it is told of is told again after this: a full queue takes some seconds. At half, twice
+        /// as much is read and sent in vain; at double, one that does not ask by itself waits longer.
+        public var fullPause = Duration.seconds(4)
         /// Everything is compared with everyone concerned this often, changed or not: the net under the net.
         public var antiEntropy = Duration.seconds(60)
         /// For this long after a slot's owners changed, one of them that does not hold a name asks everybody before it

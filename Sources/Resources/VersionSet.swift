@@ -8,10 +8,10 @@ public struct VersionSet: Hashable, Sendable, Codable {
     public private(set) var versions: [Version]
 
     /// `nil` when nothing is given, or when the versions are not all of one name.
-    public init?(_ versions: some Collection<Version>) {
+    public init?(_ versions: [Version]) {
         guard let first = versions.first, versions.allSatisfy({ $0.name == first.name }) else { return nil }
         name = first.name
-        self.versions = Self.pruned(Array(versions))
+        self.versions = Self.pruned(versions)
     }
 
     public init(_ version: Version) {
@@ -84,6 +84,7 @@ public struct VersionSet: Hashable, Sendable, Codable {
     public func dominates(_ other: VersionSet) -> Bool { Self.lacking(self, offered: other).isEmpty }
 
     private static func pruned(_ versions: [Version]) -> [Version] {
+        guard versions.count > 1 else { return versions }
         // What a delete had seen is gone with it, so that a delete gives its space back; what it had not seen stays.
         // Greatest first, and only deletes that are kept themselves count: so the greatest version is never removed,
         // and two nodes that exchange what they hold can only move upwards, to one and the same set.

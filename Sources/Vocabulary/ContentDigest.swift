@@ -1,14 +1,19 @@
 /// A SHA-256 digest (FIPS 180-4): the identity of a blob and the `ETag` of a resource.
 public struct ContentDigest: Hashable, Comparable, Sendable, CustomStringConvertible {
     // Four words rather than an array: a digest is copied often and must not allocate.
-    private let words: (UInt64, UInt64, UInt64, UInt64)
+    @usableFromInline let words: (UInt64, UInt64, UInt64, UInt64)
 
-    /// `nil` unless there are exactly 32 bytes.
+    /// `nil` unless there are exactly 32 bytes. Inlinable, for one is read with every version that is.
+    @inlinable
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 32 else { return nil }
-        var words: [UInt64] = [0, 0, 0, 0]
-        for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
-        self.words = (words[0], words[1], words[2], words[3])
+        var rest = bytes.makeIterator()
+        func word() -> UInt64 {
+            var word: UInt64 = 0
+            for _ in 0..<8 { word = word << 8 | UInt64(rest.next() ?? 0) }
+            return word
+        }
+        words = (word(), word(), word(), word())
     }
 
     /// `nil` unless there are exactly 64 hexadecimal digits.
@@ -18,9 +23,12 @@ public struct ContentDigest: Hashable, Comparable, Sendable, CustomStringConvert
     }
 
     public var bytes: [UInt8] {
-        [words.0, words.1, words.2, words.3].flatMap { word in
-            (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) }
-        }
+        var writer = ByteWriter(capacity: 32)
+        writer.write(words.0)
+        writer.write(words.1)
+        writer.write(words.2)
+        writer.write(words.3)
+        return writer.bytes
     }
 
     /// The first half.

@@ -9,7 +9,7 @@ import Vocabulary
 
 /// Typed calls to other nodes, mostly JSON, over the peers table, each with its bound on time and size.
 struct PeerCalls: Sendable {
-    /// A listing or an exchange of 512 names with full histories stays far below this.
+    /// A listing or an exchange of 256 names with full histories stays far below this.
     static let answerBytesMax = 64 * 1024 * 1024
 
     let me: NodeName
