@@ -10,7 +10,7 @@ public struct PeerPlaces: Sendable, Hashable {
     /// Of those, how many are kept for each kind of request, whatever the others take.
     public let connectionsKeptForKind: Int
 
-    public init(peersMax: Int, connectionsPerPeerMax: Int = 12, connectionsKeptForKind: Int = 2) {
+    public init(peersMax: Int, connectionsPerPeerMax: Int = 16, connectionsKeptForKind: Int = 2) {
         self.peersMax = max(1, peersMax)
         self.connectionsPerPeerMax = max(1, connectionsPerPeerMax)
         self.connectionsKeptForKind = max(0, connectionsKeptForKind)
@@ -24,8 +24,11 @@ public struct PeerPlaces: Sendable, Hashable {
         case offer
         /// A call between nodes, whose answer is small and comes at once.
         case control
-        /// The bytes of a resource: a pull, or an answer that is passed on to a client.
+        /// The bytes of a resource that somebody waits for: an answer that is passed on to a client, or a write's copy.
         case bulk
+        /// Those of a move. It waits for queries at the other end, its connection and all: in one kind with them, moves from a
+        /// node that many ask took all there were, and what was to be forwarded to it waited for moves.
+        case move
     }
 
     /// What to do when there is no place.

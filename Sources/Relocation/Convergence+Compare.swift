@@ -350,8 +350,10 @@ extension Convergence {
             for key in peer.exchanges where !peer.mustHear.contains(key.slot) { peer.recheck.insert(key.slot) }
             let awaited = peer.mustHear
             peer.forgetExchanges { !awaited.contains($0.slot) }
-            // It asks by itself as soon as it has room.
-            peer.recheckAt = max(peer.recheckAt ?? now, now + settings.fullPause)
+            // It asks by itself as soon as it has room; one that is on its way in is full, too, and soon has some.
+            if peer.recheck.count > settings.namesPerExchange {
+                peer.recheckAt = max(peer.recheckAt ?? now, now + settings.fullPause)
+            }
         }
         scheduleRecheck(&peer, at: now)
     }

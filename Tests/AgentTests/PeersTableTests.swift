@@ -187,7 +187,7 @@ struct PeersTableTests {
     @Test("requests of one kind that last leave places for every other kind", arguments: PeersTable.Kind.allCases)
     func kinds(kind: PeersTable.Kind) async throws {
         let a = try await serve("a")
-        let table = try table("caller", max: 2, perPeer: 4, wait: .milliseconds(200))
+        let table = try table("caller", max: 2, perPeer: PeersTable.Kind.allCases.count, wait: .milliseconds(200))
         let name = try NodeName("a")
         let endpoint = try a.endpoint
         // Given one answer that nobody reads, of a kind that has all the places that it may have,

@@ -106,7 +106,7 @@ struct PeerCalls: Sendable {
         request.headers[Puller.purposeHeader] = purpose.rawValue
         let bytes = try await bytes(
             from: node, request, path, within: TransferTime.limit(bytes: UInt64(BlobFrames.answerBytesMax)),
-            kind: .bulk, bytesMax: BlobFrames.answerBytesMax)
+            kind: purpose.kind, bytesMax: BlobFrames.answerBytesMax)
         guard let blobs = BlobFrames.read(bytes, count: digests.count) else { throw PullError.unreadable(node) }
         return blobs
     }

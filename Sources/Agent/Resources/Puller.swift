@@ -24,6 +24,9 @@ actor Puller {
         /// Somebody waits for it: a client for the copies of its write.
         case write
 
+        /// Of the connection that it is fetched on.
+        var kind: PeersTable.Kind { self == .move ? .move : .bulk }
+
         func hurried(by other: Purpose) -> Purpose {
             switch (self, other) {
             case (.write, _), (_, .write): .write
@@ -76,7 +79,7 @@ actor Puller {
             let response = try await calls.peers.request(
                 to: holder, at: try calls.endpoint(of: holder),
                 ClientRequest("GET", "/v1/peer/blobs/\(digest.hex)", headers: headers), idempotent: true,
-                kind: .bulk, timeouts: ClientTimeouts(idle: .seconds(20), total: TransferTime.limit(bytes: size)))
+                kind: purpose.kind, timeouts: ClientTimeouts(idle: .seconds(20), total: TransferTime.limit(bytes: size)))
             return (response.status, response.body)
         } sourceOfMany: { holder, digests, purpose in
             try await calls.blobs(digests, from: holder, purpose)

@@ -32,6 +32,9 @@ actor SmallPulls {
     /// Blobs in one request while this node is asked for others: a query waits for no more than these. At half, a round trip
     /// carries half of what it may; at double, 32 milliseconds of a slow core are in a query's way.
     private static let countBesideQueries = 8
+    /// Requests to one holder at once, each on a connection of its own. At half, a link of 150 ms carries half as many; at
+    /// double, more wait for their turn there than are needed to use it.
+    private static let requestsMax = 4
 
     private let store: Store
     private let traffic: Traffic
@@ -104,7 +107,8 @@ actor SmallPulls {
 
     private func employ(for holder: NodeName) {
         guard let state = holders[holder] else { return }
-        guard state.workers.isEmpty || state.wishes.count >= BlobFrames.countMax else { return }
+        let isOneMoreOfUse = state.wishes.count >= BlobFrames.countMax && state.workers.count < Self.requestsMax
+        guard state.workers.isEmpty || isOneMoreOfUse else { return }
         let number = nextNumber
         nextNumber &+= 1
         holders[holder]?.workers[number] = Task { await self.work(number, holder) }
