@@ -24,12 +24,15 @@ struct SmallPullsTests {
         enum Answer: Sendable { case all, nothing, others, junk, older, never }
 
         private let asked = NIOLockedValueBox<[(NodeName, [ContentDigest])]>([])
+        private let atOnce = NIOLockedValueBox((now: 0, most: 0))
         private let isOpen = NIOLockedValueBox(true)
         private let answers: [NodeName: Answer]
 
         init(_ answers: [NodeName: Answer]) { self.answers = answers }
 
         var requests: [(NodeName, [ContentDigest])] { asked.withLockedValue { $0 } }
+        /// Requests for many that were under way together.
+        var mostAtOnce: Int { atOnce.withLockedValue { $0.most } }
         /// Whether requests are answered now.
         func hold(_ isHeld: Bool) { isOpen.withLockedValue { $0 = !isHeld } }
 
@@ -40,6 +43,8 @@ struct SmallPullsTests {
         var many: SmallPulls.Source {
             { holder, digests, _ in
                 self.asked.withLockedValue { $0.append((holder, digests)) }
+                self.atOnce.withLockedValue { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+                defer { self.atOnce.withLockedValue { $0.now -= 1 } }
                 let known = Dictionary(uniqueKeysWithValues: (0..<200).map { (digest($0), bytes($0)) })
                 switch self.answers[holder] ?? .nothing {
                 case .all:
@@ -113,6 +118,21 @@ struct SmallPullsTests {
                 #expect(try await store.isWhole(lease.digest))
             }
             #expect(holders.requests.map(\.1.count) == [1, BlobFrames.countMax])
+        }
+    }
+
+    @Test("however much is wanted, a holder is asked by a few requests at once")
+    func bounded() async throws {
+        try await run([good: .all]) { puller, holders, _ async throws in
+            holders.hold(true)
+            let all = (0..<192).map { number in
+                Task { try await obtain(number, puller, from: [good], for: .move) }
+            }
+            #expect(await eventually { holders.requests.count == 4 })
+            holders.hold(false)
+            for task in all { _ = try await task.value }
+            #expect(holders.mostAtOnce == 4)
+            #expect(holders.requests.reduce(0) { $0 + $1.1.count } == all.count)
         }
     }
 
