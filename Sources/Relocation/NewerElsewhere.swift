@@ -70,8 +70,8 @@ struct NewerElsewhere: Sendable {
     func holders(in slots: SlotSet) -> [HolderOfNewer] {
         var found: [NodeName: SlotSet] = [:]
         for entry in entries.values where slots.contains(entry.slot) {
-            for teller in Set(entry.known.flatMap(\.tellers)) {
-                found[teller, default: SlotSet()].insert(entry.slot)
+            for known in entry.known {
+                for teller in known.tellers { found[teller, default: SlotSet()].insert(entry.slot) }
             }
         }
         return found.map { HolderOfNewer(holder: $0.key, slots: $0.value) }.sorted { $0.holder < $1.holder }
