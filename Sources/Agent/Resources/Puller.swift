@@ -79,7 +79,8 @@ actor Puller {
             let response = try await calls.peers.request(
                 to: holder, at: try calls.endpoint(of: holder),
                 ClientRequest("GET", "/v1/peer/blobs/\(digest.hex)", headers: headers), idempotent: true,
-                kind: purpose.kind, timeouts: ClientTimeouts(idle: .seconds(20), total: TransferTime.limit(bytes: size)))
+                kind: purpose.kind, timeouts: ClientTimeouts(idle: .seconds(20), total: TransferTime.limit(bytes: size))
+            )
             return (response.status, response.body)
         } sourceOfMany: { holder, digests, purpose in
             try await calls.blobs(digests, from: holder, purpose)
