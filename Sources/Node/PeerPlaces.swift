@@ -10,7 +10,13 @@ public struct PeerPlaces: Sendable, Hashable {
     /// Of those, how many are kept for each kind of request, whatever the others take.
     public let connectionsKeptForKind: Int
 
-    public init(peersMax: Int, connectionsPerPeerMax: Int = 16, connectionsKeptForKind: Int = 2) {
+    /// Above `relocation.streams`, so that transfers leave room for queries.
+    public static let connectionsStandard = 16
+    public static let keptStandard = 2
+
+    public init(
+        peersMax: Int, connectionsPerPeerMax: Int = connectionsStandard, connectionsKeptForKind: Int = keptStandard
+    ) {
         self.peersMax = max(1, peersMax)
         self.connectionsPerPeerMax = max(1, connectionsPerPeerMax)
         self.connectionsKeptForKind = max(0, connectionsKeptForKind)

@@ -57,7 +57,8 @@ extension CompareReply {
 }
 
 extension GroupStatus {
-    fileprivate func write(to writer: inout ByteWriter) {
+    /// What `SharedDigest` hashes, too.
+    func write(to writer: inout ByteWriter) {
         key.write(to: &writer)
         digest.write(to: &writer)
         writer.write(flag: owner)

@@ -347,9 +347,7 @@ extension Convergence {
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
         if reply.full == true {
             // It forgets what it has no room to queue: it is told when it has pulled some. What it has to tell is heard.
-            for key in peer.exchanges where !peer.mustHear.contains(key.slot) { peer.recheck.insert(key.slot) }
-            let awaited = peer.mustHear
-            peer.forgetExchanges { !awaited.contains($0.slot) }
+            peer.putOffExchanges()
             // It asks by itself as soon as it has room; one that is on its way in is full, too, and soon has some.
             if peer.recheck.count > settings.namesPerExchange {
                 peer.recheckAt = max(peer.recheckAt ?? now, now + settings.fullPause)

@@ -48,7 +48,9 @@ struct NewerElsewhere: Sendable {
 
     /// The version is durable here now, and with it whatever its writer had seen.
     mutating func has(_ version: Version) {
-        filter(version.name) { $0.version.dot != version.dot && !version.context.covers($0.version.dot) }
+        guard var entry = entries[version.name] else { return }
+        entry.known.removeAll { $0.version.dot == version.dot || version.context.covers($0.version.dot) }
+        entries[version.name] = entry.known.isEmpty ? nil : entry
     }
 
     /// Whether somebody holds a newer version of the name than `held`.
@@ -86,11 +88,5 @@ struct NewerElsewhere: Sendable {
             rest.known.removeAll { $0.tellers.isEmpty }
             entries[name] = rest.known.isEmpty ? nil : rest
         }
-    }
-
-    private mutating func filter(_ name: ResourceName, keeping isKept: (Known) -> Bool) {
-        guard var entry = entries[name] else { return }
-        entry.known.removeAll { !isKept($0) }
-        entries[name] = entry.known.isEmpty ? nil : entry
     }
 }

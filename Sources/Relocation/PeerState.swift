@@ -61,7 +61,11 @@ extension Convergence {
             return batch
         }
 
-        mutating func forgetExchanges(where isForgotten: (GroupKey) -> Bool) { exchanges.removeAll(where: isForgotten) }
+        /// Forgets the groups to be exchanged, until their slots are looked at again, but those in which this peer is to be heard.
+        mutating func putOffExchanges() {
+            for key in exchanges where !mustHear.contains(key.slot) { recheck.insert(key.slot) }
+            exchanges = exchanges.filter { mustHear.contains($0.slot) }
+        }
 
         mutating func isHeard(of slot: Slot) {
             mustHear.remove(slot)

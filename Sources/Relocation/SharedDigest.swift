@@ -6,11 +6,7 @@ import Vocabulary
 enum SharedDigest {
     static func of(_ status: GroupStatus) -> SetDigest {
         var writer = ByteWriter(capacity: 96)
-        writer.write(status.key.slot.number)
-        writer.write(shortText: status.key.home?.text ?? "")
-        writer.write(status.digest.high)
-        writer.write(status.digest.low)
-        writer.write(UInt8(status.owner ? 1 : 0))
+        status.write(to: &writer)
         return SetDigest(
             high: SipHash(key0: 0x726f_6f73_742d_7368, key1: 0x6172_6564_2d68_6967).hash(writer.bytes),
             low: SipHash(key0: 0x726f_6f73_742d_7368, key1: 0x6172_6564_2d6c_6f77).hash(writer.bytes))

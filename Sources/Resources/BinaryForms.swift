@@ -37,7 +37,7 @@ extension Version {
         let dots = try reader.read(UInt16.self)
         guard dots <= CausalContext.dotCountMax else { throw ByteError.illegal }
         for _ in 0..<dots { context.add(try Dot(&reader)) }
-        let home = try NodeName(orNone: &reader)
+        let home = try reader.readNodeNameOrNone()
         let content: Content
         switch try reader.read(UInt8.self) {
         case Self.tombstone: content = .tombstone
@@ -69,20 +69,17 @@ extension VersionSet {
 extension ResourceName {
     public func write(to writer: inout ByteWriter) { writer.write(block: text.utf8) }
 
-    public init(_ reader: inout ByteReader) throws {
-        guard let text = String(validating: try reader.readBlock(), as: UTF8.self) else { throw ByteError.notText }
-        try self.init(text)
-    }
+    public init(_ reader: inout ByteReader) throws { try self.init(try reader.readText()) }
 }
 
 extension Dot {
-    fileprivate func write(to writer: inout ByteWriter) {
+    public func write(to writer: inout ByteWriter) {
         writer.write(shortText: node.text)
         writer.write(epoch)
         writer.write(counter)
     }
 
-    fileprivate init(_ reader: inout ByteReader) throws {
+    public init(_ reader: inout ByteReader) throws {
         self.init(
             node: try NodeName(try reader.readShortText()), epoch: try reader.read(), counter: try reader.read())
     }
@@ -96,7 +93,7 @@ extension GroupKey {
 
     public init(_ reader: inout ByteReader) throws {
         guard let slot = Slot(number: Int(try reader.read(UInt16.self))) else { throw ByteError.illegal }
-        self.init(slot: slot, home: try NodeName(orNone: &reader))
+        self.init(slot: slot, home: try reader.readNodeNameOrNone())
     }
 }
 
@@ -108,14 +105,5 @@ extension SetDigest {
 
     public init(_ reader: inout ByteReader) throws(ByteError) {
         self.init(high: try reader.read(), low: try reader.read())
-    }
-}
-
-extension NodeName {
-    /// An empty text stands for none.
-    fileprivate init?(orNone reader: inout ByteReader) throws {
-        let text = try reader.readShortText()
-        guard !text.isEmpty else { return nil }
-        try self.init(text)
     }
 }

@@ -81,21 +81,14 @@ extension CausalContext {
     /// Each dot as node, epoch, counter.
     var stored: [UInt8] {
         var writer = ByteWriter(capacity: dots.count * 32)
-        for dot in dots {
-            writer.write(shortText: dot.node.text)
-            writer.write(dot.epoch)
-            writer.write(dot.counter)
-        }
+        for dot in dots { dot.write(to: &writer) }
         return writer.bytes
     }
 
     init(stored: Data) throws {
         self.init()
         var reader = ByteReader(Array(stored))
-        while reader.remaining > 0 {
-            let node = try NodeName(reader.readShortText())
-            add(Dot(node: node, epoch: try reader.read(), counter: try reader.read()))
-        }
+        while reader.remaining > 0 { add(try Dot(&reader)) }
     }
 }
 

@@ -110,6 +110,22 @@ public struct ByteReader: Sendable {
         return elements
     }
 
+    /// A name whose empty text stands for none.
+    ///
+    /// - Throws: `ByteError.truncated` or `.notText`, or `NameError`.
+    public mutating func readNodeNameOrNone() throws -> NodeName? {
+        let text = try readShortText()
+        return text.isEmpty ? nil : try NodeName(text)
+    }
+
+    /// A block that is UTF-8.
+    ///
+    /// - Throws: `ByteError.truncated` or `.notText`.
+    public mutating func readText() throws(ByteError) -> String {
+        guard let text = String(validating: try readBlock(), as: UTF8.self) else { throw .notText }
+        return text
+    }
+
     /// - Throws: `ByteError.truncated`.
     public mutating func readBlock() throws(ByteError) -> ArraySlice<UInt8> {
         try read(count: Int(read(UInt16.self)))

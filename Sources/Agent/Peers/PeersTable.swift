@@ -24,13 +24,12 @@ public actor PeersTable {
         public var peersMax: Int
         /// Connections to one peer. Requests on HTTP/1.1 go one after another, so this is how many run at once; more
         /// wait their turn.
-        /// Above `relocation.streams`, so that transfers leave room for queries.
-        public var connectionsPerPeerMax = 16
+        public var connectionsPerPeerMax = PeerPlaces.connectionsStandard
         /// Of those, how many are kept for each kind of request, whatever the others take. A write that was passed on waits
         /// for an offer, an offer until the other node has pulled its bytes, and a slow reader of a forwarded body for
         /// minutes: without this two nodes that pass writes to one another keep out the very offers that both wait for,
         /// until those give up after `placeTimeout`. 48 puts at once came to a standstill of seconds by that.
-        public var connectionsKeptForKind = 2
+        public var connectionsKeptForKind = PeerPlaces.keptStandard
         /// Requests that wait for a place or for a connection, over all peers.
         public var waitersMax = PeerPlaces.waitersMax
         public var placeTimeout = PeerPlaces.placeTimeout

@@ -16,8 +16,7 @@ extension Tags {
             // Each tag takes three bytes from the reader at the least.
             while reader.remaining > 0 {
                 let key = try reader.readShortText()
-                guard let value = String(validating: try reader.readBlock(), as: UTF8.self) else { return nil }
-                byKey[key] = value
+                byKey[key] = try reader.readText()
             }
             try self.init(byKey)
         } catch {

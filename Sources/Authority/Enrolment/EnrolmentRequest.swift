@@ -61,8 +61,7 @@ public struct EnrolmentRequest: Hashable, Sendable {
             guard try reader.read(UInt8.self) == Self.version else { return nil }
             id = Array(try reader.read(count: InvitationToken.idBytes))
             signature = Array(try reader.read(count: InvitationProof.signatureBytes))
-            let name = try reader.readShortText()
-            self.name = name.isEmpty ? nil : try NodeName(name)
+            name = try reader.readNodeNameOrNone()
             request = Array(try reader.readBlock())
             guard reader.remaining == 0, request.count <= X509Request.bytesMax else { return nil }
         } catch {

@@ -91,8 +91,7 @@ public struct InvitationToken: Hashable, Sendable {
         guard let pin = ContentDigest(bytes: try reader.read(count: 32)) else { throw InvitationTokenError.damaged }
         self.pin = pin
         cluster = try ClusterName(try reader.readShortText())
-        let name = try reader.readShortText()
-        self.name = name.isEmpty ? nil : try NodeName(name)
+        name = try reader.readNodeNameOrNone()
         let count = Int(try reader.read(UInt8.self))
         guard (1...Self.addressesMax).contains(count) else { throw InvitationTokenError.damaged }
         var addresses: [Endpoint] = []
