@@ -39,16 +39,15 @@ extension CompareReply {
         }
         guard reader.remaining == 0 else { throw ByteError.illegal }
         self.init(
-            groups: groups, same: isSame ? true : nil, counted: isCounted ? nil : false,
-            newer: newer.isEmpty ? nil : newer)
+            groups: groups, same: isSame, counted: isCounted, newer: newer)
     }
 
     public var bytes: [UInt8] {
         var writer = ByteWriter(capacity: 16 + groups.count * 24)
-        writer.write(flag: same == true)
-        writer.write(flag: counted != false)
+        writer.write(flag: same)
+        writer.write(flag: counted)
         writer.write(list: groups) { $0.write(to: &$1) }
-        writer.write(list: newer ?? []) { entry, writer in
+        writer.write(list: newer) { entry, writer in
             writer.write(shortText: entry.holder.text)
             entry.slots.write(to: &writer)
         }

@@ -6,13 +6,13 @@ extension Convergence {
     /// Answers another node's comparison, and learns from it.
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         for theirs in request.groups { noteConfirmation(by: peer, theirs) }
-        let counted = view.canCall(peer) ? nil : false
+        let counted = view.canCall(peer)
         if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
             return CompareReply(groups: [], same: true, counted: counted)
         }
-        let holders = newerElsewhere.holders(in: request.slots)
-        let newer = holders.isEmpty ? nil : holders
-        return CompareReply(groups: groups(in: request.slots).map { status(of: $0) }, counted: counted, newer: newer)
+        return CompareReply(
+            groups: groups(in: request.slots).map { status(of: $0) }, counted: counted,
+            newer: newerElsewhere.holders(in: request.slots))
     }
 
     /// What this node says of the groups that it owns together with the other one.
@@ -42,7 +42,7 @@ extension Convergence {
         }
         let names = request.groups.reduce(0) { $0 + $1.sets.count }
         return ExchangeReply(
-            full: !knowsRing || pulls.count + names > settings.pullsQueuedMax ? true : nil,
+            full: !knowsRing || pulls.count + names > settings.pullsQueuedMax,
             findings: request.groups.map { asked in
                 var held = byGroup[asked.key] ?? []
                 let listed = Set(held.map(\.name))
@@ -173,16 +173,16 @@ extension Convergence {
     mutating func finishCompare(_ id: CallID, _ reply: CompareReply, at now: Instant) {
         guard let name = peer(calling: id), let work = peers[name]?.call?.work else { return }
         // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
-        let isCounted = reply.counted != false
+        let isCounted = reply.counted
         if !isCounted { mustHear(name, SlotSet.all) }
-        hearHoldersOfNewer(reply.newer ?? [], toldBy: name)
+        hearHoldersOfNewer(reply.newer, toldBy: name)
         let slots: SlotSet
         switch work {
         case .exchange: return
         case .compare(let compared): slots = compared
         case .review(let reviewed):
             slots = reviewed
-            guard reply.same != true else { return finishReview(with: name, of: slots, isCounted, at: now) }
+            guard !reply.same else { return finishReview(with: name, of: slots, isCounted, at: now) }
         }
         var theirs: [GroupKey: GroupStatus] = [:]
         var told: [Slot: [GroupKey]] = [:]
@@ -323,7 +323,7 @@ extension Convergence {
             if !lacks { heard.append(finding.key) }
             // A confirmation that is lost again is to be had by another exchange.
             let isConfirmed = dominated && !told.sets.isEmpty
-            note(finding, from: name, isTaken: reply.full != true && !isConfirmed, lacks: lacks, at: now)
+            note(finding, from: name, isTaken: !reply.full && !isConfirmed, lacks: lacks, at: now)
         }
         guard var peer = peers.removeValue(forKey: name) else { return }
         defer { peers[name] = peer }
@@ -345,7 +345,7 @@ extension Convergence {
             peer.recheck.insert(key.slot)
         }
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
-        if reply.full == true {
+        if reply.full {
             // It forgets what it has no room to queue: it is told when it has pulled some. What it has to tell is heard.
             peer.putOffExchanges()
             // It asks by itself as soon as it has room; one that is on its way in is full, too, and soon has some.

@@ -31,7 +31,7 @@ extension ExchangeReply {
         var reader = ByteReader(bytes)
         let isFull = try reader.readFlag()
         self.init(
-            full: isFull ? true : nil,
+            full: isFull,
             findings: try reader.readList { reader throws in
                 ExchangeFinding(
                     key: try GroupKey(&reader), sets: try reader.readList { try VersionSet(&$0) },
@@ -43,7 +43,7 @@ extension ExchangeReply {
 
     public var bytes: [UInt8] {
         var writer = ByteWriter(capacity: findings.reduce(8) { $0 + 64 + $1.sets.count * 256 })
-        writer.write(flag: full == true)
+        writer.write(flag: full)
         writer.write(list: findings) { finding, writer in
             finding.key.write(to: &writer)
             writer.write(list: finding.sets) { $0.write(to: &$1) }

@@ -36,14 +36,14 @@ public struct CompareRequest: Hashable, Sendable {
 public struct CompareReply: Hashable, Sendable {
     public let groups: [GroupStatus]
     /// The `shared` that was asked about is this node's, too; then it names no groups.
-    public let same: Bool?
+    public let same: Bool
     /// False: this node takes the asker for gone, and takes writes without it.
-    public let counted: Bool?
+    public let counted: Bool
     /// Who holds versions that this node has not seen, of which of the slots, as far as it knows of any; sorted.
-    public let newer: [HolderOfNewer]?
+    public let newer: [HolderOfNewer]
 
     public init(
-        groups: [GroupStatus], same: Bool? = nil, counted: Bool? = nil, newer: [HolderOfNewer]? = nil
+        groups: [GroupStatus], same: Bool = false, counted: Bool = true, newer: [HolderOfNewer] = []
     ) {
         self.groups = groups
         self.same = same
@@ -118,10 +118,10 @@ public struct ExchangeFinding: Hashable, Sendable {
 public struct ExchangeReply: Hashable, Sendable {
     /// True: the answerer may have had no room to queue what it was told of and lacks, or is on its way in: it is to be told
     /// again.
-    public let full: Bool?
+    public let full: Bool
     public let findings: [ExchangeFinding]
 
-    public init(full: Bool? = nil, findings: [ExchangeFinding]) {
+    public init(full: Bool = false, findings: [ExchangeFinding]) {
         self.full = full
         self.findings = findings
     }

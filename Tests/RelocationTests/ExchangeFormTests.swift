@@ -18,13 +18,13 @@ struct ExchangeFormTests {
         ]
     }
 
-    private func reply(full: Bool?) -> ExchangeReply {
+    private func reply(full: Bool) -> ExchangeReply {
         ExchangeReply(
             full: full,
             findings: groups().map {
                 ExchangeFinding(
                     asked: $0, mine: $0.sets.dropFirst() + [VersionSet(World.version("c", by: "bob"))],
-                    owner: full == nil, copies: 2)
+                    owner: !full, copies: 2)
             })
     }
 
@@ -32,8 +32,8 @@ struct ExchangeFormTests {
     func roundTrip() throws {
         let request = ExchangeRequest(groups: groups())
         #expect(try ExchangeRequest(request.bytes[...]) == request)
-        #expect(reply(full: nil).findings.contains { !$0.missing.isEmpty })
-        for reply in [reply(full: nil), reply(full: true), ExchangeReply(findings: [])] {
+        #expect(reply(full: false).findings.contains { !$0.missing.isEmpty })
+        for reply in [reply(full: false), reply(full: true), ExchangeReply(findings: [])] {
             #expect(try ExchangeReply(reply.bytes[...]) == reply)
         }
     }

@@ -29,7 +29,7 @@ import Vocabulary
     }
 
     /// Answers the exchange that is asked for, if there is one, as one who holds these sets.
-    private func exchange(_ subject: inout Subject, holding sets: [VersionSet] = [], full: Bool? = nil) -> Bool {
+    private func exchange(_ subject: inout Subject, holding sets: [VersionSet] = [], full: Bool = false) -> Bool {
         guard case .exchange(let id, _, let intents)? = subject.effects.first(where: Self.isExchange) else {
             return false
         }
@@ -47,7 +47,7 @@ import Vocabulary
     }
 
     /// Looks again and again for a while.
-    private func exchanges(_ subject: inout Subject, for length: Duration, full: Bool? = nil) -> Int {
+    private func exchanges(_ subject: inout Subject, for length: Duration, full: Bool = false) -> Int {
         var count = 0
         let end = subject.now + length
         while subject.core.deadline < end {
@@ -116,7 +116,7 @@ import Vocabulary
     func saysThatItIsFull() {
         let ask = ExchangeRequest(groups: [ExchangeGroup(key: summary.key, sets: [held], copies: 1)])
         var subject = Subject("bob", among: names)
-        #expect(subject.core.answer(ask, mine: [], owned: []).full == nil)
+        #expect(subject.core.answer(ask, mine: [], owned: []).full == false)
         subject.core.isJoining = true
         #expect(subject.core.answer(ask, mine: [], owned: []).full == true)
     }

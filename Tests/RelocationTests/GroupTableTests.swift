@@ -41,7 +41,7 @@ import Vocabulary
             guard let (id, request) = call else { return }
             subject.effects.removeAll { if case .compare(id, _, _) = $0 { true } else { false } }
             let groups = request.groups.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
-            subject.feed(.compared(id, CompareReply(groups: groups, same: request.shared == nil ? nil : true)))
+            subject.feed(.compared(id, CompareReply(groups: groups, same: request.shared != nil)))
         }
     }
 
@@ -192,9 +192,9 @@ import Vocabulary
             poorer.feed(.stored([GroupSummary(key: lost.key)]))
             if owners(lost.key, names).contains(World.node("ada")) {
                 let reply = poorer.core.answer(request, from: World.node("ada"))
-                #expect(reply.same == nil && !reply.groups.isEmpty)
+                #expect(!reply.same && !reply.groups.isEmpty)
                 twin.feed(.lacking([lost.key]))
-                #expect(twin.core.answer(request, from: World.node("ada")).same == nil)
+                #expect(twin.core.answer(request, from: World.node("ada")).same == false)
             }
         }
         #expect(asked == 4)

@@ -41,7 +41,7 @@ struct SharedSumsTests {
                     }
                 }
                 let ask = CompareRequest(slots: SlotSet.all, groups: [], shared: sum)
-                for time in 1...2 { #expect(subject.core.answer(ask, from: node).same == true, "\(step), \(time)") }
+                for time in 1...2 { #expect(subject.core.answer(ask, from: node).same, "\(step), \(time)") }
             }
         }
         isTrue("as loaded")

@@ -47,7 +47,7 @@ import Vocabulary
     func uncounted() {
         var subject = Subject("cid", among: ["cid"])
         subject.feed(.view(World.view(["ada", "cid"], for: "cid"), hear: .these([World.node("ada")]), restarted: []))
-        func answer(counted: Bool?) {
+        func answer(counted: Bool) {
             while let id = subject.takeCompare(with: "ada") {
                 subject.feed(.compared(id, CompareReply(groups: [], counted: counted)))
             }
@@ -64,7 +64,7 @@ import Vocabulary
         }
         for _ in 0..<8 {
             subject.feed(.tick, after: subject.core.settings.uncountedPauseMax)
-            answer(counted: nil)
+            answer(counted: true)
         }
         #expect(subject.core.slotsUnsynced == 0)
     }
