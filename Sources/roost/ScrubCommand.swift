@@ -8,6 +8,12 @@ struct ScrubCommand: AsyncParsableCommand {
         discussion: "Waits for the end, which scrub.rate decides; a wait that is broken off leaves the check running. "
             + "Exits with 1 when bytes are left that no other node could give.")
 
+    /// What to do about bytes that are wrong here and that nobody who answers has.
+    static let remedy = """
+        start the nodes that are down; `roost events` names what is lacking; what no node has any more comes back with a put \
+        of the same bytes, and is forgotten with a `roost rm` of the name
+        """
+
     @OptionGroup var connection: ConnectionOptions
     @Flag(help: "Print one JSON value: how the check ended.")
     var json = false
@@ -33,7 +39,7 @@ struct ScrubCommand: AsyncParsableCommand {
             guard ended.unrepaired == 0 else {
                 throw CommandFailure(
                     "\(ended.unrepaired) blobs are lacking, and no node that answers has them",
-                    hint: "start the nodes that are down; `roost events` names what is lacking")
+                    hint: Self.remedy)
             }
         }
     }

@@ -76,12 +76,9 @@ struct ConvergenceTests {
         #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
     }
 
-    /// - 1005: who had handed over and dropped what it wrote as a stand-in vouched for it when it wrote the name again, cut
-    ///   off, and took with its delete what that had seen.
-    /// - 2012: two owners each took a conditional write on one version, neither knowing of the other's.
-    /// 693: a newcomer that was cut off heard nobody again. 1318: a node that may not vouch for what it holds answered with it,
-    /// when those who had newer had been asked before. 1831: an owner that had not heard yet that it was one no more answered with
-    /// what was before a write that passed it over.
+    /// - 693: a newcomer that was cut off heard nobody again.
+    /// - 1318: a node that may not vouch for what it holds answered with it, when those who had newer had been asked before.
+    /// - 1831: an owner that had not heard yet that it was one no more answered with what was before a write that passed it over.
     @Test("nor does a read get what is older than what was acknowledged", arguments: [693, 1318, 1831] as [UInt64])
     func staleReads(seed: UInt64) throws {
         var plan = ClusterPlan()
@@ -107,6 +104,9 @@ struct ConvergenceTests {
         }
     }
 
+    /// - 1005: who had handed over and dropped what it wrote as a stand-in vouched for it when it wrote the name again, cut
+    ///   off, and took with its delete what that had seen.
+    /// - 2012: two owners each took a conditional write on one version, neither knowing of the other's.
     @Test("nor what broke law 4", arguments: [(1005, 3...6, 1), (2012, 4...8, 2)])
     func conditionalWrites(seed: UInt64, nodes: ClosedRange<Int>, minutes: Int) throws {
         var plan = ClusterPlan()
@@ -114,6 +114,15 @@ struct ConvergenceTests {
         plan.minutes = 1...minutes
         plan.faults = .drawn(FaultKind.allCases.filter { $0 != .rot })
         #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
+    }
+
+    /// The bytes of a write under way, which went with it, passed for the copy that lets another one rot.
+    @Test("nor does what only the simulation broke", arguments: [4090] as [UInt64])
+    func simulationOnly(seed: UInt64) throws {
+        var plan = ClusterPlan()
+        plan.faults = .drawn(FaultKind.allCases)
+        let outcome = try ClusterExperiment.run(seed: seed, plan)
+        #expect(outcome.violations.isEmpty && outcome.rest != nil, "\(outcome.violations)")
     }
 
     /// A newcomer did not reckon with members that had crashed before, and whose places the others still kept.

@@ -91,6 +91,9 @@ public struct CatalogueDisk: DiskState {
         return isWhole(digest)
     }
 
+    /// Whether the bytes are here, right, and here to stay: those of a write under way go with it.
+    public func keeps(_ digest: ContentDigest) -> Bool { isWhole(digest) && needs(digest) }
+
     /// Whether the bytes are here, and right.
     public func isWhole(_ digest: ContentDigest) -> Bool { blobs[digest] != nil && !rotten.contains(digest) }
 }

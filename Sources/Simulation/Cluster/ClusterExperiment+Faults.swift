@@ -71,7 +71,7 @@ extension ClusterExperiment {
             let disk = simulator.disk(of: host.id).durable
             let needed = disk.sets.values.flatMap { $0.versions.compactMap(\.digest) }
             return needed.allSatisfy { digest in
-                disk.isWhole(digest) || disks.contains { $0.isWhole(digest) }
+                disk.isWhole(digest) || disks.contains { $0.keeps(digest) }
             }
         }
     }
@@ -175,7 +175,7 @@ extension ClusterExperiment {
         guard !laws.isShortOfOneDisk, laws.isHeld(on: others, count: 1, simulator),
             let set = disk.sets.values.filter({ $0.live != nil }).sorted(by: { $0.name < $1.name })
                 .randomElement(using: &dice), let digest = set.live?.digest, disk.isWhole(digest),
-            others.contains(where: { simulator.disk(of: $0).durable.isWhole(digest) })
+            others.contains(where: { simulator.disk(of: $0).durable.keeps(digest) })
         else { return nil }
         simulator.withDisk(of: id) { disk in disk.rot { $0.rot(digest) } }
         laws.isShortOfOneDisk = true

@@ -92,7 +92,7 @@ struct AgentChecks: Sendable {
             checks.append(
                 API.Check(
                     "scrub", .fail, "\(scrub.unrepaired) blobs are lacking, and no node that answers has them",
-                    remedy: "start the nodes that are down; `roost events` names what is lacking"))
+                    remedy: ScrubCommand.remedy))
         }
         return checks
     }
