@@ -59,6 +59,8 @@ public struct NodeMachine: Sendable {
         case offerAnswered(WriteID, by: NodeName, OfferOutcome)
         /// The client will not wait longer.
         case writeTimedOut(WriteID)
+        /// The member was asked for a name, and another one answered.
+        case passedOn(by: NodeName)
         case tick
     }
 
@@ -114,6 +116,7 @@ public struct NodeMachine: Sendable {
     /// When the last input came.
     private var lastInput: Instant
     private var placesKept = PlacesKept()
+    private(set) var detours = Detours()
     /// Crashed members of a time when as many were down at once as there are to be copies: what only they hold was never
     /// made anew elsewhere.
     private var downTogether: Set<NodeName> = []
@@ -160,6 +163,7 @@ public struct NodeMachine: Sendable {
         case .offerAnswered(let id, let node, let outcome):
             offerAnswered(id, by: node, outcome, at: now, into: &effects)
         case .writeTimedOut(let id): endWrite(id, into: &effects)
+        case .passedOn(let node): if membership.member(node) != nil { detours.note(node, at: now) }
         case .tick:
             if let due = membership.deadline, due <= now { feed(.tick, at: now, using: &rng, into: &effects) }
             if let due = eligibilityEnds, due <= now { refreshView(restarted: [], cutOff: [], at: now, into: &effects) }
@@ -309,6 +313,7 @@ public struct NodeMachine: Sendable {
         downTogether = downTogether.filter { membership.member($0)?.status == .crashed }
         placesKept.keep(
             whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
+        detours.keep { membership.member($0) != nil }
         let standing = Standing(
             members: membership.members, me: identity, isDraining: isDraining, placesKept: placesKept, now: now)
         eligibilityEnds = standing.eligibilityEnds

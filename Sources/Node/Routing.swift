@@ -42,11 +42,11 @@ extension NodeMachine {
         if isSettled, fellows.isEmpty, settings.replicas > 1, !convergence.isUnsettled(slot), lostTogether.isEmpty {
             return .here
         }
-        var order = nearestFirst(fellows)
+        var order = nearestFirst(fellows, at: now)
         // The others come after them, for when none of those answers: what a dead owner shares with a home is there.
         // Only the node asked first and the owners turn to everybody, so that a search stays linear in the members.
         if visited.isEmpty || knowsSlot {
-            order += nearestFirst(convergence.view.ring.ranked(slot).filter { !owners.contains($0) })
+            order += nearestFirst(convergence.view.ring.ranked(slot).filter { !owners.contains($0) }, at: now)
             order += convergence.view.contactable.filter { !order.contains($0) }
         }
         let next = order.filter { $0 != identity.name && !visited.contains($0) && convergence.view.canCall($0) }
@@ -143,14 +143,16 @@ extension NodeMachine {
         return view.contactable.filter { !view.doubts($0) }
     }
 
-    /// Suspects last; among the others the nearest first, in steps of 5 ms so that noise does not shuffle a LAN.
-    private func nearestFirst(_ names: [NodeName]) -> [NodeName] {
+    /// Suspects last; among the others the nearest first, in steps of 5 ms so that noise does not shuffle a LAN; of those
+    /// at one distance last who passes queries on.
+    private func nearestFirst(_ names: [NodeName], at now: Instant) -> [NodeName] {
         func distance(_ name: NodeName) -> Int64 {
             if convergence.view.doubts(name) { return .max }
             guard let rtt = membership.member(name)?.rtt else { return 0 }
             return rtt.saturatingNanoseconds / 5_000_000
         }
         // The sort is stable, so the rank decides among equals.
-        return names.map { ($0, distance($0)) }.sorted { $0.1 < $1.1 }.map(\.0)
+        return names.map { (name: $0, key: (distance($0), detours.isLikely(by: $0, at: now) ? 1 : 0)) }
+            .sorted { $0.key < $1.key }.map(\.name)
     }
 }

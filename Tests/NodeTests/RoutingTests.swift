@@ -1,4 +1,4 @@
-import Node
+@testable import Node
 import Placement
 import Relocation
 import Resources
@@ -67,6 +67,27 @@ import Vocabulary
         }
         #expect(nodes.prefix(2).map(\.text) == ["cid", "bob"])
         #expect(!nodes.contains(machine.identity.name))
+    }
+
+    @Test("of two owners that are equally near, one that passed a query on lately is asked last, for a while")
+    func detours() throws {
+        var machine = try machine("ada")
+        let name = try name(ownedBy: ["cid", "bob"], in: machine)
+        func first(at now: Instant) -> [String] {
+            guard case .forward(let nodes) = machine.route(reading: name, held: nil, visited: [], at: now) else {
+                return []
+            }
+            return nodes.prefix(2).map(\.text)
+        }
+        drain(&machine, .passedOn(by: try node("cid")))
+        #expect(first(at: .zero) == ["bob", "cid"], "both are asked all the same before anything is concluded")
+        let later = Instant.zero + Detours.memory
+        #expect(first(at: later) == ["cid", "bob"])
+        drain(&machine, .passedOn(by: try node("cid")))
+        drain(&machine, .passedOn(by: try node("bob")))
+        #expect(first(at: .zero) == ["cid", "bob"], "of two of that kind the rank decides")
+        drain(&machine, .passedOn(by: try node("eve")))
+        #expect(!machine.detours.isLikely(by: try node("eve"), at: .zero), "who is no member leaves no trace")
     }
 
     @Test("a request never goes to a node that it has been at, nor past the bound of hops")

@@ -75,7 +75,12 @@ struct Forwarding: Sendable {
             let response = try await core.peers.request(
                 to: node, at: try core.calls.endpoint(of: node), outgoing, idempotent: true, kind: .bulk,
                 patience: patience, timeouts: Self.timeouts)
-            guard response.status >= 500 else { return await pass(response, isHead: outgoing.method == "HEAD") }
+            guard response.status >= 500 else {
+                if let answerer = response.headers[HTTPField.Name.roostNode.rawName], answerer != node.text {
+                    core.driver.feed(.passedOn(by: node))
+                }
+                return await pass(response, isHead: outgoing.method == "HEAD")
+            }
             let code = try await errorCode(of: response)
             if code == PeersError.busyCode { throw PeersError.allBusy(peer: node, max: core.settings.peersMax) }
             nobody.failures.append("\(node) answered \(response.status)")

@@ -16,7 +16,8 @@ struct WriteEnd: Sendable {
 extension NodeHost {
     typealias Acknowledge = @Sendable (inout NodeHost, WriteEnd, inout HostContext<NodeHost>) -> Void
     typealias Wrote = @Sendable (inout NodeHost, WriteResult, inout HostContext<NodeHost>) -> Void
-    typealias HasRead = @Sendable (inout NodeHost, ReadResult, inout HostContext<NodeHost>) -> Void
+    /// With the name of who answered, if anybody did.
+    typealias HasRead = @Sendable (inout NodeHost, ReadResult, NodeName?, inout HostContext<NodeHost>) -> Void
 
     mutating func obey(_ command: Command, _ context: inout Context) {
         switch command {
@@ -31,7 +32,7 @@ extension NodeHost {
                 host.write(request, visited: [], &context, then: finish)
             }
         case .read(let number, let name):
-            read(name, visited: [], unsure: [], hops: 0, &context) { _, result, context in
+            read(name, visited: [], unsure: [], hops: 0, &context) { _, result, _, context in
                 context.observe(.read(number, result))
             }
         case .leave(let timeout): leave(within: timeout, &context)
@@ -193,9 +194,9 @@ extension NodeHost {
     ) {
         let held = context.disk.durable.sets[name]
         if has(.servesWhateverIsHeld), let held {
-            return then(&self, held.live.map { .found($0) } ?? .missing, &context)
+            return then(&self, held.live.map { .found($0) } ?? .missing, self.name, &context)
         }
-        if has(.deniesWhatItLacks), held == nil { return then(&self, .missing, &context) }
+        if has(.deniesWhatItLacks), held == nil { return then(&self, .missing, self.name, &context) }
         let isBehind = machine.isBehind(on: name, held: held, at: context.now)
         switch machine.route(reading: name, held: held, visited: visited, unsure: unsure, at: context.now) {
         case .here: readHere(held, name, visited: visited, hops: hops, &context, then: then)
@@ -205,7 +206,7 @@ extension NodeHost {
                 unsure: isBehind ? unsure + [self.name] : unsure, hops: hops + 1, began: context.now)
             forward(search, to: nodes[...], &context, then: then)
         case .nobody:
-            then(&self, isBehind ? .behind : .unavailable, &context)
+            then(&self, isBehind ? .behind : .unavailable, nil, &context)
         }
     }
 
@@ -229,12 +230,12 @@ extension NodeHost {
         _ held: VersionSet?, _ name: ResourceName, visited: [NodeName], hops: Int, _ context: inout Context,
         then: @escaping HasRead
     ) {
-        guard let held, let version = held.live else { return then(&self, .missing, &context) }
+        guard let held, let version = held.live else { return then(&self, .missing, self.name, &context) }
         guard let digest = version.digest, !mayRead(digest, &context) else {
             if let digest = version.digest, context.disk.durable.rotten.contains(digest) {
                 context.observe(.servedRot(name))
             }
-            return then(&self, .found(version), &context)
+            return then(&self, .found(version), self.name, &context)
         }
         let route = visited + [self.name]
         let others = machine.convergence.holders(of: held.group(in: cluster)).filter { !route.contains($0) }
@@ -260,8 +261,8 @@ extension NodeHost {
         }
         guard let node = nodes.first else {
             // A node that was passed over in silence leaves more open than one that said that it knows nothing.
-            if search.isSomebodyBehind { return then(&self, .behind, &context) }
-            return then(&self, search.silent.isEmpty ? .unavailable : .silence, &context)
+            if search.isSomebodyBehind { return then(&self, .behind, nil, &context) }
+            return then(&self, search.silent.isEmpty ? .unavailable : .silence, nil, &context)
         }
         guard node != self.name else {
             let slot = Slot(ofName: search.name.text, in: cluster)
@@ -287,13 +288,14 @@ extension NodeHost {
             switch response {
             // Only the node that was asked first waits, and asks others meanwhile: those on the way would be taken for
             // silent, and each of them would ask everybody in vain.
-            case .busy where search.visited.count > 1: return then(&host, .busy, &context)
+            case .busy where search.visited.count > 1: return then(&host, .busy, nil, &context)
             case .busy where search.rounds < 2 || context.now < search.began + PeerPlaces.busyFor:
                 search.postponed.append(node)
-            case .read(.found(let version)): return then(&host, .found(version), &context)
-            case .read(.missing): return then(&host, .missing, &context)
-            case .read(.behind): search.isSomebodyBehind = true
-            case .read(.unavailable): break
+            case .read(let result, .some(let answerer)):
+                if answerer != node { host.feed(.passedOn(by: node), &context) }
+                return then(&host, result, answerer, &context)
+            case .read(.behind, nil): search.isSomebodyBehind = true
+            case .read(.unavailable, nil): break
             default: search.silent.append(node)
             }
             host.forward(search, to: nodes.dropFirst(), &context, then: then)

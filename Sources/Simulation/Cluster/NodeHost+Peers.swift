@@ -38,11 +38,11 @@ extension NodeHost {
         case .read(let name, let visited, let unsure, let hops):
             hopsMost = max(hopsMost, hops)
             if hops > NodeMachine.hopsMax { context.observe(.strayed(name, hops: hops)) }
-            read(name, visited: visited, unsure: unsure, hops: hops, &context) { _, result, context in
+            read(name, visited: visited, unsure: unsure, hops: hops, &context) { _, result, answerer, context in
                 if case .busy = result { return context.answer(id, .busy) }
                 var bytes = 500
                 if case .found(let version) = result { bytes += Int(clamping: version.size) }
-                context.answer(id, .read(result), bytes: bytes)
+                context.answer(id, .read(result, by: answerer), bytes: bytes)
             }
         }
     }

@@ -54,7 +54,7 @@ extension NodeHost {
         case exchanged(ExchangeReply)
         case offered(OfferReply)
         case wrote(WriteResult)
-        case read(ReadResult)
+        case read(ReadResult, by: NodeName?)
         case blob
         case versions(VersionSet?)
         /// 404 for bytes, 503 for the rest.
