@@ -3,7 +3,14 @@ import Client
 import Glibc
 import Vocabulary
 
-/// Real agents on loopback, each a process of this program with its own folder, certificate, port and unix socket.
+/// Where an agent of a cluster runs: on loopback, unless it has a network of its own.
+struct DemoHost: Sendable {
+    var address = "127.0.0.1"
+    /// What starts a program there: the words before its own.
+    var launcher: [String] = []
+}
+
+/// Real agents on this machine, each a process of this program with its own folder, certificate, port and unix socket.
 actor DemoCluster {
     static let name = "savanna"
     /// Crashed nodes keep their place for this long: the least that still shows that a restart moves nothing.
@@ -17,6 +24,7 @@ actor DemoCluster {
     struct Node: Sendable {
         let name: String
         let endpoint: Endpoint
+        let host: DemoHost
         let client: AgentClient
         var process: ChildProcess?
         /// Whether its end would be a surprise.
@@ -35,12 +43,14 @@ actor DemoCluster {
 
     /// Makes the folder, a CA with a certificate for each node and for one client, and another CA whose client nobody
     /// here knows. Starts nothing.
-    static func prepare(_ names: [String]) async throws -> DemoCluster {
+    ///
+    /// - Parameter hosts: where they run that do not run on loopback.
+    static func prepare(_ names: [String], hosts: [String: DemoHost] = [:]) async throws -> DemoCluster {
         let folder = try DemoFolder.create()
         do {
             let guardian = try ProcessGuard.start(removing: folder.path)
             do {
-                let nodes = try issue(names, folder)
+                let nodes = try issue(names, hosts, folder)
                 return DemoCluster(folder: folder, guardian: guardian, nodes: nodes)
             } catch {
                 await guardian.close()
@@ -52,7 +62,9 @@ actor DemoCluster {
         }
     }
 
-    private static func issue(_ names: [String], _ folder: DemoFolder) throws -> [String: Node] {
+    private static func issue(
+        _ names: [String], _ hosts: [String: DemoHost], _ folder: DemoFolder
+    ) throws -> [String: Node] {
         let cluster = try ClusterName(name)
         let authority = try CertificateAuthority.create(folder: folder.authority, cluster: cluster)
         _ = try authority.issue(role: .client, name: NodeName("operator"), into: folder.certificates("operator"))
@@ -64,14 +76,15 @@ actor DemoCluster {
         var nodes: [String: Node] = [:]
         var ports: Set<UInt16> = []
         for name in names {
+            let host = hosts[name] ?? DemoHost()
             _ = try authority.issue(
-                role: .node, name: NodeName(name), ips: ["127.0.0.1"], into: folder.certificates(name))
+                role: .node, name: NodeName(name), ips: [host.address], into: folder.certificates(name))
             let port = try FreePort.find(besides: ports)
             ports.insert(port)
-            let endpoint = try Endpoint(host: "127.0.0.1", port: port)
+            let endpoint = try Endpoint(host: host.address, port: port)
             try folder.make(name)
             nodes[name] = Node(
-                name: name, endpoint: endpoint,
+                name: name, endpoint: endpoint, host: host,
                 client: try AgentClient(
                     agents: [.https(endpoint)], certificates: folder.certificates("operator"), node: name,
                     connectTimeout: .seconds(5), timeouts: ClientTimeouts(idle: Self.silenceMax)))
@@ -94,10 +107,13 @@ actor DemoCluster {
         ]
         if let seed { lines.append("join: [\"\(try node(seed).endpoint)\"]") }
         try folder.write(lines.joined(separator: "\n") + "\n", to: "\(name)/agent.yaml")
+        let launcher = try node(name).host.launcher
+        let program = launcher.isEmpty ? Executable.path : Executable.pathForOthers
+        let command = launcher + [program, "agent", "--config", "\(folder.node(name))/agent.yaml"]
         nodes[name]?.process = try ChildProcess.spawn(
             ChildProcess.Start(
-                executable: Executable.path, arguments: ["agent", "--config", "\(folder.node(name))/agent.yaml"],
-                logPath: folder.log(name), group: guardian.group))
+                executable: command[0], arguments: Array(command.dropFirst()), logPath: folder.log(name),
+                group: guardian.group))
         nodes[name]?.shallRun = true
         let client = try node(name).client
         try await Patience.wait(atMost: Self.startMax, for: "\(name) to answer") {

@@ -40,6 +40,11 @@ actor SoakBook {
     private var attempts: [String: [Attempt]] = [:]
     /// Increments of each counter by outcome.
     private var increments: [String: (acknowledged: Int, unknown: Int)] = [:]
+    private var incrementsUnderWay = 0
+    /// Grows when the nodes are parted, and when they are of one mind again: odd while they are apart. Each side goes on by
+    /// itself meanwhile and knows nothing of what the other takes, so what a read answers then may be old; and of two
+    /// increments, one on each side, one goes to the history: there are none. What is acknowledged must be kept all the same.
+    private var partings = 0
 
     /// The first few tell the story.
     private static let violationsMax = 20
@@ -63,6 +68,15 @@ actor SoakBook {
         count(outcome)
     }
 
+    /// - Returns: false while the nodes are apart; else the increment is to be ended.
+    func beginIncrement() -> Bool {
+        guard !isApart else { return false }
+        incrementsUnderWay += 1
+        return true
+    }
+
+    func endIncrement() { incrementsUnderWay -= 1 }
+
     func incremented(_ counter: String, _ outcome: Outcome) {
         counts.increments += 1
         count(outcome)
@@ -81,13 +95,36 @@ actor SoakBook {
         }
     }
 
+    // MARK: Partings
+
+    private var isApart: Bool { partings % 2 == 1 }
+
+    /// The nodes are about to be parted.
+    ///
+    /// - Returns: false while an increment is under way.
+    func part() -> Bool {
+        guard incrementsUnderWay == 0, !isApart else { return false }
+        partings += 1
+        return true
+    }
+
+    func reunite() { if isApart { partings += 1 } }
+
     // MARK: Reads
+
+    /// When a read began.
+    struct Mark: Sendable {
+        /// Of the attempt that was acknowledged last: no read that begins now may answer with an older one.
+        let number: Int
+        fileprivate let partings: Int
+    }
 
     var names: [String] { attempts.keys.sorted() }
     var counters: [String] { increments.keys.sorted() }
 
-    /// The number of the attempt that was acknowledged last: no read that begins now may answer with an older one.
-    func mark(_ name: String) -> Int {
+    func mark(_ name: String) -> Mark { Mark(number: acknowledgedLast(name), partings: partings) }
+
+    private func acknowledgedLast(_ name: String) -> Int {
         attempts[name]?.lastIndex { attempt in
             if case .acknowledged = attempt.outcome { true } else { false }
         } ?? 0
@@ -96,9 +133,10 @@ actor SoakBook {
     /// Judges what a read answered that began at `mark`.
     ///
     /// - Parameter number: which attempt's bytes came; `nil` for "there is no such name".
-    func saw(_ name: String, _ number: Int?, since mark: Int, at node: String) {
+    func saw(_ name: String, _ number: Int?, since begun: Mark, at node: String) {
         counts.reads += 1
         let known = attempts[name] ?? []
+        let mark = isApart || begun.partings != partings ? 0 : begun.number
         if let number {
             guard known.indices.contains(number), !known[number].isDelete else {
                 return broken("\(name) was answered by \(node) with bytes that nobody wrote")
@@ -126,7 +164,7 @@ actor SoakBook {
     /// The write whose version every history of the name must have: what was acknowledged last. `nil` when there is none,
     /// or when a later write, whose outcome nobody knows, may have replaced it.
     func expectation(_ name: String) -> (number: Int, version: String, isDelete: Bool)? {
-        let number = mark(name)
+        let number = acknowledgedLast(name)
         guard let known = attempts[name], number > 0, case .acknowledged(let version) = known[number].outcome,
             !known[(number + 1)...].contains(where: { $0.outcome == .unknown })
         else { return nil }

@@ -60,6 +60,12 @@ struct SoakClient: Sendable {
     }
 
     private func increment(_ counter: String) async {
+        guard await book.beginIncrement() else { return }
+        await count(up: counter)
+        await book.endIncrement()
+    }
+
+    private func count(up counter: String) async {
         var options = AgentClient.WriteOptions()
         var value = 0
         do {

@@ -10,7 +10,8 @@ struct SoakCommand: AsyncParsableCommand {
         abstract: "Run a cluster on this machine under faults, and check every acknowledged write.",
         discussion: """
             Agents as processes of their own on 127.0.0.1, clients that put, overwrite, delete, read and count, and \
-            SIGKILL, SIGSTOP, SIGTERM, restarts and emptied disks by a seed. When the time is over all come back, and \
+            SIGKILL, SIGSTOP, SIGTERM, restarts and emptied disks by a seed; with --rough each agent in a network of its \
+            own, which loses packets or falls in two. When the time is over all come back, and \
             every write that was acknowledged is looked for at every node. What the seed draws is the same each time; \
             when things happen is not.
             """)
@@ -25,7 +26,8 @@ struct SoakCommand: AsyncParsableCommand {
     var seed: UInt64 = 1
     @Flag(
         help: ArgumentHelp(
-            "Fill a disk and lose packets, too: as root, in namespaces of its own, which `make soak` makes."))
+            "Fill a disk, lose packets and part the nodes, too: as root, in namespaces of its own, which `make soak` makes."
+        ))
     var rough = false
     @Flag(help: "Print one JSON value.")
     var json = false
@@ -59,13 +61,14 @@ struct SoakCommand: AsyncParsableCommand {
     private func soak() async throws {
         let names = Array((DemoStory.main + DemoStory.others).prefix(nodes))
         let cluster: DemoCluster
-        do { cluster = try await DemoCluster.prepare(names) } catch {
+        let hosts = rough ? SoakGround.hosts(names) : [:]
+        do { cluster = try await DemoCluster.prepare(names, hosts: hosts) } catch {
             throw CommandFailure("preparing the soak failed: \(error)")
         }
         var ground: SoakGround?
         let result: Result
         do {
-            if rough, let last = names.last { ground = try await SoakGround.prepare(cluster, narrow: last) }
+            if rough, let last = names.last { ground = try await SoakGround.prepare(cluster, hosts, narrow: last) }
             result = try await play(cluster, names, ground)
         } catch {
             await ground?.end()
@@ -91,7 +94,7 @@ struct SoakCommand: AsyncParsableCommand {
 
         let start = ContinuousClock.now
         let end = start + .seconds(60 * minutes)
-        var faults = SoakFaults(cluster: cluster, names: names, seed: seed, ground: ground)
+        var faults = SoakFaults(cluster: cluster, names: names, book: book, seed: seed, ground: ground)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<clients {
                 // Each begins with another node and goes on to the next one when that is gone, as a person would.
@@ -110,6 +113,7 @@ struct SoakCommand: AsyncParsableCommand {
             try await group.waitForAll()
         }
         let rest = try await verdict.rest()
+        await book.reunite()
         try await verdict.check()
         let violations = await book.violations
         return Result(

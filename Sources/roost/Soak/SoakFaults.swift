@@ -3,13 +3,14 @@ import Glibc
 import Vocabulary
 
 /// What is done to the agents, drawn from a seed: kills, stand-stills, orderly stops, emptied disks, and returns; with
-/// `ground`, full disks and lost packets too.
+/// `ground`, full disks, lost packets and networks that fall apart, too.
 ///
 /// Copies are two: a disk is emptied only while everything has both of them. Killed agents keep their disks, so two of
-/// them may be down at once, where there are five nodes and more.
+/// them may be down at once, where there are five nodes and more. While the nodes are split nobody else fails, for each
+/// side may hold the only copies of what it took.
 struct SoakFaults {
     enum Kind: String, CaseIterable {
-        case kill, restart, freeze, stop, wipe, fill, loss, cut
+        case kill, restart, freeze, stop, wipe, fill, loss, cut, split
     }
 
     private enum State {
@@ -20,21 +21,25 @@ struct SoakFaults {
 
     let cluster: DemoCluster
     let names: [String]
+    private let book: SoakBook
     private var states: [String: State]
     private var random: SeededGenerator
     private(set) var counts: [Kind: Int] = [:]
     /// Who was emptied last, until every copy has been made anew.
     private var isHealing = false
     private let ground: SoakGround?
-    /// When the disk that is full gets room again, and the wire is well again.
+    /// When the disk that is full gets room again.
     private var emptied: ContinuousClock.Instant?
-    private var calm: ContinuousClock.Instant?
-    /// Whom nothing reaches.
-    private var cut: String?
+    private var weather = SoakGround.Weather.clear
+    /// When that ends.
+    private var clears: ContinuousClock.Instant?
+    /// From a split until all have told each other what happened.
+    private var isApart = false
 
     /// - Parameter ground: `nil` without a network and mounts of our own.
-    init(cluster: DemoCluster, names: [String], seed: UInt64, ground: SoakGround?) {
+    init(cluster: DemoCluster, names: [String], book: SoakBook, seed: UInt64, ground: SoakGround?) {
         self.cluster = cluster
+        self.book = book
         self.names = names
         self.ground = ground
         states = Dictionary(uniqueKeysWithValues: names.map { ($0, .running) })
@@ -46,6 +51,9 @@ struct SoakFaults {
     }
 
     private var downMax: Int { names.count >= 5 ? 2 : 1 }
+
+    /// Whom nothing reaches.
+    private var cut: String? { if case .cut(let name) = weather { name } else { nil } }
 
     /// Makes faults until the end, then brings everybody back.
     mutating func run(until end: ContinuousClock.Instant, tell: (String) -> Void) async throws {
@@ -66,7 +74,9 @@ struct SoakFaults {
         guard let kind = Kind.allCases.randomElement(using: &random),
             let name = running.randomElement(using: &random)
         else { return }
-        if [.fill, .loss, .cut].contains(kind) { return try await harm(kind, name, tell) }
+        if kind == .fill { return try fill(tell) }
+        guard !isApart else { return }
+        if [.loss, .cut, .split].contains(kind) { return try await change(kind, name, tell) }
         // Nobody could tell whether it came back.
         guard name != cut else { return }
         guard names.count - running.count + (cut == nil ? 0 : 1) < downMax else { return }
@@ -100,37 +110,50 @@ struct SoakFaults {
             try cluster.folder.empty(name)
             isHealing = true
             states[name] = .down(back: back)
-        case .fill, .loss, .cut: break
+        case .fill, .loss, .cut, .split: break
         }
         counts[kind, default: 0] += 1
         tell("\(kind.rawValue) \(name)")
     }
 
-    /// A disk without room, a wire that loses packets, or a node that nothing reaches, for a while.
-    private mutating func harm(_ kind: Kind, _ name: String, _ tell: (String) -> Void) async throws {
-        guard let ground else { return }
-        let end = ContinuousClock.now + .milliseconds(Int64.random(in: 2000...20_000, using: &random))
+    private mutating func fill(_ tell: (String) -> Void) throws {
+        guard let ground, emptied == nil else { return }
+        try ground.fill()
+        emptied = harmEnds()
+        counts[.fill, default: 0] += 1
+        tell("the disk of \(ground.narrow) is full")
+    }
+
+    private mutating func harmEnds() -> ContinuousClock.Instant {
+        ContinuousClock.now + .milliseconds(Int64.random(in: 2000...20_000, using: &random))
+    }
+
+    /// A wire that loses packets, a node that nothing reaches, or two sides that hear nothing of one another, for a while.
+    private mutating func change(_ kind: Kind, _ name: String, _ tell: (String) -> Void) async throws {
+        guard let ground, weather == .clear else { return }
+        let text: String
         switch kind {
-        case .fill:
-            guard emptied == nil else { return }
-            try ground.fill()
-            emptied = end
-            tell("the disk of \(ground.narrow) is full")
         case .cut:
             // It counts as one that is down.
-            guard calm == nil, running.count == names.count else { return }
-            try await ground.rule(losing: 0, cutting: cluster.endpoint(name).port)
-            calm = end
-            cut = name
-            tell("nothing reaches \(name)")
+            guard running.count == names.count else { return }
+            weather = .cut(name)
+            text = "nothing reaches \(name)"
+        case .split:
+            guard running.count == names.count, await isWhole(), await book.part() else { return }
+            isHealing = false
+            isApart = true
+            let side = Array(names.shuffled(using: &random).prefix(Int.random(in: 1..<names.count, using: &random)))
+            weather = .split(side)
+            text = "\(side.sorted().joined(separator: ", ")) and the others are parted"
         default:
-            guard calm == nil else { return }
             let percent = [5, 10, 20].randomElement(using: &random) ?? 5
-            try await ground.rule(losing: percent, cutting: nil)
-            calm = end
-            tell("\(percent) % of all packets are lost")
+            weather = .losing(percent)
+            text = "\(percent) % of all packets are lost"
         }
+        try await ground.become(weather)
+        clears = harmEnds()
         counts[kind, default: 0] += 1
+        tell(text)
     }
 
     private mutating func endHarm(all: Bool, _ tell: (String) -> Void) async throws {
@@ -139,11 +162,16 @@ struct SoakFaults {
             emptied = nil
             tell("there is room again")
         }
-        if let time = calm, all || time <= ContinuousClock.now {
-            try await ground?.rule(losing: 0, cutting: nil)
-            calm = nil
-            cut = nil
+        if let time = clears, all || time <= ContinuousClock.now {
+            weather = .clear
+            clears = nil
+            try await ground?.become(weather)
             tell("every packet passes again")
+        }
+        if isApart, weather == .clear, await isWhole() {
+            isApart = false
+            await book.reunite()
+            tell("all are of one mind again")
         }
     }
 
