@@ -7,12 +7,16 @@ import Vocabulary
 ///
 /// What a client waits for (the copies of its write) is no move, and takes no turn.
 final class MoveThrottle: Sendable {
+    /// Moves at once while nothing holds them back.
+    let streams: Int
     private let pace: NIOLockedValueBox<MovePace>
     private let waited = NIOLockedValueBox(Duration.zero)
 
+    /// - Parameter streams: less than one counts as one.
     init(streams: Int) {
+        self.streams = max(1, streams)
         var settings = MovePace.Settings()
-        settings.streams = streams
+        settings.streams = self.streams
         pace = NIOLockedValueBox(MovePace(settings))
     }
 

@@ -32,14 +32,16 @@ actor SmallPulls {
     /// Blobs in one request while this node is asked for others: a query waits for no more than these. At half, a round trip
     /// carries half of what it may; at double, 32 milliseconds of a slow core are in a query's way.
     private static let countBesideQueries = 8
-    /// Requests to one holder at once, each on a connection of its own. At half, a link of 150 ms carries half as many; at
-    /// double, more wait for their turn there than are needed to use it.
+    /// Requests to one holder at once, each on a connection of its own: as many as there may be moves, and no more than
+    /// this. At half, a link of 150 ms carries half as many; at double, more wait for their turn there than are needed to
+    /// use it.
     private static let requestsMax = 4
 
     private let store: Store
     private let traffic: Traffic
     private let rate: MoveRate
     private let throttle: MoveThrottle
+    private let requestsMax: Int
     private let source: Source
     private var holders: [NodeName: Holder] = [:]
     /// Those in a request, by number: each is resumed once.
@@ -52,6 +54,7 @@ actor SmallPulls {
         self.traffic = traffic
         self.rate = rate
         self.throttle = throttle
+        requestsMax = min(throttle.streams, Self.requestsMax)
         self.source = source
     }
 
@@ -107,7 +110,7 @@ actor SmallPulls {
 
     private func employ(for holder: NodeName) {
         guard let state = holders[holder] else { return }
-        let isOneMoreOfUse = state.wishes.count >= BlobFrames.countMax && state.workers.count < Self.requestsMax
+        let isOneMoreOfUse = state.wishes.count >= BlobFrames.countMax && state.workers.count < requestsMax
         guard state.workers.isEmpty || isOneMoreOfUse else { return }
         let number = nextNumber
         nextNumber &+= 1
