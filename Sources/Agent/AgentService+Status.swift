@@ -11,6 +11,7 @@ extension AgentService {
     func tellStatus() async {
         var told = ""
         var movingSince: ContinuousClock.Instant?
+        var wasOutnumbered = false
         while !Task.isCancelled {
             do { try await Task.sleep(for: Self.statusInterval) } catch { return }
             let line = core.driver.read { StatusLine($0) }
@@ -19,6 +20,14 @@ extension AgentService {
             if line.text != told {
                 notifier.status(line.text)
                 told = line.text
+            }
+            if line.isOutnumbered != wasOutnumbered {
+                wasOutnumbered = line.isOutnumbered
+                core.log.notice(
+                    wasOutnumbered
+                        ? "more members are missing than are here: nothing is relocated until one is back or forgotten"
+                        : "no more members are missing than are here",
+                    metadata: ["here": "\(line.alive)", "crashed": "\(line.away)"])
             }
             switch (line.isMoving, movingSince) {
             case (true, nil):
@@ -42,6 +51,7 @@ struct StatusLine {
     let phase: NodeMachine.Phase
     let alive: Int
     let away: Int
+    let isOutnumbered: Bool
     let held: Int
     let underReplicated: Int
     let misplaced: Int
@@ -51,6 +61,7 @@ struct StatusLine {
         phase = machine.phase
         alive = machine.membership.presentCount
         away = machine.membership.members.count { $0.status == .crashed }
+        isOutnumbered = machine.isOutnumbered
         let totals = machine.convergence.totals
         held = totals.held
         underReplicated = totals.underReplicated
@@ -61,7 +72,8 @@ struct StatusLine {
     var isMoving: Bool { underReplicated + misplaced + transfers > 0 }
 
     var text: String {
-        var parts = ["\(alive) member\(alive == 1 ? "" : "s")" + (away > 0 ? " and \(away) crashed" : "")]
+        let crashed = away > 0 ? " and \(away) crashed" + (isOutnumbered ? " that keep their places" : "") : ""
+        var parts = ["\(alive) member\(alive == 1 ? "" : "s")" + crashed]
         parts.append("\(held) resource\(held == 1 ? "" : "s")")
         if underReplicated > 0 { parts.append("\(underReplicated) short of copies") }
         if misplaced > 0 { parts.append("\(misplaced) to hand over") }

@@ -208,6 +208,9 @@ public struct NodeMachine: Sendable {
         return convergence.slotsUnsynced > 0 ? .syncing : .serving
     }
 
+    /// Whether more members are missing than are here: nothing is relocated for them then.
+    public var isOutnumbered: Bool { placesKept.isOutnumbered }
+
     /// What a newcomer is told: how much longer each crashed member keeps its place as an owner.
     public func keeping(at now: Instant) -> [NodeName: Duration] { placesKept.left(at: now) }
 
@@ -226,7 +229,8 @@ public struct NodeMachine: Sendable {
         let heardBefore = membership.lastHeard
         membership.handle(input, at: now, using: &rng, into: &out)
         convergence.isPassedOver = [.suspect, .crashed].contains(membership.oneself.status)
-        var changed = false
+        // Who is forgotten keeps no place, and says nothing more.
+        var changed = if case .forget = input { true } else { false }
         var restarted: [NodeName] = []
         var cutOff: [NodeName] = []
         // Cut off for so long that the others may have given it up without its knowing: it hears so only when one of them
@@ -313,6 +317,7 @@ public struct NodeMachine: Sendable {
         downTogether = downTogether.filter { membership.member($0)?.status == .crashed }
         placesKept.keep(
             whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
+        placesKept.settle(present: membership.presentCount, at: now, delay: settings.relocationDelay)
         detours.keep { membership.member($0) != nil }
         let standing = Standing(
             members: membership.members, me: identity, isDraining: isDraining, placesKept: placesKept, now: now)

@@ -6,11 +6,18 @@ import Vocabulary
 /// How long ago a member crashed only those know who were there, and who comes in hears it from whoever lets it in: were
 /// the newcomer to reckon without the member, and that one to come back, two rings would be at work meanwhile, each of
 /// which has other owners.
+///
+/// Where more are missing at once than are left, this is the smaller side of a cut, most likely: places are kept for as
+/// long as that is so, since to copy everything onto the few would be in vain. Who goes for good one after the other has
+/// lost its place before the next one goes, and does not count; after a true loss of the greater part, an operator who
+/// forgets members for good makes the rest whole.
 struct PlacesKept: Sendable {
     /// Those whose crash this node saw happen.
     private(set) var witnessed: Set<NodeName> = []
     private var flaps = Flaps()
     private var ends: [NodeName: Instant] = [:]
+    /// Whether more members are missing, and keep their places, than are here.
+    private(set) var isOutnumbered = false
 
     /// - Parameters:
     ///   - delay: what a first crash is waited out for.
@@ -43,6 +50,24 @@ struct PlacesKept: Sendable {
         witnessed = witnessed.filter(isCrashed)
         ends = ends.filter { isCrashed($0.key) }
         flaps.keep(where: isMember)
+    }
+
+    /// Takes from those whose time is over their places, or keeps them for longer where more are missing than are here.
+    ///
+    /// - Parameters:
+    ///   - present: members that are there, this one included.
+    ///   - delay: what a first crash is waited out for. With none, who went has lost its place before it is missed.
+    mutating func settle(present: Int, at now: Instant, delay: Duration) {
+        let wasOutnumbered = isOutnumbered
+        isOutnumbered = ends.count > present
+        if isOutnumbered {
+            for (name, end) in ends where end <= now { ends[name] = now + delay }
+        } else if wasOutnumbered {
+            // One is back, and the others are on their way, most likely.
+            for (name, end) in ends { ends[name] = max(end, now + delay) }
+        } else {
+            ends = ends.filter { $0.value > now }
+        }
     }
 
     /// When the member loses its place; `nil` when it has none to lose.

@@ -39,6 +39,41 @@ struct PlacesKeptTests {
         #expect(others.left(at: at(1)).isEmpty)
     }
 
+    @Test("places are kept for as long as more are missing at once than are here, and for a while after that")
+    func outnumbered() throws {
+        var places = PlacesKept()
+        let names = try ["a", "b", "c"].map { try NodeName($0) }
+        for (second, name) in names.enumerated() {
+            places.crashed(name, at: at(Int64(second)), delay: delay, limit: limit)
+        }
+        places.settle(present: 2, at: at(31), delay: delay)
+        #expect(places.isOutnumbered)
+        #expect(names.map { places.end(of: $0) } == [at(61), at(61), at(32)], "whose time is over keeps it for longer")
+        places.settle(present: 2, at: at(61), delay: delay)
+        #expect(Set(places.left(at: at(61)).keys) == Set(names))
+        // One of them comes back: the others have their time once more.
+        places.changed(names[0])
+        places.settle(present: 3, at: at(62), delay: delay)
+        #expect(!places.isOutnumbered)
+        #expect(places.left(at: at(62)) == [names[1]: delay, names[2]: delay])
+        places.settle(present: 3, at: at(92), delay: delay)
+        #expect(places.left(at: at(92)).isEmpty && places.end(of: names[1]) == nil)
+    }
+
+    @Test("who went for good before does not count, nor does an equal number keep anything")
+    func oneAfterTheOther() throws {
+        var places = PlacesKept()
+        let names = try ["a", "b", "c"].map { try NodeName($0) }
+        for (index, name) in names.enumerated() {
+            let time = at(Int64(index) * 100)
+            places.crashed(name, at: time, delay: delay, limit: limit)
+            places.settle(present: 3 - index, at: time, delay: delay)
+            #expect(places.end(of: name) == time + delay && !places.isOutnumbered)
+            places.settle(present: 3 - index, at: time + delay, delay: delay)
+            #expect(places.end(of: name) == nil)
+        }
+    }
+
     @Test("who returns, or is no member any more, has nothing to lose")
     func over() {
         var places = PlacesKept()

@@ -76,7 +76,8 @@ extension ClusterExperiment {
         }
     }
 
-    /// Whether nothing goes with its disk: while it was down, what it shared with one other may have rotten there.
+    /// Whether nothing goes with its disk: while it was down, what it shared with one other may have rotten there. And
+    /// whether no more stay away than are left, for whom everybody would keep their places.
     private func mayStayAway(_ index: Int) -> Bool {
         let others = hosts.indices.filter { other in
             switch hosts[other].state {
@@ -85,7 +86,8 @@ extension ClusterExperiment {
             case .absent, .leaving, .left: false
             }
         }.map { hosts[$0].id }
-        return laws.isHeld(on: others, count: 1, simulator) && haveAllBytes(others)
+        let away = hosts.count { if case .down(back: nil, _) = $0.state { true } else { false } }
+        return away < others.count && laws.isHeld(on: others, count: 1, simulator) && haveAllBytes(others)
     }
 
     // MARK: Faults

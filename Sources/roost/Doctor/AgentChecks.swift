@@ -133,9 +133,11 @@ struct AgentChecks: Sendable {
             checks.append(API.Check("members", .ok, "\(others.count(where: isPresent)) others are there"))
         }
         if !crashed.isEmpty {
+            let isFewer = crashed.count > others.count(where: isPresent) + 1
+            let place = isFewer ? "; those gone at once are more than are here: nothing is relocated for them" : ""
             checks.append(
                 API.Check(
-                    "members", .warn, "crashed: \(names(crashed))",
+                    "members", .warn, "crashed: \(names(crashed))\(place)",
                     remedy: "start them, or `roost forget` those that will not return"))
         }
         if !suspect.isEmpty {
