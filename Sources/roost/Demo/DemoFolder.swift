@@ -44,6 +44,16 @@ struct DemoFolder: Sendable {
         }
     }
 
+    func append(text: String, to file: String) throws {
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw DemoFailure("making \(file) failed: \(String(cString: strerror(errno)))") }
+        defer { close(descriptor) }
+        guard
+            text.utf8.withContiguousStorageIfAvailable({ Glibc.write(descriptor, $0.baseAddress, $0.count) })
+                == text.utf8.count
+        else { throw DemoFailure("writing \(file) failed: \(String(cString: strerror(errno)))") }
+    }
+
     /// Adds the bytes of one file to the end of another.
     func append(_ source: String, to target: String) throws {
         do {

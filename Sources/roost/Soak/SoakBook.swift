@@ -41,15 +41,21 @@ actor SoakBook {
     /// Increments of each counter by outcome.
     private var increments: [String: (acknowledged: Int, unknown: Int)] = [:]
     private var incrementsUnderWay = 0
-    /// Grows when the nodes are parted, and when they are of one mind again: odd while they are apart. Each side goes on by
-    /// itself meanwhile and knows nothing of what the other takes, so what a read answers then may be old; and of two
-    /// increments, one on each side, one goes to the history: there are none. What is acknowledged must be kept all the same.
-    private var partings = 0
+    /// Grows when the node is parted from others, and when they are of one mind again: odd while they are apart. Each side
+    /// goes on by itself meanwhile and knows nothing of what the other takes, so what it answers may be old. What is
+    /// acknowledged must be kept all the same.
+    private var partings: [String: Int] = [:]
+    /// Of two increments, one on each side of a split, one goes to the history: there are none.
+    private var isSplit = false
 
     /// The first few tell the story.
     private static let violationsMax = 20
+    private let diary: SoakDiary
+
+    init(diary: SoakDiary) { self.diary = diary }
 
     func broken(_ text: String) {
+        diary.note("broken: \(text)")
         if violations.count < Self.violationsMax { violations.append(text) }
     }
 
@@ -70,7 +76,7 @@ actor SoakBook {
 
     /// - Returns: false while the nodes are apart; else the increment is to be ended.
     func beginIncrement() -> Bool {
-        guard !isApart else { return false }
+        guard !isSplit else { return false }
         incrementsUnderWay += 1
         return true
     }
@@ -97,18 +103,26 @@ actor SoakBook {
 
     // MARK: Partings
 
-    private var isApart: Bool { partings % 2 == 1 }
+    private func isApart(_ node: String) -> Bool { partings[node, default: 0] % 2 == 1 }
 
-    /// The nodes are about to be parted.
+    /// The nodes are about to fall into two sides.
     ///
     /// - Returns: false while an increment is under way.
-    func part() -> Bool {
-        guard incrementsUnderWay == 0, !isApart else { return false }
-        partings += 1
+    func split(_ nodes: [String]) -> Bool {
+        guard incrementsUnderWay == 0 else { return false }
+        isSplit = true
+        for node in nodes { part(node) }
         return true
     }
 
-    func reunite() { if isApart { partings += 1 } }
+    /// Nothing reaches the node from now on.
+    func part(_ node: String) { if !isApart(node) { partings[node, default: 0] += 1 } }
+
+    /// All nodes are of one mind again.
+    func reunite() {
+        isSplit = false
+        for node in partings.keys where isApart(node) { partings[node, default: 0] += 1 }
+    }
 
     // MARK: Reads
 
@@ -116,7 +130,7 @@ actor SoakBook {
     struct Mark: Sendable {
         /// Of the attempt that was acknowledged last: no read that begins now may answer with an older one.
         let number: Int
-        fileprivate let partings: Int
+        fileprivate let partings: [String: Int]
     }
 
     var names: [String] { attempts.keys.sorted() }
@@ -136,7 +150,8 @@ actor SoakBook {
     func saw(_ name: String, _ number: Int?, since begun: Mark, at node: String) {
         counts.reads += 1
         let known = attempts[name] ?? []
-        let mark = isApart || begun.partings != partings ? 0 : begun.number
+        let wasApart = isApart(node) || begun.partings[node] != partings[node]
+        let mark = wasApart ? 0 : begun.number
         if let number {
             guard known.indices.contains(number), !known[number].isDelete else {
                 return broken("\(name) was answered by \(node) with bytes that nobody wrote")

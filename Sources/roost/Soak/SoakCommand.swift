@@ -86,7 +86,8 @@ struct SoakCommand: AsyncParsableCommand {
     }
 
     private func play(_ cluster: DemoCluster, _ names: [String], _ ground: SoakGround?) async throws -> Result {
-        let book = SoakBook()
+        let diary = SoakDiary(folder: cluster.folder)
+        let book = SoakBook(diary: diary)
         try await cluster.start(names[0], joining: nil)
         for name in names.dropFirst() { try await cluster.start(name, joining: names[0]) }
         let verdict = SoakVerdict(cluster: cluster, names: names, book: book)
@@ -108,6 +109,7 @@ struct SoakCommand: AsyncParsableCommand {
             let bar = Terminal.progressBar("soaking")
             defer { bar.finish() }
             try await faults.run(until: end) { text in
+                diary.note(text)
                 bar.update(text: "\(HumanUnits.duration(ContinuousClock.now - start)) of \(minutes) min: \(text)")
             }
             try await group.waitForAll()

@@ -33,8 +33,9 @@ struct SoakFaults {
     private var weather = SoakGround.Weather.clear
     /// When that ends.
     private var clears: ContinuousClock.Instant?
-    /// From a split until all have told each other what happened.
+    /// From a split or a cut until all have told each other what happened.
     private var isApart = false
+    private var isSplit = false
 
     /// - Parameter ground: `nil` without a network and mounts of our own.
     init(cluster: DemoCluster, names: [String], book: SoakBook, seed: UInt64, ground: SoakGround?) {
@@ -75,7 +76,7 @@ struct SoakFaults {
             let name = running.randomElement(using: &random)
         else { return }
         if kind == .fill { return try fill(tell) }
-        guard !isApart else { return }
+        guard !isSplit else { return }
         if [.loss, .cut, .split].contains(kind) { return try await change(kind, name, tell) }
         // Nobody could tell whether it came back.
         guard name != cut else { return }
@@ -136,12 +137,15 @@ struct SoakFaults {
         case .cut:
             // It counts as one that is down.
             guard running.count == names.count else { return }
+            await book.part(name)
+            isApart = true
             weather = .cut(name)
             text = "nothing reaches \(name)"
         case .split:
-            guard running.count == names.count, await isWhole(), await book.part() else { return }
+            guard running.count == names.count, await isWhole(), await book.split(names) else { return }
             isHealing = false
             isApart = true
+            isSplit = true
             let side = Array(names.shuffled(using: &random).prefix(Int.random(in: 1..<names.count, using: &random)))
             weather = .split(side)
             text = "\(side.sorted().joined(separator: ", ")) and the others are parted"
@@ -168,8 +172,9 @@ struct SoakFaults {
             try await ground?.become(weather)
             tell("every packet passes again")
         }
-        if isApart, weather == .clear, await isWhole() {
+        if isApart, weather == .clear, running.count == names.count, await isWhole() {
             isApart = false
+            isSplit = false
             await book.reunite()
             tell("all are of one mind again")
         }
