@@ -8,9 +8,9 @@ MAKEFLAGS += --no-print-directory
 # For `make install`; DESTDIR goes before each path, as packagers expect.
 PREFIX ?= /usr/local
 DESTDIR ?=
-# For `make demo`, e.g. DEMO=--keep; for `make sim`, e.g. SIM="run --seeds 1000" or SIM=--help.
+# For `make demo`, e.g. DEMO=--keep; for `make sim`, e.g. SIM="run --seeds 500" or SIM=--help.
 DEMO ?=
-SIM ?= run --seeds 500
+SIM ?= run --seeds 10000
 # For `make fuzz`, e.g. FUZZ="--minutes 30", FUZZ="--count 1000000000 --seed 7" or FUZZ=--help.
 FUZZ ?= --count 100000000 --minutes 5
 # For `make soak`, e.g. SOAK="--minutes 60 --nodes 9 --seed 7" or SOAK=--help.
@@ -41,7 +41,7 @@ test: ## every check: format, warnings as errors, tidiness, unit, simulation, pr
 lint: setup ## swift-format, strict
 	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
 
-sim: setup ## 500 seeded clusters of whole agents under all faults, every law checked; prints how to see a failure again
+sim: setup ## 10,000 seeded clusters of whole agents under all faults, every law checked (40 minutes of two cores); prints how to see a failure again
 	@.ci/build roost-sim
 	@exec .build/release/roost-sim $(SIM)
 

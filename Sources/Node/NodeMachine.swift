@@ -117,16 +117,7 @@ public struct NodeMachine: Sendable {
     private var lastInput: Instant
     private var placesKept = PlacesKept()
     private(set) var detours = Detours()
-    /// Crashed members of a time when as many were down at once as there are to be copies: what only they hold was never
-    /// made anew elsewhere.
-    private var downTogether: Set<NodeName> = []
-
-    /// Those of them that count as silent until they return or are forgotten, however long that takes: when no more are
-    /// left than went, this node is the one that was cut off, perhaps.
-    var lostTogether: Set<NodeName> {
-        let lost = downTogether.filter { membership.member($0)?.status == .crashed }
-        return lost.count >= membership.presentCount ? lost : []
-    }
+    private(set) var lostTogether = LostTogether()
     /// The epochs of the members last seen, to tell a restart from a healed cut.
     private var epochs: [NodeName: UInt64] = [:]
 
@@ -314,7 +305,7 @@ public struct NodeMachine: Sendable {
     private mutating func refreshView(
         restarted: [NodeName], cutOff: [NodeName], at now: Instant, into effects: inout [Effect]
     ) {
-        downTogether = downTogether.filter { membership.member($0)?.status == .crashed }
+        lostTogether.keep { membership.member($0)?.status == .crashed }
         placesKept.keep(
             whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
         placesKept.settle(present: membership.presentCount, at: now, delay: settings.relocationDelay)
@@ -323,7 +314,7 @@ public struct NodeMachine: Sendable {
             members: membership.members, me: identity, isDraining: isDraining, placesKept: placesKept, now: now)
         eligibilityEnds = standing.eligibilityEnds
         let down = placesKept.witnessed.filter { standing.view.ring.contains($0) }
-        if down.count >= settings.replicas { downTogether.formUnion(down) }
+        lostTogether.note(down: down, in: standing.view.ring, replicas: settings.replicas)
         let hear: Convergence.Hear =
             switch (isNewcomer, cutOff.isEmpty) {
             case (true, true): .everyone

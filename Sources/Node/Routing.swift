@@ -39,7 +39,7 @@ extension NodeMachine {
         // changed, for a home has yet to hand its share of the slot to the new one. And a fellow that is not in step
         // may hold what it could not answer with: then nobody can say that there is none.
         let isSettled = knowsSlot && !owners.contains { unsure.contains($0) }
-        if isSettled, fellows.isEmpty, settings.replicas > 1, !convergence.isUnsettled(slot), lostTogether.isEmpty {
+        if isSettled, fellows.isEmpty, settings.replicas > 1, !convergence.isUnsettled(slot), hidden(slot).isEmpty {
             return .here
         }
         var order = nearestFirst(fellows, at: now)
@@ -77,10 +77,15 @@ extension NodeMachine {
         let owners = convergence.owners(of: slot)
         let unheard = Set(silent).union(
             ring.candidates.map(\.name).filter { $0 != identity.name && !convergence.view.canCall($0) }
-        ).union(lostTogether)
+        ).union(hidden(slot))
         if unheard.isEmpty { return true }
-        if lostTogether.isEmpty, knowsAll(of: slot, by: owners.filter { !unheard.contains($0) }) { return true }
+        if hidden(slot).isEmpty, knowsAll(of: slot, by: owners.filter { !unheard.contains($0) }) { return true }
         return !convergence.isHalfHeard(slot) && unheard.count < min(settings.replicas, max(1, ring.candidates.count))
+    }
+
+    /// Members with whom alone names of the slot may be, and who are gone.
+    private func hidden(_ slot: Slot) -> Set<NodeName> {
+        lostTogether.mayHide(slot, replicas: settings.replicas) ? lostTogether.names : []
     }
 
     /// Whether this node, as far as it owns the name's slot, is in step with those who know it.

@@ -12,11 +12,18 @@ import Vocabulary
 
     private func node(_ text: String) throws -> NodeName { try NodeName(text) }
 
-    private func claim(_ text: String, status: Status = .alive, epoch: UInt64 = 1) throws -> Claim {
+    private func claim(
+        _ text: String, status: Status = .alive, epoch: UInt64 = 1, incarnation: Incarnation = .zero,
+        accusers: [NodeName] = []
+    ) throws -> Claim {
         Claim(
             name: try node(text), endpoint: try Endpoint(host: "10.0.0.\(text.utf8.first ?? 0)", port: 7667),
-            epoch: epoch,
-            incarnation: .zero, status: status, metadata: .standard)
+            epoch: epoch, incarnation: incarnation, status: status, metadata: .standard, accusers: accusers)
+    }
+
+    private func suspect(_ text: String, in machine: inout NodeMachine) throws {
+        let accused = try claim(text, status: .suspect, accusers: [machine.identity.name])
+        drain(&machine, .membership(.merge([accused], from: machine.identity.name)))
     }
 
     /// A node that has joined the others and heard that they hold nothing.
@@ -220,17 +227,7 @@ import Vocabulary
         let name = try name(ownedBy: ["ada", "bob"], in: machine)
         let slot = Slot(ofName: name.text, in: machine.identity.cluster)
         for other in names.dropFirst() {
-            let member = try #require(machine.membership.member(try node(other)))
-            drain(
-                &machine,
-                .membership(
-                    .merge(
-                        [
-                            Claim(
-                                name: member.name, endpoint: member.endpoint, epoch: member.epoch,
-                                incarnation: member.incarnation, status: .suspect, metadata: .standard,
-                                accusers: [try node("ada")])
-                        ], from: try node("ada"))))
+            try suspect(other, in: &machine)
         }
         var now = Instant.zero
         for _ in 0..<10_000 where !machine.isOutnumbered || now < .zero + .seconds(120) {
@@ -252,6 +249,34 @@ import Vocabulary
         #expect(machine.convergence.owners(of: slot).map(\.text) == ["ada"])
         let isEnoughNow = machine.hasHeardEnough(of: slot, besides: [])
         #expect(isEnoughNow)
+    }
+
+    @Test("while as many are gone at once as there are copies nobody denies what only they may have, and only that")
+    func lostTogether() throws {
+        var machine = try machine("ada")
+        let (hidden, seen) = (
+            try name(ownedBy: ["bob", "cid"], in: machine), try name(ownedBy: ["ada", "bob"], in: machine)
+        )
+        let lost = ["bob", "cid"]
+        for other in lost { try suspect(other, in: &machine) }
+        var now = Instant.zero
+        var incarnation = Incarnation.zero
+        for _ in 0..<10_000 where now < .zero + .seconds(100) {
+            now = max(now, machine.deadline)
+            drain(&machine, .tick, at: now)
+            // The one that is left refutes what is said of it.
+            incarnation = incarnation.next
+            let dan = try claim("dan", incarnation: incarnation)
+            drain(&machine, .membership(.merge([dan], from: dan.name)), at: now)
+        }
+        #expect(
+            !machine.isOutnumbered && Set(machine.convergence.view.ring.candidates.map(\.name.text)) == ["ada", "dan"])
+        func maySayNone(_ name: ResourceName) -> Bool {
+            machine.hasHeardEnough(of: Slot(ofName: name.text, in: machine.identity.cluster), besides: [])
+        }
+        #expect(!maySayNone(hidden) && maySayNone(seen))
+        drain(&machine, .membership(.merge([try claim("bob", epoch: 2)], from: try node("bob"))), at: now)
+        #expect(maySayNone(hidden), "one of two copies is back")
     }
 
     @Test("an owner that knows of a newer version elsewhere answers neither with its own nor with \"there is none\"")

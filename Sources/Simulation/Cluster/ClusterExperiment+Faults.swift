@@ -77,7 +77,8 @@ extension ClusterExperiment {
     }
 
     /// Whether nothing goes with its disk: while it was down, what it shared with one other may have rotten there. And
-    /// whether no more stay away than are left, for whom everybody would keep their places.
+    /// fewer stay away than there are copies: what might be with them alone nobody could deny, until an operator forgets
+    /// them.
     private func mayStayAway(_ index: Int) -> Bool {
         let others = hosts.indices.filter { other in
             switch hosts[other].state {
@@ -87,7 +88,7 @@ extension ClusterExperiment {
             }
         }.map { hosts[$0].id }
         let away = hosts.count { if case .down(back: nil, _) = $0.state { true } else { false } }
-        return away < others.count && laws.isHeld(on: others, count: 1, simulator) && haveAllBytes(others)
+        return away + 1 < laws.replicas && laws.isHeld(on: others, count: 1, simulator) && haveAllBytes(others)
     }
 
     // MARK: Faults

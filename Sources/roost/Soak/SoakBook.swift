@@ -105,12 +105,12 @@ actor SoakBook {
 
     private func isApart(_ node: String) -> Bool { partings[node, default: 0] % 2 == 1 }
 
-    /// The nodes are about to fall into two sides.
+    /// The nodes are about to fall into two sides; no increment begins any more.
     ///
-    /// - Returns: false while an increment is under way.
+    /// - Returns: false while one is under way: then it is to be asked again.
     func split(_ nodes: [String]) -> Bool {
-        guard incrementsUnderWay == 0 else { return false }
         isSplit = true
+        guard incrementsUnderWay == 0 else { return false }
         for node in nodes { part(node) }
         return true
     }

@@ -19,6 +19,14 @@ struct SoakFaults {
         case frozen(until: ContinuousClock.Instant)
     }
 
+    private enum Split {
+        case none
+        /// Nothing else fails until all are whole and it can be.
+        case wanted
+        /// Until all are of one mind again.
+        case made
+    }
+
     let cluster: DemoCluster
     let names: [String]
     private let book: SoakBook
@@ -35,7 +43,7 @@ struct SoakFaults {
     private var clears: ContinuousClock.Instant?
     /// From a split or a cut until all have told each other what happened.
     private var isApart = false
-    private var isSplit = false
+    private var split = Split.none
 
     /// - Parameter ground: `nil` without a network and mounts of our own.
     init(cluster: DemoCluster, names: [String], book: SoakBook, seed: UInt64, ground: SoakGround?) {
@@ -61,6 +69,7 @@ struct SoakFaults {
         var next = ContinuousClock.now + .seconds(2)
         while ContinuousClock.now < end {
             try await bringBack(all: false, tell)
+            if split == .wanted { try await makeSplit(tell) }
             if next <= ContinuousClock.now {
                 try await make(tell)
                 next = ContinuousClock.now + .milliseconds(Int64.random(in: 500...8000, using: &random))
@@ -75,9 +84,15 @@ struct SoakFaults {
         guard let kind = Kind.allCases.randomElement(using: &random),
             let name = running.randomElement(using: &random)
         else { return }
-        if kind == .fill { return try fill(tell) }
-        guard !isSplit else { return }
-        if [.loss, .cut, .split].contains(kind) { return try await change(kind, name, tell) }
+        guard split == .none else { return }
+        switch kind {
+        case .fill: return try fill(tell)
+        case .loss, .cut: return try await change(kind, name, tell)
+        case .split:
+            if ground != nil { split = .wanted }
+            return
+        case .kill, .restart, .freeze, .stop, .wipe: break
+        }
         // Nobody could tell whether it came back.
         guard name != cut else { return }
         guard names.count - running.count + (cut == nil ? 0 : 1) < downMax else { return }
@@ -129,35 +144,42 @@ struct SoakFaults {
         ContinuousClock.now + .milliseconds(Int64.random(in: 2000...20_000, using: &random))
     }
 
-    /// A wire that loses packets, a node that nothing reaches, or two sides that hear nothing of one another, for a while.
+    /// Two sides that hear nothing of one another, for a while.
+    private mutating func makeSplit(_ tell: (String) -> Void) async throws {
+        guard weather == .clear, emptied == nil, running.count == names.count, await isWhole(), await book.split(names)
+        else { return }
+        isHealing = false
+        isApart = true
+        split = .made
+        let side = Array(names.shuffled(using: &random).prefix(Int.random(in: 1..<names.count, using: &random)))
+        try await become(.split(side))
+        counts[.split, default: 0] += 1
+        tell("\(side.sorted().joined(separator: ", ")) and the others are parted")
+    }
+
+    private mutating func become(_ weather: SoakGround.Weather) async throws {
+        self.weather = weather
+        clears = harmEnds()
+        try await ground?.become(weather)
+    }
+
+    /// A wire that loses packets, or a node that nothing reaches, for a while.
     private mutating func change(_ kind: Kind, _ name: String, _ tell: (String) -> Void) async throws {
-        guard let ground, weather == .clear else { return }
-        let text: String
+        guard ground != nil, weather == .clear else { return }
         switch kind {
         case .cut:
             // It counts as one that is down.
             guard running.count == names.count else { return }
             await book.part(name)
             isApart = true
-            weather = .cut(name)
-            text = "nothing reaches \(name)"
-        case .split:
-            guard running.count == names.count, await isWhole(), await book.split(names) else { return }
-            isHealing = false
-            isApart = true
-            isSplit = true
-            let side = Array(names.shuffled(using: &random).prefix(Int.random(in: 1..<names.count, using: &random)))
-            weather = .split(side)
-            text = "\(side.sorted().joined(separator: ", ")) and the others are parted"
+            try await become(.cut(name))
+            tell("nothing reaches \(name)")
         default:
             let percent = [5, 10, 20].randomElement(using: &random) ?? 5
-            weather = .losing(percent)
-            text = "\(percent) % of all packets are lost"
+            try await become(.losing(percent))
+            tell("\(percent) % of all packets are lost")
         }
-        try await ground.become(weather)
-        clears = harmEnds()
         counts[kind, default: 0] += 1
-        tell(text)
     }
 
     private mutating func endHarm(all: Bool, _ tell: (String) -> Void) async throws {
@@ -174,7 +196,7 @@ struct SoakFaults {
         }
         if isApart, weather == .clear, running.count == names.count, await isWhole() {
             isApart = false
-            isSplit = false
+            split = .none
             await book.reunite()
             tell("all are of one mind again")
         }
