@@ -18,25 +18,17 @@ struct ConflictsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await connection.run { client in
-            var unreachable: Set<String> = []
+            var pages = ListPages(client, prefix: prefix)
             var count = 0
-            var after: String?
-            repeat {
-                let page = try await client.list(prefix: prefix, limit: Listing.pageSize, after: after)
-                unreachable.formUnion(page.unreachable)
-                for resource in page.resources where resource.conflicts > 0 {
+            while let resources = try await pages.next() {
+                for resource in resources where resource.conflicts > 0 {
                     try await show(resource.name, client, isFirst: count == 0)
                     count += 1
                 }
-                after = page.next == after ? nil : page.next
-            } while after != nil
+            }
             guard !json else { return }
             if count == 0 { Terminal.say("no conflicts") }
-            if !unreachable.isEmpty {
-                Terminal.say(
-                    "warning: no answer from \(unreachable.sorted().joined(separator: ", ")): what only they hold is not listed"
-                )
-            }
+            pages.warnOfUnreachable()
         }
     }
 

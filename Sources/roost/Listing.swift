@@ -1,10 +1,8 @@
 import ArgumentParser
 import Client
 
-/// A list of any length, page by page: memory holds one page.
+/// What `ls` and `find` print.
 struct Listing: Sendable {
-    static let pageSize = 1000
-
     let prefix: String?
     let pattern: String?
     let limit: Int?
@@ -15,39 +13,24 @@ struct Listing: Sendable {
     }
 
     func show(_ client: AgentClient) async throws {
-        var after: String?
+        var pages = ListPages(client, prefix: prefix, pattern: pattern)
         var left = limit ?? .max
-        var unreachable: [String] = []
         var isFirst = true
         var isFirstPage = true
-        repeat {
-            let page = try await client.list(
-                prefix: prefix, pattern: pattern, limit: min(left, Self.pageSize), after: after)
+        while let resources = try await pages.next(most: left) {
             // Only now: a failure of the first request leaves nothing on stdout that begins like a value.
             if json && isFirstPage { Terminal.print(jsonPart: "{\"resources\":[") }
             isFirstPage = false
-            let resources = page.resources.prefix(left)
             left -= resources.count
-            unreachable.append(contentsOf: page.unreachable.filter { !unreachable.contains($0) })
             try print(resources, isFirst: isFirst)
             if !resources.isEmpty { isFirst = false }
-            // A page that does not get on would go round for ever.
-            guard let next = page.next, next != after else {
-                after = nil
-                break
-            }
-            after = next
-        } while left > 0
-        if json {
-            let next = try after.map { "\"next\":\(try Terminal.json($0))," } ?? ""
-            Terminal.print(jsonPart: "],\(next)\"unreachable\":\(try Terminal.json(unreachable))}\n")
-        } else if !unreachable.isEmpty {
-            Terminal.say(
-                "warning: no answer from \(unreachable.joined(separator: ", ")): what only they hold is not listed")
         }
+        guard json else { return pages.warnOfUnreachable() }
+        let next = try pages.after.map { "\"next\":\(try Terminal.json($0))," } ?? ""
+        Terminal.print(jsonPart: "],\(next)\"unreachable\":\(try Terminal.json(pages.unreachable))}\n")
     }
 
-    private func print(_ resources: ArraySlice<API.ResourceInfo>, isFirst: Bool) throws {
+    private func print(_ resources: [API.ResourceInfo], isFirst: Bool) throws {
         if json {
             var isFirst = isFirst
             for resource in resources {
