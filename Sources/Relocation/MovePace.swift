@@ -22,9 +22,10 @@ public struct MovePace: Sendable {
         public var beginning = 0.1
         /// Moves under way at once when nothing holds them back; a share of 1 is one of them all the time.
         public var streams = 4
-        /// A query is slow when it took so many times what 99 of 100 calm ones take. The promise is twice: at half of the
-        /// way to it there is room for what a cut takes to be felt. At 1, noise alone would cut.
-        public var slack = 1.5
+        /// A query is slow when it took so many times what 99 of 100 calm ones take. The promise is twice: at a
+        /// quarter of the way to it there is room for what a cut takes to be felt, and for what only the client feels. At 1,
+        /// noise alone would cut; at half of the way clients felt 1.8 to 2.1 times with three agents on two cores.
+        public var slack = 1.25
         /// What is left of the share after a cut. At half of it one bad moment costs a long way back; nearer to 1, a
         /// sudden load is felt for longer.
         public var cut = 0.6
@@ -70,6 +71,8 @@ public struct MovePace: Sendable {
     private let settings: Settings
     /// Of the time, summed over the streams: `settings.floor`...`settings.streams`.
     public private(set) var share: Double
+    /// The least that the other end of a move told of lately.
+    private var told: (share: Double, at: Instant)?
     /// When the share was last reckoned.
     private var sharedAt = Instant.zero
     private var cutAt: Instant?
@@ -137,12 +140,33 @@ public struct MovePace: Sendable {
 
     /// Counts time that a move took beside its pieces.
     public mutating func spent(_ busy: Duration, at now: Instant) {
-        let paidOff = max(freeAt, now + (.zero - busy)) + min(busy / share, settings.waitMax)
+        let paidOff = max(freeAt, now + (.zero - busy)) + min(busy / allowed(at: now), settings.waitMax)
         freeAt = min(paidOff, now + settings.waitMax)
     }
 
+    /// The node at the other end of a move gives this share of its time to moves, since its queries are slow. A small part
+    /// of what a move costs is done there, so that its own floor would hold back nothing; and an end that has just begun, and
+    /// does not know what is usual, has one beside it that does.
+    ///
+    /// - Parameter share: above 0.
+    public mutating func told(_ share: Double, at now: Instant) {
+        if let told, share > told.share, now - told.at < settings.restGap { return }
+        told = (share, now)
+    }
+
+    /// The share that counts: the lesser of the two ends', and never less than the floor.
+    public func allowed(at now: Instant) -> Double {
+        guard let told, now - told.at < settings.restGap else { return share }
+        return max(settings.floor, min(share, told.share))
+    }
+
+    /// What the other ends of moves are to be told; nil while this node's queries hold nothing back.
+    public func shareToTell(at now: Instant) -> Double? {
+        isAsked(at: now) && share < Double(settings.streams) ? share : nil
+    }
+
     /// Moves wait for their share of the time just now.
-    public func isHeldBack(at now: Instant) -> Bool { isAsked(at: now) && share < Double(settings.streams) }
+    public func isHeldBack(at now: Instant) -> Bool { shareToTell(at: now) != nil || allowed(at: now) < share }
 
     /// No move was under way, nor soon before.
     private func isAtRest(since time: Instant) -> Bool {
@@ -166,6 +190,8 @@ public struct MovePace: Sendable {
     }
 
     private mutating func pause(at now: Instant) -> Duration? {
+        let allowed = allowed(at: now)
+        if allowed < share { return pause(upTo: Int(allowed.rounded(.up)), at: now) }
         guard isAsked(at: now) else { return nil }
         guard calm.percentile99 != nil else {
             // What is usual here is not known yet: the floor leaves gaps to learn it in.

@@ -147,6 +147,30 @@ import Vocabulary
         #expect(node.moved > .seconds(3.8))
     }
 
+    @Test("who fetches from a node that is held back is held back as well, asked or not, and never below the floor")
+    func otherEnd() {
+        var node = Node()
+        node.run(.seconds(1), loaded: .zero, queriesEvery: nil)
+        #expect(node.pace.shareToTell(at: node.now) == nil && !node.pace.isHeldBack(at: node.now))
+        func told(_ shares: Double...) -> (Double, moved: Duration) {
+            var fetching = node
+            fetching.moved = .zero
+            for share in shares { fetching.pace.told(share, at: fetching.now) }
+            let allowed = fetching.pace.allowed(at: fetching.now)
+            fetching.run(.seconds(2), loaded: .zero, queriesEvery: nil)
+            return (allowed, fetching.moved)
+        }
+        #expect(told(0.5).0 == 0.5 && told(0.5, 0.2, 1).0 == 0.2 && told(0.000_1).0 == 0.02 && told(9).0 == 4)
+        // Of two seconds; what is under way at the beginning is not waited for.
+        let (half, least) = (told(0.5).moved, told(0.000_1).moved)
+        #expect(half > .seconds(0.9) && half < .seconds(1.1), "\(half)")
+        #expect(least > .seconds(0.03) && least < .seconds(0.07), "\(least)")
+        node.pace.told(0.1, at: node.now)
+        #expect(node.pace.isHeldBack(at: node.now) && node.pace.shareToTell(at: node.now) == nil, "not to be handed on")
+        node.run(.seconds(3), loaded: .zero, queriesEvery: nil)
+        #expect(!node.pace.isHeldBack(at: node.now), "it is heard no more")
+    }
+
     @Test("a piece that took a minute is not paid off for longer than two seconds")
     func longPiece() {
         var pace = MovePace()

@@ -98,17 +98,21 @@ struct PeerCalls: Sendable {
         return try PeerListing(Array(buffer: bytes)[...])
     }
 
-    /// - Returns: as many as were asked for, nil for what the node has not.
-    func blobs(_ digests: [ContentDigest], from node: NodeName, _ purpose: Puller.Purpose) async throws -> [ByteBuffer?]
-    {
+    /// - Returns: as many as were asked for, nil for what the node has not; and the answer's headers.
+    func blobs(
+        _ digests: [ContentDigest], from node: NodeName, _ purpose: Puller.Purpose
+    ) async throws -> ([ByteBuffer?], HeaderFields) {
         let path = "/v1/peer/blobs"
         var request = try PeerAnswer.request("POST", path, BlobsRequest(wanted: digests))
         request.headers[Puller.purposeHeader] = purpose.rawValue
-        let bytes = try await bytes(
-            from: node, request, path, within: TransferTime.limit(bytes: UInt64(BlobFrames.answerBytesMax)),
-            kind: purpose.kind, bytesMax: BlobFrames.answerBytesMax)
+        let limit = TransferTime.limit(bytes: UInt64(BlobFrames.answerBytesMax))
+        let response = try await peers.request(
+            to: node, at: try endpoint(of: node), request, idempotent: true, kind: purpose.kind,
+            timeouts: Self.timeouts(limit))
+        let bytes = try await PeerAnswer.bytes(
+            of: response.body, status: response.status, to: path, from: node, bytesMax: BlobFrames.answerBytesMax)
         guard let blobs = BlobFrames.read(bytes, count: digests.count) else { throw PullError.unreadable(node) }
-        return blobs
+        return (blobs, response.headers)
     }
 
     func holdings(of node: NodeName) async throws -> PeerHoldings {
@@ -168,13 +172,12 @@ struct PeerCalls: Sendable {
     }
 
     private func bytes(
-        from node: NodeName, _ request: ClientRequest, _ path: String, within limit: Duration,
-        kind: PeersTable.Kind = .control, bytesMax: Int = answerBytesMax
+        from node: NodeName, _ request: ClientRequest, _ path: String, within limit: Duration
     ) async throws -> ByteBuffer {
         let response = try await peers.request(
-            to: node, at: try endpoint(of: node), request, idempotent: true, kind: kind, timeouts: Self.timeouts(limit))
+            to: node, at: try endpoint(of: node), request, idempotent: true, timeouts: Self.timeouts(limit))
         return try await PeerAnswer.bytes(
-            of: response.body, status: response.status, to: path, from: node, bytesMax: bytesMax)
+            of: response.body, status: response.status, to: path, from: node, bytesMax: Self.answerBytesMax)
     }
 
     private func get<Answer: Decodable>(_ node: NodeName, _ path: String, within limit: Duration) async throws -> Answer

@@ -1,3 +1,4 @@
+import Client
 import NIOConcurrencyHelpers
 import Relocation
 import Vocabulary
@@ -92,10 +93,26 @@ final class MoveThrottle: Sendable {
         return try await body()
     }
 
+    // MARK: The other end
+
+    /// Of an answer to who fetches for a move: the share of its time that the holder gives to moves, while it is held back.
+    static let shareHeader = "Roost-Share"
+
+    /// The header's value; nil while no query holds moves back.
+    var shareToTell: String? { pace.withLockedValue { $0.shareToTell(at: NodeDriver.now) }.map { "\($0)" } }
+
+    /// Heeds what a holder says of its own moves; what is no share says nothing.
+    func told(by headers: HeaderFields) {
+        guard let share = headers[Self.shareHeader].flatMap(Double.init), share.isFinite, share > 0 else { return }
+        pace.withLockedValue { $0.told(share, at: NodeDriver.now) }
+    }
+
     // MARK: How it does
 
     /// Of the time, summed over the streams; nil while nothing is held back.
-    var share: Double? { pace.withLockedValue { $0.isHeldBack(at: NodeDriver.now) ? $0.share : nil } }
+    var share: Double? {
+        pace.withLockedValue { $0.isHeldBack(at: NodeDriver.now) ? $0.allowed(at: NodeDriver.now) : nil }
+    }
 
     /// What moves waited for queries since this agent started, summed over them.
     var waitedSeconds: Double { waited.withLockedValue { $0.seconds } }

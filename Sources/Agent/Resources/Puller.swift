@@ -81,9 +81,12 @@ actor Puller {
                 ClientRequest("GET", "/v1/peer/blobs/\(digest.hex)", headers: headers), idempotent: true,
                 kind: purpose.kind, timeouts: ClientTimeouts(idle: .seconds(20), total: TransferTime.limit(bytes: size))
             )
+            throttle.told(by: response.headers)
             return (response.status, response.body)
         } sourceOfMany: { holder, digests, purpose in
-            try await calls.blobs(digests, from: holder, purpose)
+            let (blobs, headers) = try await calls.blobs(digests, from: holder, purpose)
+            throttle.told(by: headers)
+            return blobs
         }
     }
 

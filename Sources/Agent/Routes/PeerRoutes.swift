@@ -179,7 +179,15 @@ struct PeerRoutes: Sendable {
             case .missing, .large: BlobFrames.add(nil, to: &answer)
             }
         }
-        return Self.octets(answer)
+        var response = Self.octets(answer)
+        if takesTurns { Self.tellShare(core, &response) }
+        return response
+    }
+
+    /// Whoever fetches is to take no larger a share of its own time: what a query here feels may be the work over there.
+    private static func tellShare(_ core: AgentCore, _ response: inout Response) {
+        guard let share = core.throttle.shareToTell, let name = HTTPField.Name(MoveThrottle.shareHeader) else { return }
+        response.headers[name] = share
     }
 
     /// What is sent in a binary form.
@@ -218,15 +226,18 @@ struct PeerRoutes: Sendable {
                 reader: reader, offset: UInt64(offset), count: UInt64(count), check: check, throttle: throttle,
                 onRead: { traffic.sent($0) }, onFailure: { repairs.met(digest, $0, reader) })
         }
+        var response: Response
         switch ByteRange.parse(request, etag: "\"\(digest.hex)\"", size: total) {
         case .whole:
-            return .stream(count: total, pacedBy: context.loop, bytes(0, total, .whole(try CheckedRead(reader))))
+            response = .stream(count: total, pacedBy: context.loop, bytes(0, total, .whole(try CheckedRead(reader))))
         case .part(let offset, let count):
-            return .stream(
+            response = .stream(
                 status: .partialContent,
                 headers: [.contentRange: ByteRange.contentRange(offset: offset, count: count, size: total)],
                 count: count, pacedBy: context.loop, bytes(offset, count, .byReader))
         case .unsatisfiable: throw APIError.unsatisfiable(size: total)
         }
+        if throttle != nil { Self.tellShare(core, &response) }
+        return response
     }
 }
