@@ -15,6 +15,7 @@ public enum Route: Hashable, Sendable {
     case nobody
 }
 
+// Reads. A write takes the way of WriteRouting.swift.
 extension NodeMachine {
     /// A request visits at most this many nodes; a ring that needs more is not one that a client can wait for.
     public static let hopsMax = 8
@@ -98,54 +99,6 @@ extension NodeMachine {
     /// has nothing of the name, is not behind: that it can not answer keeps no other from saying that there is none.
     public func isBehind(on name: ResourceName, held: VersionSet?, at now: Instant) -> Bool {
         held != nil || !isSure(of: name, held: held, at: now)
-    }
-
-    /// Where a write of the name is taken: the first owner of the slot that answers, so that the writes of one name
-    /// pass through one node as long as the membership is calm.
-    public func route(writing name: ResourceName, visited: [NodeName], at now: Instant) -> Route {
-        let slot = Slot(ofName: name.text, in: identity.cluster)
-        let ranked = convergence.view.ring.ranked(slot)
-        let owners = convergence.owners(of: slot)
-        let order = owners + ranked.filter { !owners.contains($0) }
-        let view = convergence.view
-        let sure = order.filter { $0 == identity.name || view.canCall($0) && !view.doubts($0) }
-        let doubtful = order.filter { $0 != identity.name && view.doubts($0) }
-        var next: [NodeName] = []
-        for node in sure + doubtful where !visited.contains(node) {
-            if node == identity.name {
-                guard mayTake(writeOf: name, at: now) else { continue }
-                return next.isEmpty ? .here : .forward(next + [node])
-            }
-            next.append(node)
-        }
-        guard !next.isEmpty, visited.count + 1 < Self.hopsMax else { return .nobody }
-        return .forward(next)
-    }
-
-    /// Whether this node may judge and order writes of the name now.
-    public func mayTake(writeOf name: ResourceName, at now: Instant) -> Bool {
-        !isDraining && !stoodStill(at: now) && convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))
-    }
-
-    /// Whether this node's own copies are all that a write of the name is judged by.
-    public func judgesAlone(_ name: ResourceName, held: VersionSet?) -> Bool {
-        guard let held else { return false }
-        let slot = Slot(ofName: name.text, in: identity.cluster)
-        return convergence.isSynced(slot) && !convergence.knowsUnseen(by: held, of: name)
-            && convergence.isOwner(held.group(in: identity.cluster))
-    }
-
-    /// Whom to ask what they hold of a name before a write of it is judged and made here: its precondition and what it
-    /// has seen must not depend on which node stands in. Nobody, for an owner of the name's group that is in step.
-    public func witnesses(writing name: ResourceName, held: VersionSet?) -> [NodeName] {
-        let slot = Slot(ofName: name.text, in: identity.cluster)
-        let view = convergence.view
-        let vouches = convergence.isSynced(slot) && !convergence.knowsUnseen(by: held, of: name)
-        if judgesAlone(name, held: held) { return [] }
-        let owners = convergence.owners(of: slot)
-        let fellows = owners.filter { $0 != identity.name }
-        if vouches, knowsAll(of: slot, by: fellows.filter { view.canCall($0) && !view.doubts($0) }) { return fellows }
-        return view.contactable.filter { !view.doubts($0) }
     }
 
     /// Suspects last; among the others the nearest first, in steps of 5 ms so that noise does not shuffle a LAN; of those
