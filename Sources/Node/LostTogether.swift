@@ -20,6 +20,20 @@ struct LostTogether: Sendable {
         names.formUnion(down)
     }
 
+    /// Takes the word of whoever let this node in, which was there when they went.
+    ///
+    /// - Parameters:
+    ///   - told: of those that are crashed here as well, as candidates.
+    ///   - ring: the owners now.
+    mutating func heard(_ told: [Candidate], besides ring: Ring) {
+        let unknown = told.filter { !names.contains($0.name) }
+        guard !unknown.isEmpty else { return }
+        let owners = ring.candidates + unknown.filter { !ring.contains($0.name) }
+        self.ring = Ring(
+            owners + self.ring.candidates.filter { earlier in !owners.contains { $0.name == earlier.name } })
+        names.formUnion(unknown.map(\.name))
+    }
+
     mutating func keep(whereCrashed isCrashed: (NodeName) -> Bool) {
         guard !names.isEmpty else { return }
         names = names.filter(isCrashed)

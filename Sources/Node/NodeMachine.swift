@@ -78,9 +78,8 @@ public struct NodeMachine: Sendable {
     public enum Lifecycle: Sendable {
         /// There are others to find: until then nothing here is vouched for.
         case joining
-        /// An exchange with a member of the cluster succeeded: this is what it told. `keeping`: how much longer each of its
-        /// crashed members keeps its place.
-        case joined([Claim], from: NodeName, keeping: [NodeName: Duration])
+        /// An exchange with a member of the cluster succeeded: this is what it told.
+        case joined([Claim], from: NodeName, Absences)
         /// Nobody could be reached; this node goes on alone and keeps trying.
         case alone
         case drain
@@ -202,8 +201,10 @@ public struct NodeMachine: Sendable {
     /// Whether more members are missing than are here: nothing is relocated for them then.
     public var isOutnumbered: Bool { placesKept.isOutnumbered }
 
-    /// What a newcomer is told: how much longer each crashed member keeps its place as an owner.
-    public func keeping(at now: Instant) -> [NodeName: Duration] { placesKept.left(at: now) }
+    /// What a newcomer is told of the crashed.
+    public func absences(at now: Instant) -> Absences {
+        Absences(keeping: placesKept.left(at: now), lost: lostTogether.names)
+    }
 
     /// Answers another node's comparison, and learns from it.
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
@@ -275,12 +276,16 @@ public struct NodeMachine: Sendable {
         case .joining:
             convergence.isJoining = true
             isNewcomer = true
-        case .joined(let claims, let teller, let keeping):
+        case .joined(let claims, let teller, let absences):
             isNewcomer = true
             feed(.merge(claims, from: teller), at: now, using: &rng, into: &effects)
             placesKept.heard(
-                keeping, at: now, limit: max(settings.relocationDelay, settings.relocationDelayMax),
+                absences.keeping, at: now, limit: max(settings.relocationDelay, settings.relocationDelayMax),
                 whereCrashed: { membership.member($0)?.status == .crashed })
+            let lost = membership.members.filter { absences.lost.contains($0.name) && $0.status == .crashed }
+            lostTogether.heard(
+                lost.map { Candidate(name: $0.name, weight: $0.metadata.weight, zone: $0.metadata.zone) },
+                besides: convergence.view.ring)
             refreshView(restarted: [], cutOff: [], at: now, into: &effects)
             enter(at: now, into: &effects)
         case .alone: enter(at: now, into: &effects)

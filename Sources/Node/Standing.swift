@@ -5,8 +5,9 @@ import Vocabulary
 
 /// Who counts for what, given the member list: the bridge from membership to placement (DESIGN §5).
 ///
-/// Eligible to own: alive, suspect, restarting, or crashed for less than `relocation.delay` (longer for one that comes
-/// and goes: `Flaps`; and where more are missing than are here: `PlacesKept`); not draining; weight above 0. Worth a call: alive, suspect or draining.
+/// Eligible to own: alive, suspect, restarting, or crashed for less than `relocation.delay` (longer for one that comes and
+/// goes: `Flaps`; and where more are missing than are here: `PlacesKept`); not draining; weight above 0. Worth a call:
+/// alive, suspect or draining.
 ///
 /// A node that heard of a crash otherwise than by seeing it, or by whoever let it in, does not count the member as an
 /// owner: the others may have given its place away long ago, and while they have not, it can not be called all the same.

@@ -66,7 +66,7 @@ struct CutOffTests {
         var world = try World()
         var now = Instant.zero
         let bob = try world.bob
-        world.feed(.lifecycle(.joined([bob], from: bob.name, keeping: [:])), at: now)
+        world.feed(.lifecycle(.joined([bob], from: bob.name, Absences())), at: now)
         let limit = world.machine.membership.suspicionTimeout
         for _ in 0..<4 { _ = try world.hearBob(after: .seconds(1), &now) }
         #expect(world.machine.convergence.slotsUnsynced == 0)

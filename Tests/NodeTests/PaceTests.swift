@@ -21,7 +21,7 @@ struct PaceTests {
             machine.handle(input, at: now, using: &rng, into: &effects)
         }
         #expect(machine.keepsPace(at: .zero), "there is nobody to probe")
-        feed(.lifecycle(.joined([bob], from: bob.name, keeping: [:])), at: .zero)
+        feed(.lifecycle(.joined([bob], from: bob.name, Absences())), at: .zero)
         for _ in 0..<200 {
             #expect(machine.keepsPace(at: machine.deadline))
             feed(.tick, at: machine.deadline)

@@ -26,17 +26,22 @@ import Vocabulary
         drain(&machine, .membership(.merge([accused], from: machine.identity.name)))
     }
 
-    /// A node that has joined the others and heard that they hold nothing.
-    private func machine(_ me: String) throws -> NodeMachine {
+    /// A node that has met nobody yet.
+    private func unmet(_ me: String) throws -> NodeMachine {
         var settings = NodeMachine.Settings()
         settings.convergence.gathering = .zero
-        var machine = NodeMachine(
+        return NodeMachine(
             NodeMachine.Identity(
                 name: try node(me), cluster: try ClusterName("crane"), epoch: 1,
                 endpoint: try Endpoint(host: "10.0.0.\(me.utf8.first ?? 0)", port: 7667), metadata: .standard),
             settings: settings, at: .zero)
+    }
+
+    /// A node that has joined the others and heard that they hold nothing.
+    private func machine(_ me: String) throws -> NodeMachine {
+        var machine = try unmet(me)
         let others = try names.filter { $0 != me }.map { try claim($0) }
-        drain(&machine, .lifecycle(.joined(others, from: try node(names.first { $0 != me } ?? "bob"), keeping: [:])))
+        drain(&machine, .lifecycle(.joined(others, from: try node(names.first { $0 != me } ?? "bob"), Absences())))
         return machine
     }
 
@@ -209,7 +214,7 @@ import Vocabulary
         var effects: [NodeMachine.Effect] = []
         let others = try names.filter { $0 != "ada" }.map { try claim($0) }
         machine.handle(
-            .lifecycle(.joined(others, from: try node("bob"), keeping: [:])), at: .zero, using: &rng, into: &effects)
+            .lifecycle(.joined(others, from: try node("bob"), Absences())), at: .zero, using: &rng, into: &effects)
         // Before it has told what it holds.
         drain(&machine, .membership(.merge([try claim("bob", status: .left)], from: try node("bob"))))
         let name = try name(ownedBy: ["ada", "cid"], in: machine)
@@ -275,6 +280,14 @@ import Vocabulary
             machine.hasHeardEnough(of: Slot(ofName: name.text, in: machine.identity.cluster), besides: [])
         }
         #expect(!maySayNone(hidden) && maySayNone(seen))
+
+        let absences = machine.absences(at: now)
+        #expect(absences == Absences(lost: Set(try lost.map(node))), "no place is kept, and the loss is known")
+        var newcomer = try unmet("dan")
+        let told = try [claim("ada")] + lost.map { try claim($0, status: .crashed) }
+        drain(&newcomer, .lifecycle(.joined(told, from: try node("ada"), absences)))
+        let slots = [hidden, seen].map { Slot(ofName: $0.text, in: newcomer.identity.cluster) }
+        #expect(slots.map { newcomer.hasHeardEnough(of: $0, besides: []) } == [false, true], "who comes in is told")
         drain(&machine, .membership(.merge([try claim("bob", epoch: 2)], from: try node("bob"))), at: now)
         #expect(maySayNone(hidden), "one of two copies is back")
     }

@@ -62,7 +62,7 @@ extension MembersService {
         core.driver.feed(
             isMet
                 ? .membership(.merge(claims, from: node))
-                : .lifecycle(.joined(claims, from: node, keeping: theirs.placesKept)))
+                : .lifecycle(.joined(claims, from: node, theirs.absences)))
         core.claims.hasJoined(through: node)
         if news { tellEveryoneSoon() }
         return node

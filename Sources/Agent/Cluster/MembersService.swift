@@ -38,14 +38,15 @@ struct MembersService: Sendable {
     }
 
     func state(keyring: Keyring, seenAs: String? = nil) -> MembersExchange {
-        let (claims, held, isJoining, keeping) = core.driver.read {
-            ($0.membership.claims, $0.convergence.totals.held, $0.isJoining, $0.keeping(at: NodeDriver.now))
+        let (claims, held, isJoining, absences) = core.driver.read {
+            ($0.membership.claims, $0.convergence.totals.held, $0.isJoining, $0.absences(at: NodeDriver.now))
         }
         return MembersExchange(
             node: core.name, claims: core.signer.signed(claims), keyring: keyring, revoked: core.revoked.all,
             holds: held, seenAs: seenAs, joining: isJoining,
             remembered: isJoining ? arrivals.remembered.union(saved.atStart).sorted() : nil,
-            certificates: [core.certificates.own], keeping: MembersExchange.milliseconds(keeping))
+            certificates: [core.certificates.own], keeping: MembersExchange.milliseconds(absences.keeping),
+            lost: absences.lost.isEmpty ? nil : absences.lost.sorted())
     }
 
     /// Exchanges with a member whose turn it is. A failure needs no more than a word in the log: the next turn comes.

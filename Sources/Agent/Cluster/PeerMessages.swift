@@ -1,4 +1,5 @@
 import Gossip
+import Node
 import Resources
 import SWIM
 import Vocabulary
@@ -28,24 +29,25 @@ struct MembersExchange: Codable, Sendable {
     var remembered: [NodeName]? = nil
     /// The speaker's own certificate: what its claim is verified with.
     var certificates: [CertificateChain]? = nil
-
     /// How much longer each crashed member keeps its place as an owner, in milliseconds: what a newcomer reckons with.
     var keeping: [String: Int64]? = nil
+    /// Crashed members that went together with as many others as there are to be copies, which nobody could make anew.
+    var lost: [NodeName]? = nil
 
     enum CodingKeys: String, CodingKey {
-        case node, claims, keyring, revoked, holds, joining, remembered, certificates, keeping
+        case node, claims, keyring, revoked, holds, joining, remembered, certificates, keeping, lost
         case seenAs = "seen_as"
     }
 }
 
 extension MembersExchange {
-    /// `keeping`, as far as it names nodes; a time that is none counts as over.
-    var placesKept: [NodeName: Duration] {
+    /// `keeping`, as far as it names nodes, and `lost`; a time that is none counts as over.
+    var absences: Absences {
         var places: [NodeName: Duration] = [:]
         for (text, milliseconds) in keeping ?? [:] {
             if let name = try? NodeName(text) { places[name] = .milliseconds(max(0, milliseconds)) }
         }
-        return places
+        return Absences(keeping: places, lost: Set(lost ?? []))
     }
 
     /// - Returns: `nil` for none.

@@ -49,7 +49,7 @@ extension NodeHost {
             search.seeds[next], expecting: nil, .members(claims), bytes: SwimTraffic.exchangeBytes(claims),
             within: Self.joinLimit, &context
         ) { host, response, context in
-            guard case .members(let teller, let claims, let isJoining, let keeping) = response, teller != host.name
+            guard case .members(let teller, let claims, let isJoining, let absences) = response, teller != host.name
             else {
                 return host.join(search, next: next + 1, &context)
             }
@@ -60,7 +60,7 @@ extension NodeHost {
             if host.has(.newcomerVouches) {
                 host.feed(.membership(.merge(claims, from: teller)), &context)
             } else {
-                host.feed(.lifecycle(.joined(host.heard(claims), from: teller, keeping: keeping)), &context)
+                host.feed(.lifecycle(.joined(host.heard(claims), from: teller, absences)), &context)
             }
         }
     }

@@ -48,8 +48,8 @@ extension NodeHost {
     }
 
     private func tellMembers(_ claims: [Claim], _ id: CallID, _ context: inout Context) {
-        let answer = Response.members(
-            name, claims, isJoining: machine.isJoining, keeping: machine.keeping(at: context.now))
+        let absences = machine.absences(at: context.now)
+        let answer = Response.members(name, claims, isJoining: machine.isJoining, absences)
         context.answer(id, answer, bytes: SwimTraffic.exchangeBytes(claims))
     }
 

@@ -1,3 +1,4 @@
+import Node
 import Relocation
 import Resources
 import SWIM
@@ -49,7 +50,7 @@ extension NodeHost {
     }
 
     public enum Response: Sendable {
-        case members(NodeName, [Claim], isJoining: Bool, keeping: [NodeName: Duration])
+        case members(NodeName, [Claim], isJoining: Bool, Absences)
         case compared(CompareReply)
         case exchanged(ExchangeReply)
         case offered(OfferReply)

@@ -19,7 +19,7 @@ struct MessagesSubject: Subject {
     init() throws {
         kinds = [
             Kind(MembersExchange.self, try Self.exchanges()) { exchange in
-                _ = exchange.placesKept
+                _ = exchange.absences
                 try Self.judge(exchange.claims)
                 _ = MembersDigest(
                     node: exchange.node, holds: exchange.holds, claims: exchange.claims, keyring: exchange.keyring,
@@ -176,6 +176,7 @@ struct MessagesSubject: Subject {
         joining.remembered = [try NodeName("chui")]
         joining.certificates = [CertificateChain([[1, 2, 3]])]
         joining.keeping = ["fisi": 29_000, "chui": -1]
+        joining.lost = [try NodeName("fisi")]
         return [plain, joining]
     }
 

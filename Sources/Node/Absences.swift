@@ -1,0 +1,14 @@
+import Vocabulary
+
+/// What a node knows of crashed members that no claim tells, because it was there: whoever it lets in reckons with the same.
+public struct Absences: Hashable, Sendable {
+    /// How much longer each keeps its place as an owner.
+    public var keeping: [NodeName: Duration]
+    /// Those that went together with as many others as there are to be copies (`LostTogether`).
+    public var lost: Set<NodeName>
+
+    public init(keeping: [NodeName: Duration] = [:], lost: Set<NodeName> = []) {
+        self.keeping = keeping
+        self.lost = lost
+    }
+}
