@@ -61,6 +61,17 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// Writes the first byte anew as it is, where there is one: nothing changes, and no room is needed.
+    func writeFirstByteAgain() throws(StorageError) {
+        var byte: UInt8 = 0
+        guard try withUnsafeMutableBytes(of: &byte, { bytes throws(StorageError) in try read(at: 0, into: bytes) }) == 1
+        else { return }
+        while pwrite(descriptor, &byte, 1, 0) < 0 {
+            guard errno == EINTR else { throw .posix("write", path, errno) }
+        }
+        FileWatch.note(.wrote(path))
+    }
+
     /// Which file this is, whatever its path leads to by now.
     func identity() throws(StorageError) -> FileIdentity {
         var info = stat()

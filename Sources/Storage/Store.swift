@@ -140,14 +140,17 @@ public final class Store: Sendable {
     // Without `shutdown` the threads must still end; the catalogue and the lock go with their last reference.
     deinit { threads.pool.shutdownGracefully { _ in } }
 
-    /// Returns when the catalogue's writer and the disk under the folder have answered, with nothing written: whoever waits
+    /// Returns when the catalogue's writer and the disk under the folder have answered, with nothing changed: whoever waits
     /// for long waits for a commit or a disk that hangs.
     public func pulse() async throws(StorageError) {
         // Between two transactions: after the commit that is under way.
         try await catalogue.onWriter("look at the writer") { _ in }
         guard let file = lock.withLockedValue({ $0 }) else { throw .closed(folder: folder) }
-        // Of a file that is clean already, the device is asked all the same.
-        try await threads.run { () throws(StorageError) in try file.sync() }
+        // A file system that is frozen, or whose server is gone, syncs at once what is clean: only a write waits for it.
+        try await threads.run { () throws(StorageError) in
+            try file.writeFirstByteAgain()
+            try file.sync()
+        }
     }
 
     static func wallMilliseconds() -> UInt64 {
