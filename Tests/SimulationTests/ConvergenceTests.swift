@@ -116,8 +116,9 @@ struct ConvergenceTests {
         #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
     }
 
-    /// The bytes of a write under way, which went with it, passed for the copy that lets another one rot.
-    @Test("nor does what only the simulation broke", arguments: [4090] as [UInt64])
+    /// 4090: the bytes of a write under way, which went with it, passed for the copy that lets another one rot. 8906: one
+    /// stayed away whose fellow owner had rotten unread, while a third dropped its copy on the word of both.
+    @Test("nor does what only the simulation broke", arguments: [4090, 8906] as [UInt64])
     func simulationOnly(seed: UInt64) throws {
         var plan = ClusterPlan()
         plan.faults = .drawn(FaultKind.allCases)

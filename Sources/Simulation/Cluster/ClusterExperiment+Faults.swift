@@ -76,9 +76,9 @@ extension ClusterExperiment {
         }
     }
 
-    /// Whether nothing goes with its disk: while it was down, what it shared with one other may have rotten there. And
-    /// fewer stay away than there are copies: what might be with them alone nobody could deny, until an operator forgets
-    /// them.
+    /// Whether nothing goes with its disk: while it was down, what it shared with one other may have rotten there, and a
+    /// third may be about to drop it on the word of these two (seed 8906). And fewer stay away than there are copies: what
+    /// might be with them alone nobody could deny, until an operator forgets them.
     private func mayStayAway(_ index: Int) -> Bool {
         let others = hosts.indices.filter { other in
             switch hosts[other].state {
@@ -88,7 +88,8 @@ extension ClusterExperiment {
             }
         }.map { hosts[$0].id }
         let away = hosts.count { if case .down(back: nil, _) = $0.state { true } else { false } }
-        return away + 1 < laws.replicas && laws.isHeld(on: others, count: 1, simulator) && haveAllBytes(others)
+        return away + 1 < laws.replicas && !laws.isShortOfOneDisk && laws.isHeld(on: others, count: 1, simulator)
+            && haveAllBytes(others)
     }
 
     // MARK: Faults
