@@ -190,16 +190,10 @@ public struct MovePace: Sendable {
     }
 
     private mutating func pause(at now: Instant) -> Duration? {
-        let allowed = allowed(at: now)
-        if allowed < share { return pause(upTo: Int(allowed.rounded(.up)), at: now) }
-        guard isAsked(at: now) else { return nil }
-        guard calm.percentile99 != nil else {
-            // What is usual here is not known yet: the floor leaves gaps to learn it in.
-            share = settings.floor
-            return pause(upTo: 1, at: now)
-        }
-        if share < Double(settings.streams) { return pause(upTo: Int(share.rounded(.up)), at: now) }
-        guard !knowsRest(at: now) else { return nil }
+        // What is usual here is not known yet: the floor leaves gaps to learn it in.
+        if isAsked(at: now), calm.percentile99 == nil { share = settings.floor }
+        if isHeldBack(at: now) { return pause(upTo: Int(allowed(at: now).rounded(.up)), at: now) }
+        guard isAsked(at: now), !knowsRest(at: now) else { return nil }
         if let end = lullUntil, end > now { return end - now }
         guard let calmAt, now - calmAt > settings.calmAge else { return nil }
         if let end = lullUntil, now - end < settings.calmAge { return nil }

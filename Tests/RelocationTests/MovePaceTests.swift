@@ -135,6 +135,14 @@ import Vocabulary
         #expect(node.pace.share > 3, "nobody felt it")
     }
 
+    @Test("what the other end allows is no word on what is usual here")
+    func unknownBesideTold() {
+        var node = Node()
+        node.pace.told(2, at: node.now)
+        node.run(.milliseconds(300), loaded: .milliseconds(2))
+        #expect(node.moved < .milliseconds(50), "\(node.moved)")
+    }
+
     @Test("when queries end, moves have all the time again at once")
     func end() {
         var node = Node()
