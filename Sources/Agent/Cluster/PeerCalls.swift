@@ -94,7 +94,7 @@ struct PeerCalls: Sendable {
 
     func list(_ query: [(name: String, value: String?)], from node: NodeName) async throws -> PeerListing {
         let path = ResourcePath.with("/v1/peer/list", query: query)
-        let bytes = try await bytes(from: node, ClientRequest("GET", path), path, within: .seconds(10))
+        let (bytes, _) = try await bytes(from: node, ClientRequest("GET", path), path, within: .seconds(10))
         return try PeerListing(Array(buffer: bytes)[...])
     }
 
@@ -105,14 +105,11 @@ struct PeerCalls: Sendable {
         let path = "/v1/peer/blobs"
         var request = try PeerAnswer.request("POST", path, BlobsRequest(wanted: digests))
         request.headers[Puller.purposeHeader] = purpose.rawValue
-        let limit = TransferTime.limit(bytes: UInt64(BlobFrames.answerBytesMax))
-        let response = try await peers.request(
-            to: node, at: try endpoint(of: node), request, idempotent: true, kind: purpose.kind,
-            timeouts: Self.timeouts(limit))
-        let bytes = try await PeerAnswer.bytes(
-            of: response.body, status: response.status, to: path, from: node, bytesMax: BlobFrames.answerBytesMax)
+        let (bytes, headers) = try await bytes(
+            from: node, request, path, within: TransferTime.limit(bytes: UInt64(BlobFrames.answerBytesMax)),
+            kind: purpose.kind, bytesMax: BlobFrames.answerBytesMax)
         guard let blobs = BlobFrames.read(bytes, count: digests.count) else { throw PullError.unreadable(node) }
-        return (blobs, response.headers)
+        return (blobs, headers)
     }
 
     func holdings(of node: NodeName) async throws -> PeerHoldings {
@@ -168,16 +165,18 @@ struct PeerCalls: Sendable {
         let request = ClientRequest(
             "POST", path, headers: ["Content-Type": "application/octet-stream"],
             body: .bytes(ByteBuffer(bytes: body)))
-        return Array(buffer: try await bytes(from: node, request, path, within: limit))[...]
+        return Array(buffer: try await bytes(from: node, request, path, within: limit).0)[...]
     }
 
     private func bytes(
-        from node: NodeName, _ request: ClientRequest, _ path: String, within limit: Duration
-    ) async throws -> ByteBuffer {
+        from node: NodeName, _ request: ClientRequest, _ path: String, within limit: Duration,
+        kind: PeersTable.Kind = .control, bytesMax: Int = answerBytesMax
+    ) async throws -> (ByteBuffer, HeaderFields) {
         let response = try await peers.request(
-            to: node, at: try endpoint(of: node), request, idempotent: true, timeouts: Self.timeouts(limit))
-        return try await PeerAnswer.bytes(
-            of: response.body, status: response.status, to: path, from: node, bytesMax: Self.answerBytesMax)
+            to: node, at: try endpoint(of: node), request, idempotent: true, kind: kind, timeouts: Self.timeouts(limit))
+        let bytes = try await PeerAnswer.bytes(
+            of: response.body, status: response.status, to: path, from: node, bytesMax: bytesMax)
+        return (bytes, response.headers)
     }
 
     private func get<Answer: Decodable>(_ node: NodeName, _ path: String, within limit: Duration) async throws -> Answer

@@ -111,7 +111,8 @@ final class MoveThrottle: Sendable {
 
     /// Of the time, summed over the streams; nil while nothing is held back.
     var share: Double? {
-        pace.withLockedValue { $0.isHeldBack(at: NodeDriver.now) ? $0.allowed(at: NodeDriver.now) : nil }
+        let now = NodeDriver.now
+        return pace.withLockedValue { $0.isHeldBack(at: now) ? $0.allowed(at: now) : nil }
     }
 
     /// What moves waited for queries since this agent started, summed over them.
