@@ -79,9 +79,7 @@ struct GossipClusterTests {
     @Test("a cluster that started in two halves becomes one, though each half had found somebody")
     func islands() async throws {
         let quick = JoinLoop.Pace(lookFirst: .milliseconds(50), lookMax: .milliseconds(200))
-        let placeholder = try await TestAgent.start(bed, "a")
-        let placeOfA = placeholder.endpoint
-        await placeholder.stop()
+        let placeOfA = try TestBed.place()
         let b = try await TestAgent.start(bed, "b")
         let c = try await TestAgent.start(bed, "c", join: [placeOfA, b.endpoint], pace: quick)
         #expect(await eventually(30) { c.sees(b) && b.sees(c) && c.phase == .serving })

@@ -25,7 +25,7 @@ final class TestAgent: Sendable {
         let certificates = "\(bed.folder.path)/node-\(name)"
         if !FileManager.default.fileExists(atPath: certificates) { _ = try bed.identity(.node, name) }
         var settings = AgentSettings()
-        settings.bind = try endpoint ?? TestBed.loopback()
+        settings.bind = try endpoint ?? TestBed.place()
         settings.join = join
         settings.dataFolder = "\(bed.folder.path)/\(name).data"
         settings.certificatesFolder = certificates

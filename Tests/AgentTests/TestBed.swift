@@ -3,6 +3,7 @@ import Client
 import Foundation
 import Hummingbird
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import TLS
@@ -39,6 +40,18 @@ final class TestBed: Sendable {
     }
 
     static func loopback(_ port: UInt16 = 0) throws -> Endpoint { try Endpoint(host: "127.0.0.1", port: port) }
+
+    private static let places = NIOLockedValueBox(Int.random(in: 0..<9_000))
+
+    /// A place for an agent that may come back to it: nobody else in this process is given it, and it is below the range
+    /// that kernels take ports from by themselves (32768 and up), and below `FreePort`'s.
+    static func place() throws -> Endpoint {
+        let number = places.withLockedValue { number in
+            number = (number + 1) % 9_000
+            return number
+        }
+        return try loopback(UInt16(11_000 + number))
+    }
 }
 
 /// A server that runs until the value goes.
