@@ -14,10 +14,7 @@ struct LostTogether: Sendable {
     ///   - ring: the owners, these among them.
     mutating func note(down: Set<NodeName>, in ring: Ring, replicas: Int) {
         guard down.count >= replicas else { return }
-        // Whoever went earlier is in it as well: owners of which all are among the lost were so in either ring.
-        let earlier = self.ring.candidates.filter { names.contains($0.name) && !ring.contains($0.name) }
-        self.ring = Ring(ring.candidates + earlier)
-        names.formUnion(down)
+        add(down, of: ring.candidates)
     }
 
     /// Takes the word of whoever let this node in, which was there when they went.
@@ -28,10 +25,15 @@ struct LostTogether: Sendable {
     mutating func heard(_ told: [Candidate], besides ring: Ring) {
         let unknown = told.filter { !names.contains($0.name) }
         guard !unknown.isEmpty else { return }
-        let owners = ring.candidates + unknown.filter { !ring.contains($0.name) }
-        self.ring = Ring(
-            owners + self.ring.candidates.filter { earlier in !owners.contains { $0.name == earlier.name } })
-        names.formUnion(unknown.map(\.name))
+        add(Set(unknown.map(\.name)), of: ring.candidates + unknown.filter { !ring.contains($0.name) })
+    }
+
+    private mutating func add(_ lost: Set<NodeName>, of owners: [Candidate]) {
+        // Whoever went earlier is in it as well: owners of which all are among the lost were so in either ring.
+        let present = Set(owners.map(\.name))
+        let earlier = ring.candidates.filter { names.contains($0.name) && !present.contains($0.name) }
+        ring = Ring(owners + earlier)
+        names.formUnion(lost)
     }
 
     mutating func keep(whereCrashed isCrashed: (NodeName) -> Bool) {

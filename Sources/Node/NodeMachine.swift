@@ -129,7 +129,7 @@ public struct NodeMachine: Sendable {
             identity: identity.name, epoch: identity.epoch, endpoint: identity.endpoint, metadata: identity.metadata,
             settings: settings.membership, at: now)
         lastInput = now
-        let own = Candidate(name: identity.name, weight: identity.metadata.weight, zone: identity.metadata.zone)
+        let own = Candidate(identity.name, identity.metadata)
         convergence = Convergence(
             me: identity.name, cluster: identity.cluster, settings: convergenceSettings,
             view: View(ring: Ring([own]), contactable: [], doubtful: []), at: now)
@@ -284,8 +284,7 @@ public struct NodeMachine: Sendable {
                 whereCrashed: { membership.member($0)?.status == .crashed })
             let lost = membership.members.filter { absences.lost.contains($0.name) && $0.status == .crashed }
             lostTogether.heard(
-                lost.map { Candidate(name: $0.name, weight: $0.metadata.weight, zone: $0.metadata.zone) },
-                besides: convergence.view.ring)
+                lost.map { Candidate($0.name, $0.metadata) }, besides: convergence.view.ring)
             refreshView(restarted: [], cutOff: [], at: now, into: &effects)
             enter(at: now, into: &effects)
         case .alone: enter(at: now, into: &effects)
@@ -313,10 +312,11 @@ public struct NodeMachine: Sendable {
         lostTogether.keep { membership.member($0)?.status == .crashed }
         placesKept.keep(
             whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
-        placesKept.settle(present: membership.presentCount, at: now, delay: settings.relocationDelay)
+        let members = membership.members
+        placesKept.settle(among: members, me: identity.name, at: now, delay: settings.relocationDelay)
         detours.keep { membership.member($0) != nil }
         let standing = Standing(
-            members: membership.members, me: identity, isDraining: isDraining, placesKept: placesKept, now: now)
+            members: members, me: identity, isDraining: isDraining, placesKept: placesKept, now: now)
         eligibilityEnds = standing.eligibilityEnds
         let down = placesKept.witnessed.filter { standing.view.ring.contains($0) }
         lostTogether.note(down: down, in: standing.view.ring, replicas: settings.replicas)

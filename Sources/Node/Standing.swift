@@ -24,7 +24,7 @@ struct Standing {
         var doubtful: [NodeName] = []
         var ends: Instant?
         if !isDraining {
-            candidates.append(Candidate(name: me.name, weight: me.metadata.weight, zone: me.metadata.zone))
+            candidates.append(Candidate(me.name, me.metadata))
         }
         for member in members where member.name != me.name {
             let eligible: Bool
@@ -38,8 +38,7 @@ struct Standing {
                 if eligible { ends = ends.map { min($0, end) } ?? end }
             }
             if eligible {
-                candidates.append(
-                    Candidate(name: member.name, weight: member.metadata.weight, zone: member.metadata.zone))
+                candidates.append(Candidate(member.name, member.metadata))
             }
             switch member.status {
             case .alive, .draining: contactable.append(member.name)
@@ -51,5 +50,12 @@ struct Standing {
         }
         view = View(ring: Ring(candidates), contactable: contactable, doubtful: doubtful)
         eligibilityEnds = ends
+    }
+}
+
+extension Candidate {
+    /// What a member says of itself decides what it is to own.
+    public init(_ name: NodeName, _ metadata: Metadata) {
+        self.init(name: name, weight: metadata.weight, zone: metadata.zone)
     }
 }

@@ -181,6 +181,10 @@ import Vocabulary
         for _ in 0..<10_000 where machine.convergence.owners(of: slot).map(\.text).contains("cid") {
             now = max(now, machine.deadline)
             drain(&machine, .tick, at: now)
+            // Those that are left show that they are.
+            for other in ["bob", "dan"] {
+                drain(&machine, .membership(.merge([try claim(other)], from: try node(other))), at: now)
+            }
         }
         #expect(!machine.convergence.owners(of: slot).map(\.text).contains("cid"))
         #expect(now >= Instant.zero + machine.settings.relocationDelay)

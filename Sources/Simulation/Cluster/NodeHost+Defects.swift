@@ -19,7 +19,7 @@ extension NodeHost {
         guard has(.leftStaysInRing) else { return }
         let view = machine.convergence.view
         let left = machine.membership.members.filter { $0.status == .left }
-            .map { Candidate(name: $0.name, weight: $0.metadata.weight, zone: $0.metadata.zone) }
+            .map { Candidate($0.name, $0.metadata) }
         guard !left.isEmpty else { return }
         let ring = Ring(view.ring.candidates + left)
         feed(
