@@ -11,6 +11,7 @@ extension AgentService {
     func tellStatus() async {
         var told = ""
         var movingSince: ContinuousClock.Instant?
+        var isMoveTold = false
         var wasOutnumbered = false
         while !Task.isCancelled {
             do { try await Task.sleep(for: Self.statusInterval) } catch { return }
@@ -29,19 +30,23 @@ extension AgentService {
                         : "no more members are missing than are here",
                     metadata: ["here": "\(line.alive)", "crashed": "\(line.away)"])
             }
-            switch (line.isMoving, movingSince) {
-            case (true, nil):
-                movingSince = .now
+            guard line.isMoving else {
+                if isMoveTold, let start = movingSince {
+                    core.log.info(
+                        "every copy is in its place",
+                        metadata: ["after": "\(ContinuousClock.now - start)", "resources": "\(line.held)"])
+                }
+                (movingSince, isMoveTold) = (nil, false)
+                continue
+            }
+            // What moves at a single look is a write on its way.
+            if movingSince != nil, !isMoveTold {
+                isMoveTold = true
                 core.log.info(
                     "copies are being moved",
                     metadata: ["short_of_copies": "\(line.underReplicated)", "misplaced": "\(line.misplaced)"])
-            case (false, let start?):
-                movingSince = nil
-                core.log.info(
-                    "every copy is in its place",
-                    metadata: ["after": "\(ContinuousClock.now - start)", "resources": "\(line.held)"])
-            default: break
             }
+            movingSince = movingSince ?? .now
         }
     }
 }

@@ -2,21 +2,6 @@ import GRDB
 import Resources
 import Vocabulary
 
-/// What the store holds, counted.
-public struct StorageUsage: Sendable, Hashable, Codable {
-    /// Names, deleted ones included.
-    public let names: Int
-    /// Names whose head is live.
-    public let resources: Int
-    /// Bytes of all versions, history included; bytes shared by several versions count for each.
-    public let bytes: UInt64
-    /// Bytes that can still be written on the file system, what is held back included.
-    public let freeBytes: UInt64
-    public let totalBytes: UInt64
-    /// Bytes of the catalogue's file.
-    public let catalogueBytes: UInt64
-}
-
 extension Store {
     /// Everything held, group by group, sorted; linear in the groups.
     public func groups() async throws(StorageError) -> [GroupSummary] {
@@ -88,19 +73,6 @@ extension Store {
     }
 
     public static let listLimitMax = 10_000
-
-    /// Linear in the groups.
-    public func usage() async throws(StorageError) -> StorageUsage {
-        let sums = try await groups()
-        let data = data
-        return try await threads.run { () throws(StorageError) in
-            let space = Files.space(at: data.path)
-            return StorageUsage(
-                names: sums.reduce(0) { $0 &+ $1.names }, resources: sums.reduce(0) { $0 &+ $1.resources },
-                bytes: sums.reduce(0) { $0 &+ $1.bytes }, freeBytes: space?.free ?? 0, totalBytes: space?.total ?? 0,
-                catalogueBytes: try Files.facts(data.catalogue)?.size ?? 0)
-        }
-    }
 
     /// Bytes that can still be written on the file system; 0 when it can not be asked.
     public func freeBytes() async -> UInt64 {

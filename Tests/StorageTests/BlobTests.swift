@@ -113,10 +113,10 @@ import Vocabulary
             try await store.delete("a")
             try await store.collect()
             #expect(scratch.files(in: "blobs") == [])
-            let usage = try await store.usage()
-            #expect(usage.bytes == 0)
-            #expect(usage.names == 1)
-            #expect(usage.resources == 0)
+            let held = try await store.held()
+            #expect(held.bytes == 0)
+            #expect(held.names == 1)
+            #expect(held.resources == 0)
         }
     }
 

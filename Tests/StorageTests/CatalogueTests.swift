@@ -146,10 +146,10 @@ struct Writers {
             }
             #expect(wins == 1)
             try await store.collect()
-            let held = try await store.versions(of: name("a"))
-            #expect(held?.versions.count == 1)
-            let usage = try await store.usage()
-            #expect(usage.resources == 1)
+            let set = try await store.versions(of: name("a"))
+            #expect(set?.versions.count == 1)
+            let held = try await store.held()
+            #expect(held.resources == 1)
         }
     }
 

@@ -116,6 +116,15 @@ extension Store {
         return try await reader.all()
     }
 
+    /// Names, deleted ones included; those whose head is live; and bytes of all versions.
+    func held() async throws -> (names: Int, resources: Int, bytes: UInt64) {
+        try await groups().reduce(into: (0, 0, 0)) { sum, group in
+            sum.0 += group.names
+            sum.1 += group.resources
+            sum.2 += group.bytes
+        }
+    }
+
     /// The law of the groups table: it equals a count from the versions.
     func expectGroupsAreRight(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let (path, cluster) = (catalogue.path, cluster)

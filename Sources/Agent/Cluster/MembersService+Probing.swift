@@ -16,8 +16,12 @@ extension MembersService {
     ) async -> Membership.FallbackResult {
         guard !core.revoked.contains(node: node) else { return .silent }
         let knock = Task {
-            guard await Self.isPortOpen(endpoint, group) else { return }
-            do { try await Task.sleep(for: Self.stallGrace) } catch { return }
+            do {
+                // Most answers are there by then, and need no second connection: where packets are lost, it is not cheap.
+                try await Task.sleep(for: Self.stallGrace)
+                guard await Self.isPortOpen(endpoint, group) else { return }
+                try await Task.sleep(for: Self.stallGrace)
+            } catch { return }
             stalled()
         }
         defer { knock.cancel() }
