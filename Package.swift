@@ -42,7 +42,8 @@ let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "sw
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 
 let fuzzed: [Target.Dependency] = [
-    "Vocabulary", "SWIM", "Resources", "Relocation", "TLS", "Gossip", "Storage", "Authority", "Client", "Agent",
+    "Vocabulary", "SWIM", "Resources", "Relocation", "Node", "TLS", "Gossip", "Storage", "Authority", "Client",
+    "Agent",
     nioCore,
     nioHTTP1, nioEmbedded, logging,
     .product(name: "GRDB", package: "GRDB.swift"),

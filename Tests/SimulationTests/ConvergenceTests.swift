@@ -76,6 +76,15 @@ struct ConvergenceTests {
         #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
     }
 
+    /// A node that stood still, or was cut off, made a write that it read when another one had taken it and its client had
+    /// gone on; one that had been made was answered as one that nobody took.
+    @Test("nor is a write made late, or unknown to who is told", arguments: [2, 7, 49, 61, 64, 73] as [UInt64])
+    func lateWrites(seed: UInt64) throws {
+        var plan = ClusterPlan()
+        plan.faults = .drawn(FaultKind.allCases)
+        #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
+    }
+
     /// - 693: a newcomer that was cut off heard nobody again.
     /// - 1318: a node that may not vouch for what it holds answered with it, when those who had newer had been asked before.
     /// - 1831: an owner that had not heard yet that it was one no more answered with what was before a write that passed it over.

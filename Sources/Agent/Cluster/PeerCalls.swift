@@ -45,6 +45,13 @@ struct PeerCalls: Sendable {
             isIdempotent: false, kind: .order)
     }
 
+    /// Whether an order is to be carried out: whoever gave it may have given it up.
+    func begin(_ order: WriteOrders.ID, of giver: NodeName) async throws -> Bool {
+        let answer: OrderStanding = try await call(
+            giver, "POST", "/v1/peer/begin", OrderBegin(id: order), within: .seconds(5))
+        return answer.stands
+    }
+
     func members(_ exchange: MembersExchange, with node: NodeName, at endpoint: Endpoint) async throws
         -> MembersExchange
     {
@@ -197,9 +204,11 @@ struct PeerCalls: Sendable {
 
 /// How long a transfer may take before it counts as failed.
 enum TransferTime {
+    static let longest = Duration.seconds(3600)
+
     /// Ten seconds, and one more for each MiB: 8 Mbit/s is the slowest link that is waited for; an hour at most.
     static func limit(bytes: UInt64) -> Duration {
-        min(.seconds(3600), .seconds(10 + Int64(clamping: bytes / 1_048_576)))
+        min(longest, .seconds(10 + Int64(clamping: bytes / 1_048_576)))
     }
 }
 

@@ -117,6 +117,18 @@ struct WriteOrder: Codable, Sendable {
     var condition: Condition
     /// The nodes that the write has been at.
     var visited: [NodeName]
+    /// To be asked for before it is carried out; absent from a release that answers no such question.
+    var id: WriteOrders.ID?
+}
+
+/// `POST /v1/peer/begin`: may this order of yours be carried out?
+struct OrderBegin: Codable, Sendable {
+    var id: WriteOrders.ID
+}
+
+/// What that is answered with: whether its giver waits for it still.
+struct OrderStanding: Codable, Sendable {
+    var stands: Bool
 }
 
 /// What `POST /v1/peer/write` answers with 200; a refusal is the API's error body.

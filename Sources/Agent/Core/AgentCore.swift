@@ -42,6 +42,8 @@ final class AgentCore: Sendable {
     let connections: ConnectionTable
     let log: Logger
     let startedAt = NIODeadline.now()
+    /// Writes that were passed on to other nodes.
+    let orders: NIOLockedValueBox<WriteOrders>
     /// Resources that other members said they hold, when they last said so.
     let holds = NIOLockedValueBox<[NodeName: Int]>([:])
 
@@ -52,6 +54,7 @@ final class AgentCore: Sendable {
         events: EventLog, server: APIServer, group: any EventLoopGroup, log: Logger
     ) {
         self.settings = settings
+        orders = NIOLockedValueBox(WriteOrders(epoch: driver.read { $0.identity.epoch }))
         self.name = name
         self.cluster = cluster
         self.credentials = credentials

@@ -1,5 +1,6 @@
 import Client
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import Node
 import Relocation
@@ -24,15 +25,39 @@ struct WriteService: Sendable {
         }
     }
 
-    /// Takes a write that another node passes on; its bytes are there.
-    func take(_ order: WriteOrder, from asker: NodeName) async throws -> WriteReceipt {
+    /// Takes a write that another node passes on, if that still waits for it; its bytes are there.
+    func take(_ order: WriteOrder, from giver: NodeName) async throws -> WriteReceipt {
         var lease: BlobLease?
-        if case .blob(let digest, let size, _) = order.content {
-            lease = try await core.puller.obtain(digest, size: size, from: [asker], for: .write)
+        let stands: Bool
+        switch order.content {
+        case .blob(let digest, let size, _) where size <= Self.smallBytesMax:
+            async let answer = begin(order, of: giver)
+            lease = try await core.puller.obtain(digest, size: size, from: [giver], for: .write)
+            stands = await answer
+        case .blob(let digest, let size, _):
+            // Not before it has the bytes: who has begun and breaks off leaves the giver without an answer.
+            lease = try await core.puller.obtain(digest, size: size, from: [giver], for: .write)
+            stands = await begin(order, of: giver)
+        case .tombstone: stands = await begin(order, of: giver)
         }
+        guard stands else { throw WriteFailure.givenUp(order.name, by: giver) }
         let request = WriteRequest(
             name: order.name, content: order.content, home: order.home, precondition: order.condition.precondition)
         return try await write(request, lease: lease, visited: order.visited)
+    }
+
+    /// Below it a pull is one round trip.
+    private static let smallBytesMax: UInt64 = 64 * 1024
+
+    /// Whether the order is to be carried out.
+    private func begin(_ order: WriteOrder, of giver: NodeName) async -> Bool {
+        guard let id = order.id else { return true }
+        var metadata: Logger.Metadata = ["name": "\(order.name)", "from": "\(giver)"]
+        do {
+            if try await core.calls.begin(id, of: giver) { return true }
+        } catch is CancellationError { return false } catch { metadata["error"] = "\(error)" }
+        core.log.info("a write that was passed on came too late, and is not made", metadata: metadata)
+        return false
     }
 
     private func writeHere(
@@ -122,15 +147,13 @@ struct WriteService: Sendable {
     }
 
     /// Tries the nodes in turn. A refusal of the write itself is final; a node that can not be reached, or that may
-    /// not vouch for the slot yet, is passed over.
+    /// not vouch for the slot yet, is passed over. One that began and does not answer may have carried it out, and would do so
+    /// a second time when another one had: that ends it (`WriteOrders`).
     private func forward(
         _ request: WriteRequest, lease: BlobLease?, to nodes: [NodeName], visited: [NodeName]
     ) async throws -> WriteReceipt {
         // The owner pulls the bytes from here: they stay until it has answered.
         defer { withExtendedLifetime(lease) {} }
-        let order = WriteOrder(
-            name: request.name, content: request.content, home: request.home,
-            condition: WriteOrder.Condition(request.precondition), visited: visited)
         var size: UInt64 = 0
         if case .blob(_, let bytes, _) = request.content { size = bytes }
         var failures: [String] = []
@@ -144,27 +167,32 @@ struct WriteService: Sendable {
                 failures.append("\(node) is not in step")
                 continue
             }
+            let id = core.orders.withLockedValue { $0.give(to: node) }
+            let order = WriteOrder(
+                name: request.name, content: request.content, home: request.home,
+                condition: WriteOrder.Condition(request.precondition), visited: visited, id: id)
             do {
-                return try await core.calls.write(order, to: node, size: size)
-            } catch let error as PeerCallError {
+                let receipt = try await core.calls.write(order, to: node, size: size)
+                core.orders.withLockedValue { _ = $0.end(id) }
+                return receipt
+            } catch {
+                // From now on it can not be begun.
+                let isBegun = core.orders.withLockedValue { $0.end(id) }
+                guard case PeerCallError.refused(_, _, let status, let body) = error else {
+                    try Task.checkCancellation()
+                    guard !isBegun else { throw WriteFailure.outcomeUnknown(request.name, node, "\(error)") }
+                    failures.append(error is PeerCallError ? "\(error)" : "\(node): \(error)")
+                    continue
+                }
                 failures.append("\(error)")
-                guard case .refused(_, _, let status, let body) = error else { continue }
                 switch status {
                 case 507: full.append(body)
                 case 500...:
-                    guard !WriteFailure.mayHaveHappened(body) || !request.dependsOnState else {
+                    guard !WriteFailure.mayHaveHappened(body) else {
                         throw WriteFailure.outcomeUnknown(request.name, node, body.error.message)
                     }
                 default: throw WriteFailure.refused(status: status, body)
                 }
-            } catch {
-                try Task.checkCancellation()
-                // The node may have carried the order out. A plain put comes to the same when it is done twice; what
-                // depends on the state that the first time changed does not.
-                guard error.isBeforeSending || !request.dependsOnState else {
-                    throw WriteFailure.outcomeUnknown(request.name, node, "\(error)")
-                }
-                failures.append("\(node): \(error)")
             }
         }
         if let first = full.first, full.count == failures.count {
@@ -174,29 +202,12 @@ struct WriteService: Sendable {
     }
 }
 
-extension Error {
-    /// Whether the other side can not have seen the request.
-    fileprivate var isBeforeSending: Bool {
-        switch self {
-        case let error as PeersError:
-            switch error {
-            case .allBusy, .peerBusy, .closed, .revoked: return true
-            case .disconnected: return false
-            }
-        case let error as ClientError:
-            switch error {
-            case .cannotConnect, .refused, .credentials, .badAddress, .badRequest: return true
-            default: return false
-            }
-        default: return false
-        }
-    }
-}
-
 /// Why a write was not taken.
 enum WriteFailure: Error, CustomStringConvertible {
     case nobody(ResourceName)
     case unreachable(ResourceName, [String])
+    /// The node that passed it on does not wait for it any more.
+    case givenUp(ResourceName, by: NodeName)
     /// The node stopped answering, and may have carried the write out.
     case outcomeUnknown(ResourceName, NodeName, String)
     /// The condition held here, and these, who are there and have a word in it, could not be told.
@@ -218,6 +229,7 @@ enum WriteFailure: Error, CustomStringConvertible {
         case .nobody(let name): "no node may take a write of \(name) now: the owners are still getting in step"
         case .unreachable(let name, let failures):
             "no owner of \(name) could be reached: \(failures.joined(separator: "; "))"
+        case .givenUp(let name, let giver): "\(giver) does not wait for its write of \(name) any more"
         case .outcomeUnknown(let name, let node, let cause):
             "\(node) stopped answering while it wrote \(name), and may have done so (\(cause))"
         case .unheard(let name, let nodes):

@@ -1,6 +1,7 @@
 import Client
 import HTTPTypes
 import Hummingbird
+import NIOConcurrencyHelpers
 import NIOCore
 import Node
 import Relocation
@@ -75,6 +76,12 @@ struct PeerRoutes: Sendable {
                 try await StorageRefusal.translated {
                     try await box.parts.writes.take(order, from: Self.asker(context))
                 })
+        }
+        router.post("/v1/peer/begin") { request, context in
+            let ask = try await request.json(OrderBegin.self, upTo: Self.probeBytesMax, context: context)
+            let taker = try Self.asker(context)
+            let stands = try box.parts.core.orders.withLockedValue { $0.begin(ask.id, by: taker) }
+            return Response.json(OrderStanding(stands: stands))
         }
         router.get("/v1/peer/list") { request, _ in
             Self.octets(try await box.parts.catalogue.page(CatalogueRoutes.query(request)).bytes)

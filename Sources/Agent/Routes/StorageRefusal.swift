@@ -55,7 +55,7 @@ enum StorageRefusal {
 
     private static func apiError(_ failure: WriteFailure) -> APIError {
         switch failure {
-        case .nobody, .unreachable: APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
+        case .nobody, .unreachable, .givenUp: APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
         case .stopping: APIError.unavailable("\(failure)", code: WriteFailure.stoppingCode, retryAfterSeconds: 1)
         case .outcomeUnknown, .unheard:
             APIError(

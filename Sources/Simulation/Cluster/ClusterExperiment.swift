@@ -274,6 +274,7 @@ public struct ClusterExperiment: Sendable {
         switch observed.what {
         case .wrote(let number, let result): wrote(number, result)
         case .read(let number, let result): hasRead(number, result)
+        case .made(let version): laws.made(version, at: simulator.now)
         case .dropped: laws.checkCopies(simulator)
         case .fetches(let version): if isBoundToStay { checkFetch(version, by: observed.host) }
         case .left(let remaining, let copies):

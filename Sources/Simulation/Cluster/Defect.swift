@@ -39,6 +39,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     case deniesWhatItLacks
     case judgesAlone
     case judgesTooEarly
+    case beginsUnasked
     case forwardsInCircles
     case neverRefutes
 
@@ -76,6 +77,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .deniesWhatItLacks: "whoever has nothing of a name says that there is none"
         case .judgesAlone: "a stand-in judges a write by its own copies"
         case .judgesTooEarly: "a precondition is checked before the writes ahead in line are made"
+        case .beginsUnasked: "a write that was passed on is carried out, whether anybody still waits for it or not"
         case .forwardsInCircles: "a request forgets where it has been"
         case .neverRefutes: "a node does not hear what is said of itself"
         }
@@ -101,6 +103,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .keepsWhatCameLast: [1, 2, 3, 6]
         case .losesConflicts: [2, 4]
         case .losesContext, .judgesTooEarly: [4]
+        case .beginsUnasked: [3, 4, 6]
         case .clockGoesBack: [1, 2, 3, 4, 6]
         case .reusesDots: [1, 2, 4, 5, 6]
         case .newcomerVouches: [1, 3, 6]
@@ -130,6 +133,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .clockGoesBack: [.clockJump]
         case .newcomerVouches: [.kill, .emptyDisk, .join, .flap]
         case .neverRefutes: [.pause]
+        case .beginsUnasked: [.pause, .partition]
         }
     }
 
@@ -137,14 +141,14 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     public var seeds: UInt64 {
         switch self {
         case .countsOneForAll: 48
-        case .judgesAlone, .neverReplaces, .trustsItsDisk: 16
+        case .judgesAlone, .neverReplaces, .trustsItsDisk, .newcomerVouches: 16
         case .oneConfirmsForAll, .servesWhateverIsHeld: 8
         case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,
             .losesFailedPulls, .collectsShared, .acknowledgesAlone, .countsSilence, .confirmsUnsynced, .writesUnsynced,
             .pullsNoBytes, .ignoresFullDisk, .vouchesForWhatItLacks, .ignoresTombstones,
             .forgetsTombstones, .keepsWhatCameLast,
-            .losesConflicts, .losesContext, .clockGoesBack, .reusesDots, .newcomerVouches, .deniesWhatItLacks,
-            .judgesTooEarly, .forwardsInCircles, .neverRefutes, .replacesAtOnce:
+            .losesConflicts, .losesContext, .clockGoesBack, .reusesDots, .deniesWhatItLacks,
+            .judgesTooEarly, .beginsUnasked, .forwardsInCircles, .neverRefutes, .replacesAtOnce:
             4
         }
     }

@@ -21,13 +21,19 @@ public struct Laws: Sendable {
     struct Write: Sendable {
         let number: Int
         let name: ResourceName
-        let isDelete: Bool
+        let digest: ContentDigest?
         let dependsOnState: Bool
         let issued: Instant
         /// When its client knew what became of it; a write without an answer stays open for ever.
         var ended: Instant?
+        /// When its client was told that it had been taken, or that nothing had happened.
+        var settled: Instant?
+        /// Versions made of it.
+        var made = 0
         /// With all the copies of law 1.
         var acknowledged: Version?
+
+        var isDelete: Bool { digest == nil }
     }
 
     public private(set) var violations: [Violation] = []
@@ -77,7 +83,7 @@ public struct Laws: Sendable {
     mutating func issued(_ number: Int, _ request: WriteRequest, at now: Instant) {
         writes[request.name, default: []].append(
             Write(
-                number: number, name: request.name, isDelete: request.content == .tombstone,
+                number: number, name: request.name, digest: request.digest,
                 dependsOnState: request.dependsOnState, issued: now))
     }
 
@@ -86,6 +92,10 @@ public struct Laws: Sendable {
         let now = simulator.now
         guard let index = writes[name]?.firstIndex(where: { $0.number == number }), let write = writes[name]?[index]
         else { return }
+        if result == .unavailable, write.made > 0, hasOwnBytes(write) {
+            broken(4, now, "write \(number) of \(name) was made, and answered as one that nobody took")
+        }
+        if result != .unknown { writes[name]?[index].settled = now }
         switch result {
         // An outranked write is in the history, and may have been seen before it was known to be one.
         case .unavailable, .unknown, .refused(.outranked): break
@@ -106,6 +116,25 @@ public struct Laws: Sendable {
             checkAcknowledged(version, copies, wanted, since: write.issued, simulator)
             checkSeen(version, by: write, at: now)
         }
+    }
+
+    /// A client's write became a version. One that is made once more when its client has gone on would go before whatever
+    /// was written since.
+    mutating func made(_ version: Version, at now: Instant) {
+        guard
+            let index = writes[version.name]?.firstIndex(where: { $0.digest != nil && $0.digest == version.digest }),
+            let write = writes[version.name]?[index], hasOwnBytes(write)
+        else { return }
+        writes[version.name]?[index].made += 1
+        if let settled = write.settled {
+            broken(4, now, "\(version.name) \(version.dot) is write \(write.number), which was answered at \(settled)")
+        }
+    }
+
+    /// Now and then two writes have the same bytes: then nobody can tell which of them a version is.
+    private func hasOwnBytes(_ write: Write) -> Bool {
+        guard let digest = write.digest else { return false }
+        return writes[write.name]?.count { $0.digest == digest } == 1
     }
 
     private mutating func checkAcknowledged(

@@ -54,6 +54,19 @@ extension NodeHost {
         }
     }
 
+    /// Carries out what another node passed on, if that still waits for it.
+    mutating func take(
+        _ order: SimulatedWriteOrder, from giver: NodeName, _ context: inout Context, then: @escaping Wrote
+    ) {
+        guard !has(.beginsUnasked) else {
+            return write(order.request, visited: order.visited, &context, then: then)
+        }
+        call(giver, .begin(order.id), within: .seconds(5), &context) { host, response, context in
+            guard case .begins(true) = response else { return then(&host, .unavailable, &context) }
+            host.write(order.request, visited: order.visited, &context, then: then)
+        }
+    }
+
     private mutating func writeHere(_ request: WriteRequest, _ context: inout Context, then: @escaping Wrote) {
         let held = context.disk.durable.sets[request.name]
         let witnesses = machine.witnesses(writing: request.name, held: held)
@@ -120,6 +133,7 @@ extension NodeHost {
         transact(.write(request, seen: seen), &context) { host, done, context in
             switch done {
             case .wrote(let version, let groups):
+                context.observe(.made(version))
                 host.feed(.convergence(.wrote(groups, version)), &context)
                 let own = version.group(in: host.cluster)
                 let former = groups.map(\.key).first { $0 != own } ?? seen?.group(in: host.cluster)
@@ -168,16 +182,17 @@ extension NodeHost {
             }
             return writeHere(order.request, &context, then: then)
         }
+        var order = order
+        order.id = orders.give(to: node)
         call(node, .write(order), bytes: 800, within: Self.transferLimit(order.request.size) * 2, &context) {
-            host, response, context in
+            [order] host, response, context in
+            let isBegun = host.orders.end(order.id)
             switch response {
             case .wrote(.written(let version, let copies, let wanted)):
                 then(&host, .written(version, copies: copies, wanted: wanted), &context)
             case .wrote(.refused(let refusal)): then(&host, .refused(refusal), &context)
-            case .wrote(.unknown), nil:
-                // A plain put comes to the same when it is done twice.
-                guard !order.request.dependsOnState else { return then(&host, .unknown, &context) }
-                host.forward(order, to: nodes.dropFirst(), &context, then: then)
+            case .wrote(.unknown): then(&host, .unknown, &context)
+            case nil where isBegun: then(&host, .unknown, &context)
             default: host.forward(order, to: nodes.dropFirst(), &context, then: then)
             }
         }

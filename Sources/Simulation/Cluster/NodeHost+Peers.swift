@@ -23,11 +23,12 @@ extension NodeHost {
         case .write(let order):
             obtain(order.request.content, from: [peer], &context) { host, isHere, context in
                 guard isHere else { return context.answer(id, .no) }
-                host.write(order.request, visited: order.visited, &context) { host, result, context in
+                host.take(order, from: peer, &context) { host, result, context in
                     host.release(order.request.digest, &context)
                     context.answer(id, .wrote(result))
                 }
             }
+        case .begin(let order): context.answer(id, .begins(orders.begin(order, by: peer)))
         case .blob(let digest):
             if mayRead(digest, &context), let size = context.disk.durable.blobs[digest] {
                 context.answer(id, .blob, bytes: 500 + Int(clamping: size))

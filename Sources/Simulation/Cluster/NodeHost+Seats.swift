@@ -140,7 +140,7 @@ extension NodeHost.Request {
         case .write, .offer, .blob, .exchange: .seconds(60)
         case .compare: .seconds(30)
         case .read: .seconds(15)
-        case .members, .probe, .versions: .seconds(10)
+        case .members, .probe, .begin, .versions: .seconds(10)
         }
     }
 
@@ -149,7 +149,7 @@ extension NodeHost.Request {
         case .write: .order
         case .offer: .offer
         case .blob, .read: .bulk
-        case .members, .probe, .compare, .exchange, .versions: .control
+        case .members, .probe, .compare, .exchange, .begin, .versions: .control
         }
     }
 }

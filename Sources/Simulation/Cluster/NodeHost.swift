@@ -66,6 +66,7 @@ public struct NodeHost: SimulatedMachine {
 
     var acknowledgements: [NodeMachine.WriteID: Acknowledge] = [:]
     var writeNumber: UInt64 = 0
+    var orders: WriteOrders
     /// Whom a write is offered to, for `Defect.countsOneForAll`.
     var offers: [NodeMachine.WriteID: [NodeName]] = [:]
     var hasNews = false
@@ -79,6 +80,7 @@ public struct NodeHost: SimulatedMachine {
         try? context.disk.write(.epoch(epoch))
         context.disk.syncNow()
         writeEpoch = epoch
+        orders = WriteOrders(epoch: epoch)
         configuration = boot.configuration
         seats = boot.configuration.peersMax.map { Seats(peersMax: $0) }
         var settings = boot.configuration.settings

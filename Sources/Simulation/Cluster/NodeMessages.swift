@@ -8,6 +8,7 @@ import Vocabulary
 public struct SimulatedWriteOrder: Sendable {
     let request: WriteRequest
     let visited: [NodeName]
+    var id = WriteOrders.ID(epoch: 0, number: 0)
 }
 
 /// What became of a write.
@@ -43,6 +44,8 @@ extension NodeHost {
         case exchange(ExchangeRequest)
         case offer(OfferRequest)
         case write(SimulatedWriteOrder)
+        /// May the order be carried out?
+        case begin(WriteOrders.ID)
         case blob(ContentDigest)
         /// - hops: nodes that it has been at, as the simulation counts them.
         case read(ResourceName, visited: [NodeName], unsure: [NodeName], hops: Int)
@@ -55,6 +58,7 @@ extension NodeHost {
         case exchanged(ExchangeReply)
         case offered(OfferReply)
         case wrote(WriteResult)
+        case begins(Bool)
         case read(ReadResult, by: NodeName?)
         case blob
         case versions(VersionSet?)
@@ -76,6 +80,8 @@ extension NodeHost {
     public enum Observation: Sendable, CustomStringConvertible {
         case wrote(Int, WriteResult)
         case read(Int, ReadResult)
+        /// A client's write became a version here.
+        case made(Version)
         case dropped(GroupKey)
         /// Fetches bytes that it is to hold and lacks; not those of a write that it is offered.
         case fetches(Version)
@@ -99,6 +105,7 @@ extension NodeHost {
             case .read(let number, .unavailable), .read(let number, .behind), .read(let number, .silence),
                 .read(let number, .busy):
                 "read \(number): unavailable"
+            case .made(let version): "makes \(version.name) \(version.dot)"
             case .dropped(let key): "dropped \(key)"
             case .fetches(let version): "fetches \(version.name) \(version.dot)"
             case .strayed(let name, let hops): "a read of \(name) has been at \(hops) nodes"

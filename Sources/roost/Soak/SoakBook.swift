@@ -11,13 +11,21 @@ actor SoakBook {
         var outcome = Outcome.unknown
     }
 
-    enum Outcome: Sendable, Hashable {
+    enum Outcome: Sendable, Hashable, CustomStringConvertible {
         /// Under way, or its writer will never know.
         case unknown
         /// Nothing was written.
         case refused
         /// With all its copies durable.
         case acknowledged(version: String)
+
+        var description: String {
+            switch self {
+            case .unknown: "of unknown outcome"
+            case .refused: "refused"
+            case .acknowledged(let version): "acknowledged as \(version)"
+            }
+        }
     }
 
     struct Counts: Encodable, Sendable {
@@ -146,8 +154,10 @@ actor SoakBook {
 
     /// Judges what a read answered that began at `mark`.
     ///
-    /// - Parameter number: which attempt's bytes came; `nil` for "there is no such name".
-    func saw(_ name: String, _ number: Int?, since begun: Mark, at node: String) {
+    /// - Parameters:
+    ///   - number: which attempt's bytes came; `nil` for "there is no such name".
+    ///   - version: of these bytes, as the node tells.
+    func saw(_ name: String, _ number: Int?, version: String? = nil, since begun: Mark, at node: String) {
         counts.reads += 1
         let known = attempts[name] ?? []
         let wasApart = isApart(node) || begun.partings[node] != partings[node]
@@ -158,8 +168,8 @@ actor SoakBook {
             }
             if isAllowed(known[number], number, since: mark) { return }
             broken(
-                "\(name) was answered by \(node) with write \(number), older than write \(mark), which was acknowledged before"
-            )
+                "\(name) was answered by \(node) with \(version ?? "a version") of write \(number) (\(known[number].outcome)), "
+                    + "older than write \(mark) (\(known[mark].outcome)), which was acknowledged before")
         } else {
             let isDeleted = known.indices.contains { known[$0].isDelete && isAllowed(known[$0], $0, since: mark) }
             if known.isEmpty || isDeleted { return }

@@ -51,7 +51,7 @@ struct SoakClient: Sendable {
             guard let number = SoakContent.number(of: bytes, name) else {
                 return await book.broken("\(name) was answered by \(download.node ?? "?") with bytes that nobody wrote")
             }
-            await book.saw(name, number, since: mark, at: download.node ?? "?")
+            await book.saw(name, number, version: download.version, since: mark, at: download.node ?? "?")
         } catch ClientError.status(404, _, _, let node) {
             await book.saw(name, nil, since: mark, at: node ?? "?")
         } catch {

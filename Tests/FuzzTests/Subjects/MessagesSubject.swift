@@ -3,6 +3,7 @@ import Client
 import Foundation
 import Gossip
 import NIOCore
+import Node
 import Relocation
 import Resources
 import SWIM
@@ -118,6 +119,7 @@ struct MessagesSubject: Subject {
                     try demand(again == ByteBuffer(bytes: bytes), "an answer of blobs has one form")
                 }
             },
+            Kind(OrderBegin.self, [OrderBegin(id: WriteOrders.ID(epoch: 1_700_000_000_000, number: 9))]),
         ]
     }
 
@@ -189,7 +191,8 @@ struct MessagesSubject: Subject {
             orders.append(
                 WriteOrder(
                     name: version.name, content: version.content, home: version.home,
-                    condition: WriteOrder.Condition(condition), visited: [version.dot.node]))
+                    condition: WriteOrder.Condition(condition), visited: [version.dot.node],
+                    id: WriteOrders.ID(epoch: 1_700_000_000_000, number: 9)))
         }
         return orders
     }
