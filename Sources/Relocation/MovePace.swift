@@ -52,6 +52,10 @@ public struct MovePace: Sendable {
         public var lull = Duration.milliseconds(100)
         /// No pause is longer, however long a piece took: with the floor, it is what repair can rely on.
         public var waitMax = Duration.seconds(2)
+        /// No piece waits longer, however many want their turn: whoever fetches it takes silence for a broken connection
+        /// after 12 s at least, and what it fetched of a small one was in vain. At half, a dozen heavy pieces at once are
+        /// held back by little; at double, they fail.
+        public var patience = Duration.seconds(6)
 
         public init() {}
     }
@@ -121,9 +125,12 @@ public struct MovePace: Sendable {
 
     /// Whether the next piece of a move (a resource, or half a MiB of one) may begin. One that may counts as begun and is
     /// to be followed by `ended`.
-    public mutating func begin(at now: Instant) -> Turn {
+    ///
+    /// - Parameter asked: since when it waits; nil when it has just come.
+    public mutating func begin(at now: Instant, since asked: Instant? = nil) -> Turn {
         reckon(at: now)
-        if let pause = pause(at: now) { return .wait(max(.milliseconds(1), min(pause, settings.waitMax))) }
+        let isOverdue = asked.map { now - $0 >= settings.patience } ?? false
+        if !isOverdue, let pause = pause(at: now) { return .wait(max(.milliseconds(1), min(pause, settings.waitMax))) }
         if isAtRest(since: now), isAsked(at: now) { share = min(share, max(settings.beginning, settings.floor)) }
         active += 1
         movesBegun &+= 1

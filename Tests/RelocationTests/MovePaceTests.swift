@@ -179,6 +179,27 @@ import Vocabulary
         #expect(!node.pace.isHeldBack(at: node.now), "it is heard no more")
     }
 
+    @Test("of many heavy pieces none waits so long that whoever fetches it gives up")
+    func patience() {
+        var pace = MovePace()
+        var now = Instant(nanoseconds: 1)
+        for _ in 0..<30 { pace.answered(pace.asked(at: now), at: now + .milliseconds(1)) }
+        // Ten that come at once and take 200 ms each: at the floor one in two seconds has its turn.
+        var waiting = (0..<10).map { _ in now }
+        var longest = Duration.zero
+        for _ in 0..<4_000 where !waiting.isEmpty {
+            now = now + .milliseconds(10)
+            pace.answered(pace.asked(at: now + (.zero - .milliseconds(100))), at: now)
+            // The one that came first is not the first to look.
+            guard let last = waiting.last, pace.begin(at: now, since: last) == .go else { continue }
+            waiting.removeLast()
+            longest = max(longest, now - last)
+            pace.ended(busy: .milliseconds(200), at: now)
+        }
+        #expect(waiting.isEmpty && pace.share < 0.1)
+        #expect(longest >= .seconds(5) && longest < .seconds(7), "\(longest)")
+    }
+
     @Test("a piece that took a minute is not paid off for longer than two seconds")
     func longPiece() {
         var pace = MovePace()

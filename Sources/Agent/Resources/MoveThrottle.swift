@@ -71,7 +71,7 @@ final class MoveThrottle: Sendable {
             waited.withLockedValue { $0 += spent }
         }
         while !(await isUrgent()) {
-            switch pace.withLockedValue({ $0.begin(at: NodeDriver.now) }) {
+            switch pace.withLockedValue({ $0.begin(at: NodeDriver.now, since: start) }) {
             case .go: return Turn(self)
             case .wait(let pause): try await Task.sleep(for: min(pause, Self.waitMax))
             }

@@ -79,8 +79,7 @@ actor Puller {
             let response = try await calls.peers.request(
                 to: holder, at: try calls.endpoint(of: holder),
                 ClientRequest("GET", "/v1/peer/blobs/\(digest.hex)", headers: headers), idempotent: true,
-                kind: purpose.kind, timeouts: ClientTimeouts(idle: .seconds(20), total: TransferTime.limit(bytes: size))
-            )
+                kind: purpose.kind, timeouts: ClientTimeouts(idle: .seconds(20), total: Self.limit(of: purpose, size)))
             throttle.told(by: response.headers)
             return (response.status, response.body)
         } sourceOfMany: { holder, digests, purpose in
@@ -88,6 +87,11 @@ actor Puller {
             throttle.told(by: headers)
             return blobs
         }
+    }
+
+    /// A move's pieces wait for queries at the other end, each for up to `MovePace.Settings.patience`.
+    private static func limit(of purpose: Purpose, _ size: UInt64) -> Duration {
+        purpose == .move ? TransferTime.longest : TransferTime.limit(bytes: size)
     }
 
     /// Of a request for a blob: a holder without it takes each for a write's.
