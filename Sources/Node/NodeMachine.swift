@@ -176,6 +176,12 @@ public struct NodeMachine: Sendable {
             && now - lastInput > min(membership.standstill, membership.suspicionTimeout)
     }
 
+    /// Whether nothing came in from any member for so long that others may have condemned this one, and gone on without it. It
+    /// would not know: the first that gets through to it again may be a request that a cut had held back.
+    func isDeaf(at now: Instant) -> Bool {
+        !convergence.view.contactable.isEmpty && now - membership.lastHeard > membership.suspicionTimeout
+    }
+
     /// Whether the driver still wakes the machine when it asks to be, and its probes go on: who watches over the process may
     /// believe that it does its work.
     public func keepsPace(at now: Instant) -> Bool { now - deadline <= membership.standstill && membership.probesGoOn }

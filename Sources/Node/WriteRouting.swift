@@ -34,8 +34,8 @@ extension NodeMachine {
     }
 
     /// Whether this node's own copies are all that a write of the name is judged by.
-    public func judgesAlone(_ name: ResourceName, held: VersionSet?) -> Bool {
-        guard let held else { return false }
+    public func judgesAlone(_ name: ResourceName, held: VersionSet?, at now: Instant) -> Bool {
+        guard let held, !stoodStill(at: now), !isDeaf(at: now) else { return false }
         let slot = Slot(ofName: name.text, in: identity.cluster)
         return convergence.isSynced(slot) && !convergence.knowsUnseen(by: held, of: name)
             && convergence.isOwner(held.group(in: identity.cluster))
@@ -43,11 +43,11 @@ extension NodeMachine {
 
     /// Whom to ask what they hold of a name before a write of it is judged and made here: its precondition and what it
     /// has seen must not depend on which node stands in. Nobody, for an owner of the name's group that is in step.
-    public func witnesses(writing name: ResourceName, held: VersionSet?) -> [NodeName] {
+    public func witnesses(writing name: ResourceName, held: VersionSet?, at now: Instant) -> [NodeName] {
         let slot = Slot(ofName: name.text, in: identity.cluster)
         let view = convergence.view
         let vouches = convergence.isSynced(slot) && !convergence.knowsUnseen(by: held, of: name)
-        if judgesAlone(name, held: held) { return [] }
+        if judgesAlone(name, held: held, at: now) { return [] }
         let owners = convergence.owners(of: slot)
         let fellows = owners.filter { $0 != identity.name }
         if vouches, knowsAll(of: slot, by: fellows.filter { view.canCall($0) && !view.doubts($0) }) { return fellows }

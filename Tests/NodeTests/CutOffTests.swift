@@ -1,5 +1,6 @@
 import Node
 import Relocation
+import Resources
 import SWIM
 import Testing
 import Vocabulary
@@ -73,5 +74,32 @@ struct CutOffTests {
         #expect(try world.hearBob(after: limit - .milliseconds(100), &now) == 0)
         #expect(try world.hearBob(after: limit + .milliseconds(100), &now) == Slot.count)
         #expect(world.machine.convergence.slotsUnsynced == 0, "bob has told what there is")
+    }
+
+    @Test("as long as it hears nobody it judges no write by its own copies alone, however a request got through to it")
+    func judging() throws {
+        var world = try World()
+        var now = Instant.zero
+        let bob = try world.bob
+        world.feed(.lifecycle(.joined([bob], from: bob.name, Absences())), at: now)
+        for _ in 0..<4 { _ = try world.hearBob(after: .seconds(1), &now) }
+        let name = try ResourceName("counter")
+        let dot = Dot(node: world.machine.identity.name, epoch: 1, counter: 1)
+        let set = VersionSet(
+            Version(
+                name: name, dot: dot, context: CausalContext(), time: HybridTime(raw: 1), content: .tombstone, home: nil
+            ))
+        var summary = GroupSummary(key: set.group(in: world.machine.identity.cluster))
+        summary.add(set)
+        world.feed(.convergence(.loaded([summary])), at: now)
+        let limit = world.machine.membership.suspicionTimeout
+        func judges(after silence: Duration) -> Bool {
+            while world.machine.deadline < now + silence { world.feed(.tick, at: max(now, world.machine.deadline)) }
+            return world.machine.judgesAlone(name, held: set, at: now + silence)
+        }
+        let before = judges(after: limit - .milliseconds(1))
+        #expect(before)
+        let after = judges(after: limit + .milliseconds(1))
+        #expect(!after)
     }
 }

@@ -102,7 +102,10 @@ struct WriteService: Sendable {
         let name = request.name
         let held = try await core.store.versions(of: name)
         let (witnesses, judgesAlone) = core.driver.read { machine in
-            (machine.witnesses(writing: name, held: held), machine.judgesAlone(name, held: held))
+            let now = NodeDriver.now
+            return (
+                machine.witnesses(writing: name, held: held, at: now), machine.judgesAlone(name, held: held, at: now)
+            )
         }
         guard !judgesAlone else { return nil }
         var (all, silent) = await ask(witnesses, of: name)

@@ -234,7 +234,12 @@ public struct Laws: Sendable {
         noteOutrun(disks)
         for version in frontier {
             let count = disks.count { $0.holds(version) }
-            let floor = max(floors[version.dot] ?? 0, min(count, replicas))
+            // One that stands still may have been about to drop its copy, and does so when it goes on.
+            let sure = simulator.hostIDs.count { host in
+                !departed.contains(host) && (pausedUntil[host] ?? .zero) < simulator.now
+                    && simulator.disk(of: host).durable.holds(version)
+            }
+            let floor = max(floors[version.dot] ?? 0, min(sure, replicas))
             floors[version.dot] = floor
             let wanted = floor - (isShortOfOneDisk ? 1 : 0)
             if count < wanted {
