@@ -178,8 +178,10 @@ public struct NodeMachine: Sendable {
 
     /// Whether nothing came in from any member for so long that others may have condemned this one, and gone on without it. It
     /// would not know: the first that gets through to it again may be a request that a cut had held back.
-    func isDeaf(at now: Instant) -> Bool {
-        !convergence.view.contactable.isEmpty && now - membership.lastHeard > membership.suspicionTimeout
+    func isDeaf(at now: Instant) -> Bool { isCondemnedBy(now - membership.lastHeard) }
+
+    private func isCondemnedBy(_ silence: Duration) -> Bool {
+        silence > membership.suspicionTimeout && !convergence.view.contactable.isEmpty
     }
 
     /// Whether the driver still wakes the machine when it asks to be, and its probes go on: who watches over the process may
@@ -233,7 +235,7 @@ public struct NodeMachine: Sendable {
         var cutOff: [NodeName] = []
         // Cut off for so long that the others may have given it up without its knowing: it hears so only when one of them
         // asks it, and they took writes without it perhaps.
-        if membership.lastHeard - heardBefore > membership.suspicionTimeout, !convergence.view.contactable.isEmpty {
+        if isCondemnedBy(membership.lastHeard - heardBefore) {
             changed = true
             cutOff += convergence.view.contactable
         }

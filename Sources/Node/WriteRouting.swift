@@ -42,12 +42,14 @@ extension NodeMachine {
     }
 
     /// Whom to ask what they hold of a name before a write of it is judged and made here: its precondition and what it
-    /// has seen must not depend on which node stands in. Nobody, for an owner of the name's group that is in step.
-    public func witnesses(writing name: ResourceName, held: VersionSet?, at now: Instant) -> [NodeName] {
+    /// has seen must not depend on which node stands in.
+    ///
+    /// - Returns: `nil` for an owner of the name's group that is in step, whose own copies are all that it is judged by.
+    public func witnesses(writing name: ResourceName, held: VersionSet?, at now: Instant) -> [NodeName]? {
         let slot = Slot(ofName: name.text, in: identity.cluster)
         let view = convergence.view
         let vouches = convergence.isSynced(slot) && !convergence.knowsUnseen(by: held, of: name)
-        if judgesAlone(name, held: held, at: now) { return [] }
+        if judgesAlone(name, held: held, at: now) { return nil }
         let owners = convergence.owners(of: slot)
         let fellows = owners.filter { $0 != identity.name }
         if vouches, knowsAll(of: slot, by: fellows.filter { view.canCall($0) && !view.doubts($0) }) { return fellows }

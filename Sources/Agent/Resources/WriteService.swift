@@ -30,7 +30,8 @@ struct WriteService: Sendable {
         var lease: BlobLease?
         let stands: Bool
         switch order.content {
-        case .blob(let digest, let size, _) where size <= Self.smallBytesMax:
+        case .blob(let digest, let size, _) where size <= BlobFrames.bytesMax:
+            // Its pull is one round trip.
             async let answer = begin(order, of: giver)
             lease = try await core.puller.obtain(digest, size: size, from: [giver], for: .write)
             stands = await answer
@@ -45,9 +46,6 @@ struct WriteService: Sendable {
             name: order.name, content: order.content, home: order.home, precondition: order.condition.precondition)
         return try await write(request, lease: lease, visited: order.visited)
     }
-
-    /// Below it a pull is one round trip.
-    private static let smallBytesMax: UInt64 = 64 * 1024
 
     /// Whether the order is to be carried out.
     private func begin(_ order: WriteOrder, of giver: NodeName) async -> Bool {
@@ -101,13 +99,9 @@ struct WriteService: Sendable {
     private func testimony(for request: WriteRequest) async throws -> VersionSet? {
         let name = request.name
         let held = try await core.store.versions(of: name)
-        let (witnesses, judgesAlone) = core.driver.read { machine in
-            let now = NodeDriver.now
-            return (
-                machine.witnesses(writing: name, held: held, at: now), machine.judgesAlone(name, held: held, at: now)
-            )
-        }
-        guard !judgesAlone else { return nil }
+        guard
+            let witnesses = core.driver.read({ $0.witnesses(writing: name, held: held, at: NodeDriver.now) })
+        else { return nil }
         var (all, silent) = await ask(witnesses, of: name)
         let slot = Slot(ofName: name.text, in: core.cluster)
         if request.dependsOnState,

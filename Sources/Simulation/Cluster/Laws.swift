@@ -28,8 +28,8 @@ public struct Laws: Sendable {
         var ended: Instant?
         /// When its client was told that it had been taken, or that nothing had happened.
         var settled: Instant?
-        /// Versions made of it.
-        var made = 0
+        /// It became a version somewhere.
+        var isMade = false
         /// With all the copies of law 1.
         var acknowledged: Version?
 
@@ -92,7 +92,7 @@ public struct Laws: Sendable {
         let now = simulator.now
         guard let index = writes[name]?.firstIndex(where: { $0.number == number }), let write = writes[name]?[index]
         else { return }
-        if result == .unavailable, write.made > 0, hasOwnBytes(write) {
+        if result == .unavailable, write.isMade, hasOwnBytes(write) {
             broken(4, now, "write \(number) of \(name) was made, and answered as one that nobody took")
         }
         if result != .unknown { writes[name]?[index].settled = now }
@@ -125,7 +125,7 @@ public struct Laws: Sendable {
             let index = writes[version.name]?.firstIndex(where: { $0.digest != nil && $0.digest == version.digest }),
             let write = writes[version.name]?[index], hasOwnBytes(write)
         else { return }
-        writes[version.name]?[index].made += 1
+        writes[version.name]?[index].isMade = true
         if let settled = write.settled {
             broken(4, now, "\(version.name) \(version.dot) is write \(write.number), which was answered at \(settled)")
         }
@@ -232,14 +232,12 @@ public struct Laws: Sendable {
     mutating func checkCopies(_ simulator: Simulator<NodeHost>) {
         let disks = simulator.hostIDs.filter { !departed.contains($0) }.map { simulator.disk(of: $0).durable }
         noteOutrun(disks)
+        // One that stands still may have been about to drop its copy, and does so when it goes on.
+        let moving = simulator.hostIDs.filter { !departed.contains($0) && (pausedUntil[$0] ?? .zero) < simulator.now }
+            .map { simulator.disk(of: $0).durable }
         for version in frontier {
             let count = disks.count { $0.holds(version) }
-            // One that stands still may have been about to drop its copy, and does so when it goes on.
-            let sure = simulator.hostIDs.count { host in
-                !departed.contains(host) && (pausedUntil[host] ?? .zero) < simulator.now
-                    && simulator.disk(of: host).durable.holds(version)
-            }
-            let floor = max(floors[version.dot] ?? 0, min(sure, replicas))
+            let floor = max(floors[version.dot] ?? 0, min(moving.count { $0.holds(version) }, replicas))
             floors[version.dot] = floor
             let wanted = floor - (isShortOfOneDisk ? 1 : 0)
             if count < wanted {

@@ -69,8 +69,8 @@ extension NodeHost {
 
     private mutating func writeHere(_ request: WriteRequest, _ context: inout Context, then: @escaping Wrote) {
         let held = context.disk.durable.sets[request.name]
-        let witnesses = machine.witnesses(writing: request.name, held: held, at: context.now)
-        guard !machine.judgesAlone(request.name, held: held, at: context.now), !has(.judgesAlone) else {
+        guard let witnesses = machine.witnesses(writing: request.name, held: held, at: context.now), !has(.judgesAlone)
+        else {
             return commit(request, seen: nil, &context, then: then)
         }
         ask(Inquiry(request: request, asked: witnesses), witnesses[...], &context, then: then)
