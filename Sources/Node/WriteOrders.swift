@@ -1,3 +1,4 @@
+import Resources
 import Vocabulary
 
 /// Writes that this node has passed on to others and waits for (DESIGN §7).
@@ -5,8 +6,12 @@ import Vocabulary
 /// An order that was given up may arrive all the same: a process that stood still reads it when it goes on, and TCP sends
 /// again for long what a cut held back. By then another node has taken the write, and others after it, and what is made so
 /// late would go before those. So whoever has an order asks once before it begins (two-phase commit's question the other way
-/// round), and hears no when the order was given up. One that was begun and never answered may have been carried out, and
-/// is given to nobody else.
+/// round), and hears no when the order was given up.
+///
+/// One that was begun and never answered may have been carried out. Who begins says up to which hybrid time it would make
+/// the write, and asks again before it makes it later than that: another node may then take a plain put with a time after
+/// that one, and wherever both turn up it is the head, and so is all that follows it. What depends on the name's state is
+/// given to nobody else: the first would be what the second is judged by.
 ///
 /// Each order is under way as long as a request is; the bound of those is the bound of this.
 public struct WriteOrders: Sendable {
@@ -22,10 +27,26 @@ public struct WriteOrders: Sendable {
         }
     }
 
+    /// How far an order got.
+    public enum Progress: Hashable, Sendable {
+        case given
+        /// It may have been made, with a time up to this one.
+        case begun(until: HybridTime)
+        /// It may have been made, with any time: it was passed on once more, or an earlier release took it.
+        case begunForGood
+    }
+
     private struct Order: Sendable {
         let taker: NodeName
-        var isBegun = false
+        var progress = Progress.given
     }
+
+    /// So much later than its taker's clock an order may be made without asking again. At a tenth, a disk that is slow for
+    /// a moment costs another question; at ten times, a put that two nodes made is dated that far ahead.
+    private static let spanMilliseconds: UInt64 = 2_000
+
+    /// Times that a taker asks, each after it was too late for what it had said.
+    public static let beginsMax = 3
 
     private let epoch: UInt64
     private var last: UInt64 = 0
@@ -33,6 +54,9 @@ public struct WriteOrders: Sendable {
 
     /// - Parameter epoch: of this node's present life.
     public init(epoch: UInt64) { self.epoch = epoch }
+
+    /// Up to when a write that is begun now is made.
+    public static func limit(_ now: HybridTime) -> HybridTime { now.advanced(byMilliseconds: spanMilliseconds) }
 
     public mutating func give(to taker: NodeName) -> ID {
         last &+= 1
@@ -43,16 +67,33 @@ public struct WriteOrders: Sendable {
 
     /// The taker is about to carry it out.
     ///
+    /// - Parameter limit: the greatest time that it would make it with; `nil` when it can not say.
     /// - Returns: whether it may. Asked twice, the answer is the same, for the first may have been lost.
-    public mutating func begin(_ id: ID, by taker: NodeName) -> Bool {
-        guard orders[id]?.taker == taker else { return false }
-        orders[id]?.isBegun = true
+    public mutating func begin(_ id: ID, by taker: NodeName, until limit: HybridTime?) -> Bool {
+        guard let order = orders[id], order.taker == taker else { return false }
+        orders[id]?.progress =
+            switch (order.progress, limit) {
+            case (.begunForGood, _), (_, nil): .begunForGood
+            case (.given, .some(let limit)): .begun(until: limit)
+            case (.begun(let earlier), .some(let limit)): .begun(until: max(earlier, limit))
+            }
         return true
     }
 
     /// The order was answered, or is given up: it can be begun no more.
     ///
-    /// - Returns: whether it had been begun.
+    /// - Returns: how far it had got.
     @discardableResult
-    public mutating func end(_ id: ID) -> Bool { orders.removeValue(forKey: id)?.isBegun ?? false }
+    public mutating func end(_ id: ID) -> Progress { orders.removeValue(forKey: id)?.progress ?? .given }
+}
+
+extension WriteRequest {
+    /// Of a write that has come so far and was not answered: what to give to another node, which takes it as one that may
+    /// have been made already; `nil` when no other may take it.
+    public func again(after progress: WriteOrders.Progress) -> WriteRequest? {
+        guard !dependsOnState, case .begun(let limit) = progress else { return nil }
+        var request = self
+        request.after = max(after ?? limit, limit)
+        return request
+    }
 }

@@ -15,6 +15,12 @@ public struct HybridTime: Hashable, Comparable, Sendable, Codable, CustomStringC
     /// Milliseconds since 1970, of the clock that was furthest ahead among those that led here.
     public var wallMilliseconds: UInt64 { raw >> 16 }
 
+    /// Later by so many milliseconds; at the end of the range, the end.
+    public func advanced(byMilliseconds milliseconds: UInt64) -> HybridTime {
+        let (sum, isPast) = raw.addingReportingOverflow(min(milliseconds, 0xFFFF_FFFF_FFFF) << 16)
+        return HybridTime(raw: isPast ? .max : sum)
+    }
+
     public static func < (a: HybridTime, b: HybridTime) -> Bool { a.raw < b.raw }
 
     public init(from decoder: any Decoder) throws { raw = try decoder.singleValueContainer().decode(UInt64.self) }
@@ -43,6 +49,11 @@ public struct HybridClock: Sendable {
         // goes back, and the dot decides.
         latest = max(wall, HybridTime(raw: latest.raw == .max ? .max : latest.raw + 1))
         return latest
+    }
+
+    /// The time that it is, without an event: what `tick` gives next is later, or the wall clock's.
+    public func reading(wallMilliseconds: UInt64) -> HybridTime {
+        max(latest, HybridTime(wallMilliseconds: wallMilliseconds, counter: 0))
     }
 
     /// Takes note of a time that another node gave.

@@ -30,6 +30,11 @@ public struct WriteRequest: Hashable, Sendable {
     /// `nil` keeps the home that the name has.
     public var home: NodeName?
     public var precondition: Precondition
+    /// Another node may have made this write with a time up to this one, and nobody knows: made once more it has to go
+    /// before that, however late the clock is here.
+    public var after: HybridTime?
+    /// The latest time that it may be made with.
+    public var until: HybridTime?
 
     public init(name: ResourceName, content: Version.Content, home: NodeName?, precondition: Precondition) {
         self.name = name
@@ -45,6 +50,8 @@ public struct WriteRequest: Hashable, Sendable {
         case preconditionFailed(head: Dot?)
         /// A delete of a name that does not exist.
         case notFound
+        /// Its time would be later than `until`.
+        case overdue
         /// Another node took a write on the same version at the same time, and that one goes first. This one was made
         /// durable before that was known: it is in the name's history.
         case outranked(by: Dot)
@@ -59,8 +66,11 @@ public struct WriteRequest: Hashable, Sendable {
         guard precondition.holds(for: set) else { throw .preconditionFailed(head: set?.live?.dot) }
         if content == .tombstone && set?.live == nil { throw .notFound }
         for version in set?.versions ?? [] { clock.observe(version.time) }
+        if let after { clock.observe(after) }
+        let time = clock.tick(wallMilliseconds: wallMilliseconds)
+        if let until, time > until { throw .overdue }
         return Version(
-            name: name, dot: dot, context: set?.context ?? CausalContext(),
-            time: clock.tick(wallMilliseconds: wallMilliseconds), content: content, home: home ?? set?.live?.home)
+            name: name, dot: dot, context: set?.context ?? CausalContext(), time: time, content: content,
+            home: home ?? set?.live?.home)
     }
 }

@@ -12,6 +12,11 @@ public struct WriteOutcome: Sendable, Hashable {
 }
 
 extension Store {
+    /// The time that this node's next version is stamped with, or an earlier one.
+    public func time(wallMilliseconds: UInt64) -> HybridTime {
+        stamp.withLockedValue { $0.clock.reading(wallMilliseconds: wallMilliseconds) }
+    }
+
     /// Turns a put or a delete into a version and commits it, in one transaction with the look at its precondition.
     ///
     /// - Parameters:

@@ -8,6 +8,55 @@ import Testing
 extension ProcessTests {
     @Suite("SIGKILL at the worst moment")
     struct CrashTests {
+        @Test("of the node that makes a put passed on to it: another takes the put, and what follows goes first")
+        func ofTheTaker() async throws {
+            try await TestCluster.run { cluster in
+                let names = ["kisumu", "mombasa", "eldoret", "nakuru"]
+                try await cluster.start("kisumu")
+                for name in names.dropFirst() { try await cluster.start(name, joining: ["kisumu"]) }
+                try await cluster.settled(names)
+                let writer = try await cluster.client("kisumu")
+                // One that kisumu has no part in.
+                var (name, taker, other) = ("", "", "")
+                for number in 0..<64 where name.isEmpty {
+                    let candidate = "file-\(number)"
+                    let answer = try await cluster.put(candidate, [1], through: writer)
+                    let holders = try await writer.whereIs(candidate).holders
+                    guard let node = answer.node, let second = holders.first(where: { $0 != node }),
+                        !holders.contains("kisumu")
+                    else { continue }
+                    (name, taker, other) = (candidate, node, second)
+                }
+                try #require(!name.isEmpty && taker != "kisumu")
+
+                // It is made there, and its answer waits for the other one's copy.
+                try await cluster.process(other).send(SIGSTOP)
+                let bytes = Sample.bytes(5_000, seed: 1)
+                let put = Task { [name] in try await writer.put(name, bytes: bytes) }
+                let onlooker = try await cluster.client(taker)
+                try await Patience.wait(atMost: .seconds(20), for: "\(taker) to have made it") {
+                    try await onlooker.getBytes(name).bytes == bytes ? .done(()) : .notYet("\(name) is the old one")
+                }
+                try await cluster.kill(taker)
+                try await cluster.process(other).send(SIGCONT)
+                let answer = try await put.value
+                #expect(answer.node != taker)
+                let log = try cluster.logText("kisumu")
+                #expect(log.contains("may have been made by a node that does not answer"), "it was not in doubt")
+
+                // What follows goes before what comes back with the node.
+                let last = Sample.bytes(6_000, seed: 2)
+                try await cluster.put(name, last, through: writer)
+                try await cluster.start(taker, joining: ["kisumu"])
+                try await cluster.settled(names)
+                for node in names {
+                    let client = try await cluster.client(node)
+                    #expect(try await client.getBytes(name).bytes == last, "\(node)")
+                    await client.close()
+                }
+            }
+        }
+
         @Test("during puts: what was acknowledged is there, what was not is absent or whole")
         func duringPut() async throws {
             try await TestCluster.run { cluster in

@@ -148,4 +148,41 @@ struct PreconditionTests {
         #expect(throws: WriteRequest.Refusal.notFound) { try simba.put(nil, on: nil, at: 2) }
         #expect(simba.clock.latest == before)
     }
+
+    @Test("a write that may have been made elsewhere is dated after that, and one that comes too late is not made")
+    func dates() throws {
+        let content = Version.Content.blob(digest: try digest(1), size: 10, mediaType: "text/plain")
+        var request = WriteRequest(name: try ResourceName("x"), content: content, home: nil, precondition: .none)
+        let dot = Dot(node: try NodeName("simba"), epoch: 1, counter: 1)
+        var clock = HybridClock()
+        let elsewhere = HybridTime(wallMilliseconds: 3_600_000, counter: 7)
+        request.after = elsewhere
+        let again = try request.version(after: nil, dot: dot, clock: &clock, wallMilliseconds: 1_000)
+        #expect(again.time > elsewhere, "an hour behind")
+
+        request.after = nil
+        request.until = clock.reading(wallMilliseconds: 1_000)
+        #expect(throws: WriteRequest.Refusal.overdue) {
+            try request.version(after: nil, dot: dot, clock: &clock, wallMilliseconds: 1_000)
+        }
+        // Asked for anew it is in time, though what it has to go after is later than its clock.
+        let last = VersionSet(
+            Version(
+                name: request.name, dot: dot, context: CausalContext(),
+                time: HybridTime(wallMilliseconds: 7_200_000, counter: 0), content: content, home: nil))
+        request.until = clock.reading(wallMilliseconds: 1_000).advanced(byMilliseconds: 2_000)
+        #expect(throws: WriteRequest.Refusal.overdue) {
+            try request.version(after: last, dot: dot, clock: &clock, wallMilliseconds: 1_000)
+        }
+        request.until = clock.reading(wallMilliseconds: 1_000).advanced(byMilliseconds: 2_000)
+        let made = try request.version(after: last, dot: dot, clock: &clock, wallMilliseconds: 1_000)
+        #expect(made.time > last.head.time)
+    }
+
+    @Test("a time that is moved on past its range stays at the end")
+    func endOfTime() {
+        #expect(HybridTime(raw: .max - 5).advanced(byMilliseconds: 1) == HybridTime(raw: .max))
+        #expect(HybridTime(raw: 5).advanced(byMilliseconds: .max).raw == 0xFFFF_FFFF_FFFF_0005)
+        #expect(HybridTime(wallMilliseconds: 5, counter: 3).advanced(byMilliseconds: 2).description == "7+3")
+    }
 }

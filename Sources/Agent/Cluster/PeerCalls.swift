@@ -46,9 +46,8 @@ struct PeerCalls: Sendable {
     }
 
     /// Whether an order is to be carried out: whoever gave it may have given it up.
-    func begin(_ order: WriteOrders.ID, of giver: NodeName) async throws -> Bool {
-        let answer: OrderStanding = try await call(
-            giver, "POST", "/v1/peer/begin", OrderBegin(id: order), within: .seconds(5))
+    func begin(_ order: OrderBegin, of giver: NodeName) async throws -> Bool {
+        let answer: OrderStanding = try await call(giver, "POST", "/v1/peer/begin", order, within: .seconds(5))
         return answer.stands
     }
 

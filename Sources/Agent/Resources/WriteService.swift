@@ -28,31 +28,64 @@ struct WriteService: Sendable {
     /// Takes a write that another node passes on, if that still waits for it; its bytes are there.
     func take(_ order: WriteOrder, from giver: NodeName) async throws -> WriteReceipt {
         var lease: BlobLease?
-        let stands: Bool
-        switch order.content {
-        case .blob(let digest, let size, _) where size <= BlobFrames.bytesMax:
-            // Its pull is one round trip.
-            async let answer = begin(order, of: giver)
-            lease = try await core.puller.obtain(digest, size: size, from: [giver], for: .write)
-            stands = await answer
-        case .blob(let digest, let size, _):
-            // Not before it has the bytes: who has begun and breaks off leaves the giver without an answer.
-            lease = try await core.puller.obtain(digest, size: size, from: [giver], for: .write)
-            stands = await begin(order, of: giver)
-        case .tombstone: stands = await begin(order, of: giver)
+        var small: (digest: ContentDigest, size: UInt64)?
+        if case .blob(let digest, let size, _) = order.content {
+            if size <= BlobFrames.bytesMax {
+                small = (digest, size)
+            } else {
+                // Not before it has the bytes: who has begun and breaks off leaves the giver without an answer.
+                lease = try await core.puller.obtain(digest, size: size, from: [giver], for: .write)
+            }
         }
-        guard stands else { throw WriteFailure.givenUp(order.name, by: giver) }
-        let request = WriteRequest(
+        let route = core.driver.read { $0.route(writing: order.name, visited: order.visited, at: NodeDriver.now) }
+        let limit = route == .here ? limit : nil
+        async let answer = begin(order, of: giver, until: limit)
+        // Their pull is one round trip, as the question is.
+        if let small {
+            lease = try await core.puller.obtain(small.digest, size: small.size, from: [giver], for: .write)
+        }
+        guard await answer else { throw WriteFailure.givenUp(order.name, by: giver) }
+        var request = WriteRequest(
             name: order.name, content: order.content, home: order.home, precondition: order.condition.precondition)
-        return try await write(request, lease: lease, visited: order.visited)
+        request.after = order.after
+        switch route {
+        case .here:
+            request.until = limit
+            return try await writeInTime(request, lease: lease, of: order, from: giver)
+        case .forward(let nodes):
+            return try await forward(request, lease: lease, to: nodes, visited: order.visited + [core.name])
+        case .nobody: throw WriteFailure.nobody(order.name)
+        }
     }
 
+    /// Makes a write that was begun, as long as its giver lets it begin again whenever it took longer than was said.
+    private func writeInTime(
+        _ request: WriteRequest, lease: BlobLease?, of order: WriteOrder, from giver: NodeName
+    ) async throws -> WriteReceipt {
+        var request = request
+        for _ in 0..<WriteOrders.beginsMax {
+            // To ask took a while.
+            guard core.driver.read({ $0.mayTake(writeOf: request.name, at: NodeDriver.now) }) else {
+                throw WriteFailure.nobody(request.name)
+            }
+            do {
+                return try await writeHere(request, lease: lease, visited: order.visited)
+            } catch StorageError.refused(.overdue) {}
+            request.until = limit
+            guard await begin(order, of: giver, until: request.until) else { break }
+        }
+        throw WriteFailure.givenUp(order.name, by: giver)
+    }
+
+    /// Up to when a write that begins now is made.
+    private var limit: HybridTime { WriteOrders.limit(core.store.time(wallMilliseconds: WallClock.milliseconds)) }
+
     /// Whether the order is to be carried out.
-    private func begin(_ order: WriteOrder, of giver: NodeName) async -> Bool {
+    private func begin(_ order: WriteOrder, of giver: NodeName, until limit: HybridTime?) async -> Bool {
         guard let id = order.id else { return true }
         var metadata: Logger.Metadata = ["name": "\(order.name)", "from": "\(giver)"]
         do {
-            if try await core.calls.begin(id, of: giver) { return true }
+            if try await core.calls.begin(OrderBegin(id: id, limit: limit), of: giver) { return true }
         } catch is CancellationError { return false } catch { metadata["error"] = "\(error)" }
         core.log.info("a write that was passed on came too late, and is not made", metadata: metadata)
         return false
@@ -144,54 +177,64 @@ struct WriteService: Sendable {
     }
 
     /// Tries the nodes in turn. A refusal of the write itself is final; a node that can not be reached, or that may
-    /// not vouch for the slot yet, is passed over. One that began and does not answer may have carried it out, and would do so
-    /// a second time when another one had: that ends it (`WriteOrders`).
+    /// not vouch for the slot yet, is passed over. One that began and does not answer may have carried it out: the next
+    /// makes it once more where that does no harm, and else that ends it (`WriteOrders`).
     private func forward(
         _ request: WriteRequest, lease: BlobLease?, to nodes: [NodeName], visited: [NodeName]
     ) async throws -> WriteReceipt {
         // The owner pulls the bytes from here: they stay until it has answered.
         defer { withExtendedLifetime(lease) {} }
+        var request = request
         var size: UInt64 = 0
         if case .blob(_, let bytes, _) = request.content { size = bytes }
         var failures: [String] = []
         var full: [API.ErrorBody] = []
+        // Somebody may have made it: whatever the others say of it, that it did not happen nobody knows.
+        var doubt: WriteFailure?
         for node in nodes {
             if node == core.name {
                 // It took a while to get here: who fell behind in between takes no write any more.
-                if core.driver.read({ $0.mayTake(writeOf: request.name, at: NodeDriver.now) }) {
-                    return try await writeHere(request, lease: lease, visited: visited.dropLast())
+                guard core.driver.read({ $0.mayTake(writeOf: request.name, at: NodeDriver.now) }) else {
+                    failures.append("\(node) is not in step")
+                    continue
                 }
-                failures.append("\(node) is not in step")
-                continue
+                do { return try await writeHere(request, lease: lease, visited: visited.dropLast()) } catch {
+                    throw doubt ?? error
+                }
             }
             let id = core.orders.withLockedValue { $0.give(to: node) }
             let order = WriteOrder(
                 name: request.name, content: request.content, home: request.home,
-                condition: WriteOrder.Condition(request.precondition), visited: visited, id: id)
+                condition: WriteOrder.Condition(request.precondition), visited: visited, id: id, after: request.after)
             do {
                 let receipt = try await core.calls.write(order, to: node, size: size)
                 core.orders.withLockedValue { _ = $0.end(id) }
                 return receipt
             } catch {
                 // From now on it can not be begun.
-                let isBegun = core.orders.withLockedValue { $0.end(id) }
-                guard case PeerCallError.refused(_, _, let status, let body) = error else {
-                    try Task.checkCancellation()
-                    guard !isBegun else { throw WriteFailure.outcomeUnknown(request.name, node, "\(error)") }
-                    failures.append(error is PeerCallError ? "\(error)" : "\(node): \(error)")
-                    continue
-                }
-                failures.append("\(error)")
-                switch status {
-                case 507: full.append(body)
-                case 500...:
-                    guard !WriteFailure.mayHaveHappened(body) else {
-                        throw WriteFailure.outcomeUnknown(request.name, node, body.error.message)
-                    }
-                default: throw WriteFailure.refused(status: status, body)
+                let progress = core.orders.withLockedValue { $0.end(id) }
+                var answer: (status: Int, body: API.ErrorBody)?
+                if case PeerCallError.refused(_, _, let status, let body) = error { answer = (status, body) }
+                if answer == nil { try Task.checkCancellation() }
+                failures.append(error is PeerCallError ? "\(error)" : "\(node): \(error)")
+                switch answer {
+                case nil where progress == .given: continue
+                case .some((507, let body)): full.append(body)
+                case .some((503, let body)) where !WriteFailure.mayHaveHappened(body): continue
+                case nil, .some((500..., _)):
+                    let unknown = WriteFailure.outcomeUnknown(
+                        request.name, node, answer?.body.error.message ?? "\(error)")
+                    guard let again = request.again(after: progress) else { throw unknown }
+                    request = again
+                    doubt = doubt ?? unknown
+                    core.log.info(
+                        "a write may have been made by a node that does not answer, and is given to the next",
+                        metadata: ["name": "\(request.name)", "to": "\(node)", "error": "\(error)"])
+                case .some((let status, let body)): throw doubt ?? WriteFailure.refused(status: status, body)
                 }
             }
         }
+        if let doubt { throw doubt }
         if let first = full.first, full.count == failures.count {
             throw WriteFailure.refused(status: 507, first)
         }

@@ -45,6 +45,8 @@ enum StorageRefusal {
                 "the bytes have the SHA-256 \(actual), not \(expected): nothing was kept", hint: "send them again")
         case .sizeMismatch:
             return APIError(.unprocessableContent, code: "size_differs", "\(error)", hint: "send them again")
+        case .refused(.overdue):
+            return APIError.unavailable("\(error)", code: "no_owner", retryAfterSeconds: 1)
         case .tooManyStreams, .closed, .alreadyReceiving, .cancelled:
             return APIError.unavailable("\(error)", code: "busy", retryAfterSeconds: 1)
         case .inUse, .notOurs, .belongsTo, .newerSchema, .damaged, .io, .database, .missingBlob, .rotten,

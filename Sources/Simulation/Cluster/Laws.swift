@@ -28,8 +28,10 @@ public struct Laws: Sendable {
         var ended: Instant?
         /// When its client was told that it had been taken, or that nothing had happened.
         var settled: Instant?
-        /// It became a version somewhere.
-        var isMade = false
+        /// The greatest of the versions that it became.
+        var made: Version?
+        /// What it was acknowledged as, whatever the copies.
+        var taken: Version?
         /// With all the copies of law 1.
         var acknowledged: Version?
 
@@ -92,18 +94,22 @@ public struct Laws: Sendable {
         let now = simulator.now
         guard let index = writes[name]?.firstIndex(where: { $0.number == number }), let write = writes[name]?[index]
         else { return }
-        if result == .unavailable, write.isMade, hasOwnBytes(write) {
+        if result == .unavailable, write.made != nil, hasOwnBytes(write) {
             broken(4, now, "write \(number) of \(name) was made, and answered as one that nobody took")
         }
         if result != .unknown { writes[name]?[index].settled = now }
         switch result {
         // An outranked write is in the history, and may have been seen before it was known to be one.
-        case .unavailable, .unknown, .refused(.outranked): break
+        case .unavailable, .unknown, .refused(.outranked), .refused(.overdue): break
         case .refused(.notFound):
             writes[name]?[index].ended = now
             checkRead(name, since: write.issued, .missing, besides: number, at: now)
         case .refused(.preconditionFailed): writes[name]?[index].ended = now
         case .written(let version, let copies, let wanted):
+            writes[name]?[index].taken = version
+            if let made = write.made, Version.precedes(version, made), hasOwnBytes(write) {
+                broken(4, now, "\(name) \(version.dot) was acknowledged, and is \(made.dot) as well, which goes before")
+            }
             guard copies.count >= wanted else {
                 shortCount += 1
                 return
@@ -119,14 +125,14 @@ public struct Laws: Sendable {
     }
 
     /// A client's write became a version. One that is made once more when its client has gone on would go before whatever
-    /// was written since.
+    /// was written since, unless what was acknowledged goes before it.
     mutating func made(_ version: Version, at now: Instant) {
         guard
             let index = writes[version.name]?.firstIndex(where: { $0.digest != nil && $0.digest == version.digest }),
             let write = writes[version.name]?[index], hasOwnBytes(write)
         else { return }
-        writes[version.name]?[index].isMade = true
-        if let settled = write.settled {
+        if write.made.map({ Version.precedes($0, version) }) ?? true { writes[version.name]?[index].made = version }
+        if let settled = write.settled, write.taken.map({ Version.precedes($0, version) }) ?? true {
             broken(4, now, "\(version.name) \(version.dot) is write \(write.number), which was answered at \(settled)")
         }
     }

@@ -61,10 +61,50 @@ extension NodeHost {
         guard !has(.beginsUnasked) else {
             return write(order.request, visited: order.visited, &context, then: then)
         }
-        call(giver, .begin(order.id), within: .seconds(5), &context) { host, response, context in
-            guard case .begins(true) = response else { return then(&host, .unavailable, &context) }
-            host.write(order.request, visited: order.visited, &context, then: then)
+        let route = machine.route(writing: order.request.name, visited: order.visited, at: context.now)
+        begin(order, route == .here ? limit(context) : nil, of: giver, &context, then: then) { host, limit, context in
+            switch route {
+            case .here: host.writeInTime(order, until: limit, from: giver, tries: 1, &context, then: then)
+            case .forward(let nodes):
+                let next = SimulatedWriteOrder(request: order.request, visited: order.visited + [host.name])
+                host.forward(next, to: nodes[...], &context, then: then)
+            case .nobody: then(&host, .unavailable, &context)
+            }
         }
+    }
+
+    private mutating func begin(
+        _ order: SimulatedWriteOrder, _ limit: HybridTime?, of giver: NodeName, _ context: inout Context,
+        then: @escaping Wrote,
+        make: @escaping @Sendable (inout NodeHost, HybridTime?, inout HostContext<NodeHost>) -> Void
+    ) {
+        call(giver, .begin(order.id, until: limit), within: .seconds(5), &context) { host, response, context in
+            guard case .begins(true) = response else { return then(&host, .unavailable, &context) }
+            make(&host, limit, &context)
+        }
+    }
+
+    private mutating func writeInTime(
+        _ order: SimulatedWriteOrder, until limit: HybridTime?, from giver: NodeName, tries: Int,
+        _ context: inout Context, then: @escaping Wrote
+    ) {
+        guard machine.mayTake(writeOf: order.request.name, at: context.now) else {
+            return then(&self, .unavailable, &context)
+        }
+        var request = order.request
+        request.until = limit
+        writeHere(request, &context) { host, result, context in
+            guard result == .refused(.overdue) else { return then(&host, result, &context) }
+            guard tries < WriteOrders.beginsMax else { return then(&host, .unavailable, &context) }
+            host.begin(order, host.limit(context), of: giver, &context, then: then) { host, limit, context in
+                host.writeInTime(order, until: limit, from: giver, tries: tries + 1, &context, then: then)
+            }
+        }
+    }
+
+    /// Up to when a write that begins now is made.
+    private func limit(_ context: Context) -> HybridTime {
+        WriteOrders.limit(hybridClock.reading(wallMilliseconds: context.wallMilliseconds))
     }
 
     private mutating func writeHere(_ request: WriteRequest, _ context: inout Context, then: @escaping Wrote) {
@@ -175,24 +215,35 @@ extension NodeHost {
     private mutating func forward(
         _ order: SimulatedWriteOrder, to nodes: ArraySlice<NodeName>, _ context: inout Context, then: @escaping Wrote
     ) {
-        guard let node = nodes.first else { return then(&self, .unavailable, &context) }
+        // Once somebody may have made it, nobody can say that it was not.
+        let failed: WriteResult = order.isDoubtful ? .unknown : .unavailable
+        guard let node = nodes.first else { return then(&self, failed, &context) }
         guard node != name else {
             guard machine.mayTake(writeOf: order.request.name, at: context.now) else {
                 return forward(order, to: nodes.dropFirst(), &context, then: then)
             }
-            return writeHere(order.request, &context, then: then)
+            return writeHere(order.request, &context) { host, result, context in
+                then(&host, result == .unavailable ? failed : result, &context)
+            }
         }
         var order = order
         order.id = orders.give(to: node)
         call(node, .write(order), bytes: 800, within: Self.transferLimit(order.request.size) * 2, &context) {
             [order] host, response, context in
-            let isBegun = host.orders.end(order.id)
+            let progress = host.orders.end(order.id)
             switch response {
             case .wrote(.written(let version, let copies, let wanted)):
                 then(&host, .written(version, copies: copies, wanted: wanted), &context)
             case .wrote(.refused(let refusal)): then(&host, .refused(refusal), &context)
-            case .wrote(.unknown): then(&host, .unknown, &context)
-            case nil where isBegun: then(&host, .unknown, &context)
+            case .wrote(.unknown),
+                nil where progress != .given:
+                guard let again = order.request.again(after: progress) else {
+                    return then(&host, .unknown, &context)
+                }
+                var next = order
+                next.isDoubtful = true
+                next.request = again
+                host.forward(next, to: nodes.dropFirst(), &context, then: then)
             default: host.forward(order, to: nodes.dropFirst(), &context, then: then)
             }
         }

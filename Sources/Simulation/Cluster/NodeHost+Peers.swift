@@ -28,7 +28,8 @@ extension NodeHost {
                     context.answer(id, .wrote(result))
                 }
             }
-        case .begin(let order): context.answer(id, .begins(orders.begin(order, by: peer)))
+        case .begin(let order, let limit):
+            context.answer(id, .begins(orders.begin(order, by: peer, until: limit)))
         case .blob(let digest):
             if mayRead(digest, &context), let size = context.disk.durable.blobs[digest] {
                 context.answer(id, .blob, bytes: 500 + Int(clamping: size))

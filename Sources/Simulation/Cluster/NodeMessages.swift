@@ -6,8 +6,10 @@ import Vocabulary
 
 /// A write on its way to the node that orders it.
 public struct SimulatedWriteOrder: Sendable {
-    let request: WriteRequest
+    var request: WriteRequest
     let visited: [NodeName]
+    /// Somebody who does not answer may have made it.
+    var isDoubtful = false
     var id = WriteOrders.ID(epoch: 0, number: 0)
 }
 
@@ -45,7 +47,7 @@ extension NodeHost {
         case offer(OfferRequest)
         case write(SimulatedWriteOrder)
         /// May the order be carried out?
-        case begin(WriteOrders.ID)
+        case begin(WriteOrders.ID, until: HybridTime?)
         case blob(ContentDigest)
         /// - hops: nodes that it has been at, as the simulation counts them.
         case read(ResourceName, visited: [NodeName], unsure: [NodeName], hops: Int)

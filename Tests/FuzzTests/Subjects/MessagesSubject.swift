@@ -119,7 +119,13 @@ struct MessagesSubject: Subject {
                     try demand(again == ByteBuffer(bytes: bytes), "an answer of blobs has one form")
                 }
             },
-            Kind(OrderBegin.self, [OrderBegin(id: WriteOrders.ID(epoch: 1_700_000_000_000, number: 9))]),
+            Kind(
+                OrderBegin.self,
+                [
+                    OrderBegin(
+                        id: WriteOrders.ID(epoch: 1_700_000_000_000, number: 9),
+                        limit: HybridTime(wallMilliseconds: 1_700_000_000_000, counter: 3))
+                ]),
         ]
     }
 
