@@ -192,6 +192,34 @@ struct CallTests {
         }
     }
 
+    @Test(
+        "a request that was held back outlives its caller's patience, and its caller, for as long as its kernel tries, and is read by the process that it was for",
+        arguments: [10, 100], [false, true])
+    func strays(cut: Int, isCallerKilled: Bool) throws {
+        var flock = try Flock(2)
+        flock.simulator.straysLast = .seconds(60)
+        let (a, b) = (flock.hosts[0], flock.hosts[1])
+        flock.simulator.network.cut(from: a, to: b)
+        flock.simulator.schedule(after: .seconds(cut)) { $0.network.heal() }
+        flock.ask(timeout: .seconds(isCallerKilled ? 50 : 5))
+        if isCallerKilled { flock.simulator.schedule(after: .seconds(5)) { $0.kill(a) } }
+        flock.run(.seconds(200))
+        #expect(flock.outcomes().map(\.0) == (isCallerKilled ? [] : ["timedOut"]))
+        #expect(flock.observed.filter { $0.what == .asked("hello by p0") }.count == (cut < 60 ? 1 : 0))
+
+        // Not by its next life.
+        flock.observed = []
+        flock.simulator.boot(a)
+        flock.simulator.network.cut(from: a, to: b)
+        flock.ask(timeout: .seconds(5))
+        flock.run(.seconds(10))
+        flock.simulator.kill(b)
+        flock.simulator.boot(b)
+        flock.simulator.network.heal()
+        flock.run(.seconds(100))
+        #expect(flock.observed.allSatisfy { $0.what != .asked("hello by p0") })
+    }
+
     @Test("with UDP cut alone, calls still pass; with calls cut alone, datagrams do")
     func carriers() throws {
         var flock = try Flock(2)

@@ -96,6 +96,7 @@ public struct ClusterExperiment: Sendable {
             duplication: .percent(loss), reordering: .percent(loss))
         self.link = link
         simulator = Simulator(seed: seed, link: link, trace: trace)
+        simulator.straysLast = .seconds(60)
         laws = Laws(replicas: replicas, cluster: cluster)
 
         var settings = NodeMachine.Settings()

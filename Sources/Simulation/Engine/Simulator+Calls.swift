@@ -13,7 +13,8 @@ extension Simulator {
         hosts[caller].sent.calls += 1
         hosts[caller].sent.callBytes += bytes
         calls[id] = CallInFlight(
-            endpoint: endpoint, expecting: expecting, stallsAfter: grace, phase: .request(request, bytes: bytes))
+            endpoint: endpoint, expecting: expecting, stallsAfter: grace,
+            life: listeners[endpoint].map { hosts[$0.number].life }, phase: .request(request, bytes: bytes))
         trace.note(.call, at: now, id.caller, listeners[endpoint], number: Int64(truncatingIfNeeded: id.number))
         queue.schedule(.callTimesOut(id), at: now + max(timeout, .zero))
         if hosts[caller].blockage == nil { transmit(id) } else { hold(.call(id), from: id.caller) }
@@ -107,6 +108,7 @@ extension Simulator {
     /// went too.
     mutating func abandonCalls(of host: HostID, isSeen: Bool) {
         for id in hosts[host.number].calling {
+            if isSeen { leaveBehind(id) }
             guard let call = calls.removeValue(forKey: id) else { continue }
             if case .served(let callee) = call.phase { hosts[callee.number].serving.removeAll { $0 == id } }
         }

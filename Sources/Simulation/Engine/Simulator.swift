@@ -24,6 +24,9 @@ public struct Simulator<Machine: SimulatedMachine>: Sendable {
     /// Who listens where. Looked up, never walked.
     var listeners: [Endpoint: HostID] = [:]
     var calls: [CallID: CallInFlight<Machine>] = [:]
+    /// How long a request that a cut holds back stays on its way when its caller waits no more (`Simulator+Strays`).
+    public var straysLast = Duration.zero
+    var strays: [CallID: CallInFlight<Machine>] = [:]
     var queue = EventQueue<Event>()
     private var observations: [Observed] = []
 
@@ -35,6 +38,9 @@ public struct Simulator<Machine: SimulatedMachine>: Sendable {
         case callRetries(CallID)
         case callTimesOut(CallID)
         case callStalls(CallID)
+        case strayRetries(CallID)
+        case strayArrives(CallID)
+        case strayEnds(CallID)
         case synced(HostID, SyncTicket, life: UInt32)
         /// The next in the inbox of a host that was busy.
         case drain(HostID, life: UInt32)
@@ -140,8 +146,13 @@ public struct Simulator<Machine: SimulatedMachine>: Sendable {
             arrive(datagram, from: source, to: target, sender: sender, bytes: bytes)
         case .callArrives(let id): callArrives(id)
         case .callRetries(let id): transmit(id)
-        case .callTimesOut(let id): settle(id, .failure(.timedOut))
+        case .callTimesOut(let id):
+            leaveBehind(id)
+            settle(id, .failure(.timedOut))
         case .callStalls(let id): callStalls(id)
+        case .strayRetries(let id): transmitStray(id)
+        case .strayArrives(let id): strayArrives(id)
+        case .strayEnds(let id): strays[id] = nil
         case .synced(let host, let ticket, let life): synced(host, ticket, life)
         case .drain(let host, let life): drain(host, life)
         case .resume(let host, let life): if hosts[host.number].life == life { resume(host) }

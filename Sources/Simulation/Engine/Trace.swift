@@ -46,6 +46,7 @@ public struct Trace: Sendable {
         case synced, told, action, spun
         case blocked, unblocked
         case stalled
+        case strayed
     }
 
     private mutating func fold(_ value: UInt64) {

@@ -34,6 +34,8 @@ struct CallInFlight<Machine: SimulatedMachine>: Sendable {
     let endpoint: Endpoint
     let expecting: NodeName?
     let stallsAfter: Duration?
+    /// The process that the connection leads to: the host's life when the call began.
+    let life: UInt32?
     var phase: Phase
     /// Tries of the present leg while the way is cut.
     var attempts = 0
