@@ -80,6 +80,8 @@ public struct WriteOrders: Sendable {
         return true
     }
 
+    public func hasBegun(_ id: ID) -> Bool { orders[id].map { $0.progress != .given } ?? false }
+
     /// The order was answered, or is given up: it can be begun no more.
     ///
     /// - Returns: how far it had got.

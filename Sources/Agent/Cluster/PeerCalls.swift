@@ -216,6 +216,8 @@ enum PeerCallError: Error, CustomStringConvertible {
     case unknown(NodeName)
     case tooLarge(NodeName, path: String, bytesMax: Int)
     case refused(NodeName, path: String, status: Int, API.ErrorBody)
+    /// The failure detector doubts it, and it has not answered.
+    case lost(NodeName)
 
     var description: String {
         switch self {
@@ -223,6 +225,7 @@ enum PeerCallError: Error, CustomStringConvertible {
         case .tooLarge(let node, let path, let bytesMax): "\(node) answered \(path) with more than \(bytesMax) bytes"
         case .refused(let node, let path, let status, let body):
             "\(node) refused \(path) with \(status) \(body.error.code): \(body.error.message)"
+        case .lost(let node): "\(node) does not answer, and is suspected"
         }
     }
 }

@@ -19,7 +19,7 @@ final class NodeDriver: Sendable {
         var unheard: [NodeName] = []
     }
 
-    private struct State {
+    struct State {
         var machine: NodeMachine
         var rng: SeededGenerator
         var timer: (at: Instant, number: UInt64, task: Scheduled<Void>)?
@@ -27,13 +27,16 @@ final class NodeDriver: Sendable {
         var timers: UInt64 = 0
         var waiters: [NodeMachine.WriteID: CheckedContinuation<Acknowledgement, Never>] = [:]
         var writes: UInt64 = 0
+        /// Who waits for a member to be lost, by number (`NodeDriver+Loss`).
+        var lookouts: [UInt64: Lookout] = [:]
+        var lookoutCount: UInt64 = 0
         var isStopped = false
         /// Decided and not yet sent on, in order; emptied by the thread that finds nobody at it.
         var outbox: [NodeMachine.Effect] = []
         var isSending = false
     }
 
-    private let state: NIOLockedValueBox<State>
+    let state: NIOLockedValueBox<State>
     private let eventLoop: any EventLoop
     private let effects: AsyncStream<NodeMachine.Effect>.Continuation
     /// What `EffectRunner` carries out. The machine's own bounds (one call a peer, a few pulls, the writes under way)
@@ -99,14 +102,15 @@ final class NodeDriver: Sendable {
 
     /// No effect leaves and no tick comes any more; whoever waits for a write is told what is known: nothing.
     func stop() {
-        let waiters = state.withLockedValue { state in
+        let (waiters, lookouts) = state.withLockedValue { state in
             state.isStopped = true
             state.timer?.task.cancel()
             state.timer = nil
-            defer { state.waiters = [:] }
-            return Array(state.waiters.values)
+            defer { (state.waiters, state.lookouts) = ([:], [:]) }
+            return (Array(state.waiters.values), Array(state.lookouts.values))
         }
         effects.finish()
+        for lookout in lookouts { lookout.continuation.resume() }
         for waiter in waiters { waiter.resume(returning: Acknowledgement(copies: [], wanted: 1)) }
     }
 
@@ -114,6 +118,7 @@ final class NodeDriver: Sendable {
         var out: [NodeMachine.Effect] = []
         var isMine = false
         var resumed: [(CheckedContinuation<Acknowledgement, Never>, Acknowledgement)] = []
+        var lost: [Lookout] = []
         state.withLockedValue { state in
             guard !state.isStopped else { return }
             body(&state.machine, &state.rng, &out)
@@ -124,10 +129,12 @@ final class NodeDriver: Sendable {
             }
             schedule(&state)
             guard !out.isEmpty else { return }
+            if out.contains(where: \.isMemberEvent) { lost = state.takeLost() }
             state.outbox.append(contentsOf: out)
             isMine = !state.isSending
             state.isSending = true
         }
+        for lookout in lost { lookout.continuation.resume() }
         for (waiter, acknowledgement) in resumed { waiter.resume(returning: acknowledgement) }
         if isMine { sendOn() }
     }

@@ -207,7 +207,9 @@ struct WriteService: Sendable {
                 name: request.name, content: request.content, home: request.home,
                 condition: WriteOrder.Condition(request.precondition), visited: visited, id: id, after: request.after)
             do {
-                let receipt = try await core.calls.write(order, to: node, size: size)
+                let receipt = try await core.driver.whileThere(
+                    node, hasBegun: { [core] in core.orders.withLockedValue { $0.hasBegun(id) } }
+                ) { [core, size] in try await core.calls.write(order, to: node, size: size) }
                 core.orders.withLockedValue { _ = $0.end(id) }
                 return receipt
             } catch {

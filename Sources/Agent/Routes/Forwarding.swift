@@ -72,9 +72,12 @@ struct Forwarding: Sendable {
         _ node: NodeName, _ outgoing: ClientRequest, _ patience: PeersTable.Patience, _ nobody: inout NobodyAnswered
     ) async throws -> Response? {
         do {
-            let response = try await core.peers.request(
-                to: node, at: try core.calls.endpoint(of: node), outgoing, idempotent: true, kind: .bulk,
-                patience: patience, timeouts: Self.timeouts)
+            let endpoint = try core.calls.endpoint(of: node)
+            let response = try await core.driver.whileThere(node) { [core] in
+                try await core.peers.request(
+                    to: node, at: endpoint, outgoing, idempotent: true, kind: .bulk, patience: patience,
+                    timeouts: Self.timeouts)
+            }
             guard response.status >= 500 else {
                 if let answerer = response.headers[HTTPField.Name.roostNode.rawName], answerer != node.text {
                     core.driver.feed(.passedOn(by: node))

@@ -43,6 +43,8 @@ public struct NodeHost: SimulatedMachine {
     let epoch: UInt64
 
     var replies: [CallID: Reply] = [:]
+    /// Those of them that are given up when the other side falls silent, in the order of their making.
+    var errands: [Errand] = []
     /// Probes by way of calls that have no answer yet. Looked up, never walked.
     var fallbacks: [CallID: (sequence: SequenceNumber, node: NodeName)] = [:]
     var syncs: [(ticket: SyncTicket, step: Step)] = []
@@ -128,6 +130,7 @@ public struct NodeHost: SimulatedMachine {
             feed(.membership(.fallback(sequence, of: node, .stalled)), &context)
         case .response(let result, let id):
             leave(id, &context)
+            errands.removeAll { $0.id == id }
             if let (sequence, node) = fallbacks.removeValue(forKey: id) {
                 let outcome = Membership.FallbackResult(result) { response in
                     if case .members(_, let claims, _, _) = response { heard(claims) } else { nil }
@@ -162,6 +165,7 @@ public struct NodeHost: SimulatedMachine {
             swap(&batch, &effects)
             for effect in batch { carryOut(effect, &context) }
         }
+        giveUpErrands(&context)
     }
 
     mutating func after(_ delay: Duration, _ context: inout Context, _ step: @escaping Step) {
@@ -200,6 +204,7 @@ public struct NodeHost: SimulatedMachine {
             then: { host, context in
                 let id = context.call(endpoint, expecting: node, request, bytes: bytes, timeout: limit)
                 host.replies[id] = reply
+                host.noteErrand(id, request, to: node)
                 return id
             }, refused: { host, context in reply(&host, .busy, &context) })
     }
