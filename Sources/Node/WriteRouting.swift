@@ -37,8 +37,12 @@ extension NodeMachine {
     public func judgesAlone(_ name: ResourceName, held: VersionSet?, at now: Instant) -> Bool {
         guard let held, !stoodStill(at: now), !isDeaf(at: now) else { return false }
         let slot = Slot(ofName: name.text, in: identity.cluster)
+        let key = held.group(in: identity.cluster)
+        // When an owner of the slot goes, the groups of it that are at home elsewhere fall to the next in rank, who is told
+        // by the home: until then it may have of such a name only what was written since.
+        let isToldLater = key.home != nil && key.home != identity.name && convergence.isUnsettled(slot)
         return convergence.isSynced(slot) && !convergence.knowsUnseen(by: held, of: name)
-            && convergence.isOwner(held.group(in: identity.cluster))
+            && convergence.isOwner(key) && !isToldLater
     }
 
     /// Whom to ask what they hold of a name before a write of it is judged and made here: its precondition and what it

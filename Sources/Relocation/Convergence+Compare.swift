@@ -5,7 +5,7 @@ import Vocabulary
 extension Convergence {
     /// Answers another node's comparison, and learns from it.
     public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
-        for theirs in request.groups { noteConfirmation(by: peer, theirs) }
+        for theirs in request.groups { noteTold(by: peer, theirs) }
         let counted = view.canCall(peer)
         if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
             return CompareReply(groups: [], same: true, counted: counted)
@@ -72,6 +72,19 @@ extension Convergence {
         // It is asked again: at once, then in longer and longer intervals.
         peers[peer]?.dirty.insert(theirs.key.slot)
         considerDrop(theirs.key)
+    }
+
+    /// What a peer says of itself when it asks. A cut may have held the question back for long, and its process may have ended
+    /// since, and with it its disk: nothing is let go of by that, but by the answer to a question of one's own.
+    private mutating func noteTold(by peer: NodeName, _ theirs: GroupStatus) {
+        guard let state = groups[theirs.key], theirs.owner, !state.owners.contains(me) else {
+            return noteConfirmation(by: peer, theirs)
+        }
+        guard state.summary.digest == theirs.digest, state.owners.contains(peer), !state.confirmed.contains(peer) else {
+            return
+        }
+        peers[peer]?.dirty.insert(theirs.key.slot)
+        peers[peer]?.rechecks = 0
     }
 
     private mutating func confirm(_ key: GroupKey, by peer: NodeName) {

@@ -182,12 +182,17 @@ extension Convergence {
         hearStandIns(met.filter { view.canCall($0) })
     }
 
-    /// Whoever took writes while this node was away stands in the first ranks without it.
+    /// Whoever took writes while this node was away stands in the first ranks without it. Of the groups that it holds and
+    /// that are at home with a member, that one may know more than all those: the other copy may be gone with its disk.
     ///
     /// - Parameter fresh: members that could not be called before; the others were heard, or are being heard.
     private mutating func hearStandIns(_ fresh: Set<NodeName>) {
         guard !fresh.isEmpty else { return }
-        for (name, slots) in stoodIn(fresh, in: view) { mustHear(name, slots) }
+        for (name, slots) in stoodIn(fresh, in: view) {
+            var slots = slots
+            for key in groups.byHome[name] ?? [] { slots.insert(key.slot) }
+            mustHear(name, slots)
+        }
     }
 
     /// The slots in which each of these owns, or would without this node.

@@ -34,9 +34,16 @@ struct NewerElsewhere: Sendable {
             let tellers = entry.known[index].tellers
             if !tellers.contains(teller), tellers.count < Self.tellersMax { entry.known[index].tellers.append(teller) }
         } else {
-            // What the later one has seen is had with it.
-            entry.known.removeAll { version.context.covers($0.version.dot) }
-            if !entry.known.contains(where: { $0.version.context.covers(version.dot) }) {
+            // What the later one has seen is had with it; whoever told of it is not the one to ask for what went before.
+            for index in entry.known.indices where version.context.covers(entry.known[index].version.dot) {
+                entry.known[index].tellers.removeAll { $0 == teller }
+            }
+            // Others may have no more than that, and be all that is left when that one goes.
+            entry.known.removeAll(where: \.tellers.isEmpty)
+            let hasSaidMore = entry.known.contains {
+                $0.tellers.contains(teller) && $0.version.context.covers(version.dot)
+            }
+            if !hasSaidMore {
                 let place = entry.known.firstIndex { Version.precedes($0.version, version) } ?? entry.known.endIndex
                 entry.known.insert(Known(version: version, tellers: [teller]), at: place)
             }

@@ -296,6 +296,42 @@ import Vocabulary
         #expect(maySayNone(hidden), "one of two copies is back")
     }
 
+    @Test("what falls to an owner as another one of the slot has gone, and is at home elsewhere, it does not judge alone")
+    func heirOfHomedGroup() throws {
+        var machine = try machine("ada")
+        // cid and ada own the slot, bob is the home: the copies are bob's and cid's.
+        let name = try name(ownedBy: ["cid", "ada"], in: machine)
+        let home = try node("bob")
+        let slot = Slot(ofName: name.text, in: machine.identity.cluster)
+        let key = GroupKey(slot: slot, home: home)
+        #expect(machine.convergence.owners(of: key) == [home, try node("cid")])
+        var now = Instant.zero
+        func goOn(while condition: (NodeMachine) throws -> Bool) throws {
+            for _ in 0..<100_000 where try condition(machine) {
+                now = max(now, machine.deadline)
+                drain(&machine, .tick, at: now)
+                // Those that are left show that they are.
+                for other in ["bob", "dan"] {
+                    drain(&machine, .membership(.merge([try claim(other)], from: try node(other))), at: now)
+                }
+            }
+        }
+        let suspicion = try claim("cid", status: .suspect, accusers: [node("dan")])
+        drain(&machine, .membership(.merge([suspicion], from: try node("dan"))))
+        try goOn { try $0.convergence.owners(of: key).contains(node("cid")) }
+        try #require(machine.convergence.owners(of: key) == [home, machine.identity.name])
+
+        // A put lets it have one of the group's names; what else bob has of that it has not been told yet.
+        let set = VersionSet(
+            Version(
+                name: name, dot: Dot(node: machine.identity.name, epoch: 1, counter: 1), context: CausalContext(),
+                time: HybridTime(raw: 1), content: .tombstone, home: home))
+        #expect(!machine.judgesAlone(name, held: set, at: now))
+        #expect(machine.witnesses(writing: name, held: set, at: now) != nil)
+        try goOn { $0.convergence.isUnsettled(slot) }
+        #expect(machine.judgesAlone(name, held: set, at: now))
+    }
+
     @Test("an owner that knows of a newer version elsewhere answers neither with its own nor with \"there is none\"")
     func newerElsewhere() throws {
         var machine = try machine("ada")

@@ -17,22 +17,18 @@ extension ProcessTests {
                 try await cluster.settled(names)
                 let writer = try await cluster.client("kisumu")
                 // One that kisumu has no part in.
-                var (name, taker, other) = ("", "", "")
-                for number in 0..<64 where name.isEmpty {
-                    let candidate = "file-\(number)"
-                    let answer = try await cluster.put(candidate, [1], through: writer)
-                    let holders = try await writer.whereIs(candidate).holders
-                    guard let node = answer.node, let second = holders.first(where: { $0 != node }),
-                        !holders.contains("kisumu")
-                    else { continue }
-                    (name, taker, other) = (candidate, node, second)
-                }
-                try #require(!name.isEmpty && taker != "kisumu")
+                let candidates = (0..<16).map { "file-\($0)" }
+                for candidate in candidates { try await cluster.put(candidate, [1], through: writer) }
+                let places = try await cluster.placed(candidates, asking: "kisumu")
+                let name = try #require(candidates.first { places[$0]?.owners.contains("kisumu") == false })
+                let taker = try #require(try await cluster.put(name, [2], through: writer).node)
+                let other = try #require(places[name]?.owners.first { $0 != taker })
+                try #require(places[name]?.owners.contains(taker) == true)
 
                 // It is made there, and its answer waits for the other one's copy.
                 try await cluster.process(other).send(SIGSTOP)
                 let bytes = Sample.bytes(5_000, seed: 1)
-                let put = Task { [name] in try await writer.put(name, bytes: bytes) }
+                let put = Task { try await writer.put(name, bytes: bytes) }
                 let onlooker = try await cluster.client(taker)
                 try await Patience.wait(atMost: .seconds(20), for: "\(taker) to have made it") {
                     try await onlooker.getBytes(name).bytes == bytes ? .done(()) : .notYet("\(name) is the old one")

@@ -25,6 +25,25 @@ import Vocabulary
         #expect(subject.drops() == summaries.map(\.key))
     }
 
+    @Test("what an owner says when it asks lets nothing go: it may have been held back for long; it is asked in turn")
+    func toldConfirmsNothing() {
+        var (subject, summaries) = misplaced()
+        subject.confirm("ada", summaries)
+        // It does not see yet that it is an owner, so it is asked again only after a while,
+        let bob = World.node("bob")
+        subject.confirm("bob", summaries, owner: false)
+        subject.feed(.tick)
+        #expect(subject.takeCompare(with: "bob") == nil)
+        let told = summaries.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
+        let slots = SlotSet(summaries.map(\.key.slot))
+        _ = subject.core.answer(CompareRequest(slots: slots, groups: told, shared: nil), from: bob)
+        // or at once, when it tells of itself.
+        subject.feed(.tick)
+        #expect(subject.effects.allSatisfy { if case .drop = $0 { false } else { true } })
+        subject.confirm("bob", summaries)
+        #expect(subject.drops() == summaries.map(\.key))
+    }
+
     @Test("an equal digest from a node that does not see itself as an owner confirms nothing")
     func nonOwnerConfirmsNothing() {
         var (subject, summaries) = misplaced()

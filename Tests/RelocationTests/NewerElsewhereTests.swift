@@ -38,6 +38,26 @@ import Vocabulary
         #expect(!after.core.knowsNewer(than: old, of: old.name))
     }
 
+    @Test("when who had the newest goes, what others have that is newer than its own is still known")
+    func secondNewest() {
+        let name = World.nameOwned(by: ["cid", "ada"], among: names)
+        let old = VersionSet(World.version(name, by: "cid"))
+        let newer = World.version(name, by: "ada", counter: 2, time: 2000, seen: old)
+        let newest = World.version(name, by: "ada", counter: 3, time: 3000, seen: old.merged(with: [newer]))
+        // whoever says what, in any order
+        let told = [("ada", newer), ("bob", newer), ("ada", newest)]
+        for order in [told, told.reversed(), [told[2], told[0], told[1]]] {
+            var subject = Subject("cid", among: names)
+            for (teller, version) in order { subject.feed(.declined(version, from: World.node(teller))) }
+            #expect(subject.core.knowsNewer(than: old.merged(with: [newer]), of: old.name))
+            subject.feed(.view(World.view(["bob", "cid"], for: "cid"), hear: .asOwnersChange, restarted: []))
+            #expect(subject.core.knowsNewer(than: old, of: old.name))
+            #expect(!subject.core.knowsNewer(than: old.merged(with: [newer]), of: old.name))
+            subject.feed(.wrote(World.summary([old.merged(with: [newer])]), newer))
+            #expect(!subject.core.knowsUnseen(by: old, of: old.name))
+        }
+    }
+
     @Test("an owner orders no write of a name of which it lacks a concurrent version, and answers for it")
     func unseen() throws {
         let mine = VersionSet(World.version("a", by: "cid", time: 2000))

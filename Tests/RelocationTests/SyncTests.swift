@@ -26,6 +26,42 @@ import Vocabulary
         #expect(subject.core.slotsUnsynced == 0)
     }
 
+    @Test("who comes back hears the home of what it holds, too: nobody else may know what became of it")
+    func hearsHomes() throws {
+        // Given names among which neither of a slot's first ranks without cid is dan,
+        let names = ["ada", "bob", "cid", "dan", "eve"]
+        let without = World.ring(names.filter { $0 != "cid" })
+        let text = try #require(
+            (0..<1_000).lazy.map { "resource-\($0)" }.first { text in
+                let slot = Slot(ofName: text, in: World.cluster)
+                return World.ring(names).owners(of: slot, home: nil, count: 2).first == World.node("cid")
+                    && !without.owners(of: slot, home: nil, count: 2).contains(World.node("dan"))
+                    && !World.ring(names).owners(of: slot, home: nil, count: 2).contains(World.node("dan"))
+            })
+        // when cid comes back with one that is at home with dan,
+        let set = VersionSet(World.version(text, by: "ada", home: "dan"))
+        let key = set.group(in: World.cluster)
+        var subject = Subject("cid", among: ["cid"])
+        subject.core.isJoining = true
+        subject.feed(.loaded(World.summary([set])))
+        subject.feed(.view(World.view(names, for: "cid"), hear: .everyone, restarted: []))
+        subject.core.enter(at: subject.now)
+        subject.feed(.tick)
+        // then it does not answer for it before it has heard dan.
+        for _ in 0..<16 {
+            for peer in ["ada", "bob", "eve"] {
+                if let id = subject.takeCompare(with: peer) { subject.feed(.compared(id, CompareReply(groups: []))) }
+            }
+        }
+        #expect(subject.core.owners(of: key).contains(World.node("cid")))
+        #expect(!subject.core.vouches(for: key) && !subject.core.isSynced(key.slot))
+        let same = World.summary([set]).map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
+        for _ in 0..<16 {
+            if let id = subject.takeCompare(with: "dan") { subject.feed(.compared(id, CompareReply(groups: same))) }
+        }
+        #expect(subject.core.isSynced(key.slot))
+    }
+
     @Test("who owned a group until a moment ago is told of writes, and no longer than that")
     func lateOwners() throws {
         // Given a slot that ada and bob own without cid, and cid and ada with it,

@@ -1,5 +1,6 @@
 import Node
 import Relocation
+import SWIM
 import Vocabulary
 
 // Faults that last for a while and fell nobody: of the network, and of disks.
@@ -22,6 +23,16 @@ extension ClusterExperiment {
         var isCut: Bool {
             if case .cut = what { true } else { false }
         }
+
+        var isLoss: Bool {
+            if case .loss = what { true } else { false }
+        }
+    }
+
+    /// After a cut, who has not been in order since: what its side took meanwhile the others may not know yet.
+    struct Untold: Sendable {
+        var hosts: [HostID]
+        let until: Instant
     }
 
     func disturbance(_ kind: FaultKind, at index: Int, _ dice: inout SeededGenerator) -> Disturbance? {
@@ -103,11 +114,22 @@ extension ClusterExperiment {
             disturbances.removeAll { all || $0.until <= now }
             disturb()
         }
+        let isCut = disturbances.contains(where: \.isCut)
+        // So many packets are lost that members condemn each other: as good as a cut.
+        if disturbances.contains(where: \.isLoss), isAnybodyWronged { laws.isApart = true }
         if laws.isApart {
             laws.apartAt = now
-            if !disturbances.contains(where: \.isCut), areTogether {
-                tell("all see one another again")
-                laws.isApart = false
+            if isCut {
+                untold = nil
+            } else {
+                var rest = untold ?? Untold(hosts: hosts.map(\.id), until: now + Self.timeToTell)
+                rest.hosts.removeAll { isInOrder($0) }
+                untold = rest
+                if rest.hosts.isEmpty || now >= rest.until, areTogether {
+                    tell("all see one another again")
+                    laws.isApart = false
+                    untold = nil
+                }
             }
         }
         let isPaused = hosts.contains { if case .paused = $0.state { true } else { false } }
@@ -148,6 +170,15 @@ extension ClusterExperiment {
     }
 
     /// Whether every running member sees every other, and has heard what it had missed.
+    /// Within so long after a cut each has looked at what the others have, however much else it has to do: calls that the
+    /// cut held back are tried again every 5 s, and comparisons soon.
+    private static let timeToTell = Duration.seconds(15)
+
+    /// Whether a host has nothing to tell or to hear any more, or does not run.
+    private func isInOrder(_ host: HostID) -> Bool {
+        simulator.machine(on: host)?.machine.convergence.totals.isConverged ?? true
+    }
+
     private var areTogether: Bool {
         let running = hosts.filter { simulator.isRunning($0.id) }
         let names = running.map { simulator.name(of: $0.id) }
@@ -158,6 +189,17 @@ extension ClusterExperiment {
             if case .paused = host.state { return false }
             return names.allSatisfy { name in
                 name == machine.identity.name || machine.convergence.view.canCall(name)
+            }
+        }
+    }
+
+    /// Whether one that runs takes another for crashed that runs as well.
+    private var isAnybodyWronged: Bool {
+        let running = hosts.compactMap { simulator.machine(on: $0.id)?.machine }
+        return running.contains { judge in
+            running.contains { accused in
+                let known = judge.membership.member(accused.identity.name)
+                return known?.status == .crashed && known?.epoch == accused.identity.epoch
             }
         }
     }

@@ -162,7 +162,8 @@ extension ClusterExperiment {
             laws.pausedUntil[id] = now + time
             hosts[index].state = .paused(until: now + time)
         case .leave:
-            simulator.command(.leave(timeout: .seconds(120)), to: id)
+            // Time enough for who announced a restart and does not come back to be missed (60 s), and replaced.
+            simulator.command(.leave(timeout: .seconds(240)), to: id)
             hosts[index].state = .leaving
         case .join, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk, .fullDisk,
             .rot:

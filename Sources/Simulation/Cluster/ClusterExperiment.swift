@@ -39,6 +39,7 @@ public struct ClusterExperiment: Sendable {
     var faultsBegan = Instant.zero
     var made: [MadeFault] = []
     var disturbances: [Disturbance] = []
+    var untold: Untold?
     /// When something last disturbed the cluster as a whole, or paused a member.
     var disturbedAt = Instant(nanoseconds: .min)
     var snapshots: [CatalogueDisk] = []
@@ -277,6 +278,7 @@ public struct ClusterExperiment: Sendable {
         case .read(let number, let result): hasRead(number, result)
         case .made(let version): laws.made(version, at: simulator.now)
         case .dropped: laws.checkCopies(simulator)
+        case .outran(let version): laws.outran(version)
         case .fetches(let version): if isBoundToStay { checkFetch(version, by: observed.host) }
         case .left(let remaining, let copies):
             laws.left(observed.host, copies: copies, simulator)

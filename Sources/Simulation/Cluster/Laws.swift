@@ -265,6 +265,9 @@ public struct Laws: Sendable {
 
     mutating func isBack(_ host: HostID) { departed.remove(host) }
 
+    /// For a moment only it may be: a delete among the greater ones takes others with it.
+    mutating func outran(_ version: Version) { outrun.insert(version.dot) }
+
     private mutating func noteOutrun(_ disks: [CatalogueDisk]) {
         for version in frontier {
             let isOutrun = disks.contains { disk in

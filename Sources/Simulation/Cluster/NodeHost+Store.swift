@@ -81,9 +81,15 @@ extension NodeHost {
         let durable = context.disk.durable
         for version in versions { hybridClock.observe(version.time) }
         var changed: [VersionSet] = []
+        var outrun: [Version] = []
         for version in versions {
             let old = durable.sets[version.name]
             let merged = merge(old, version)
+            if let least = merged.versions.last, merged.versions.count == VersionSet.versionCountMax {
+                outrun += (old?.versions ?? []).filter {
+                    merged.version($0.dot) == nil && Version.precedes($0, least)
+                }
+            }
             guard merged != old else { continue }
             if merged.version(version.dot) != nil, let digest = version.digest, durable.blobs[digest] == nil,
                 !has(.pullsNoBytes)
@@ -93,7 +99,12 @@ extension NodeHost {
             changed.append(merged)
         }
         guard !changed.isEmpty else { return finish(done([]), then, &context) }
-        commit(changed: changed, removed: [], &context, then, done)
+        commit(
+            changed: changed, removed: [], &context,
+            { [outrun] host, done, context in
+                for version in outrun { context.observe(.outran(version)) }
+                then(&host, done, &context)
+            }, done)
     }
 
     private mutating func commit(

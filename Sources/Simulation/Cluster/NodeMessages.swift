@@ -85,6 +85,8 @@ extension NodeHost {
         /// A client's write became a version here.
         case made(Version)
         case dropped(GroupKey)
+        /// It came to the end of its name's history here: there are as many greater ones as are kept.
+        case outran(Version)
         /// Fetches bytes that it is to hold and lacks; not those of a write that it is offered.
         case fetches(Version)
         /// A request has been at more nodes than it may.
@@ -109,6 +111,7 @@ extension NodeHost {
                 "read \(number): unavailable"
             case .made(let version): "makes \(version.name) \(version.dot)"
             case .dropped(let key): "dropped \(key)"
+            case .outran(let version): "keeps \(version.name) \(version.dot) no more"
             case .fetches(let version): "fetches \(version.name) \(version.dot)"
             case .strayed(let name, let hops): "a read of \(name) has been at \(hops) nodes"
             case .servedRot(let name): "wrong bytes of \(name) were served"
