@@ -296,7 +296,7 @@ import Vocabulary
         #expect(maySayNone(hidden), "one of two copies is back")
     }
 
-    @Test("what falls to an owner as another one of the slot has gone, and is at home elsewhere, it does not judge alone")
+    @Test("what falls to an owner as another one goes, and is at home elsewhere, it does not judge alone at first")
     func heirOfHomedGroup() throws {
         var machine = try machine("ada")
         // cid and ada own the slot, bob is the home: the copies are bob's and cid's.
