@@ -96,6 +96,18 @@ struct ConvergenceTests {
         #expect(outcome.violations.isEmpty, "\(outcome.violations)")
     }
 
+    /// - 6869: when the one that held the newest went, a node forgot that others held a newer version than its own.
+    /// - 7787: what fell to an owner, and was at home elsewhere, it judged alone.
+    /// - 8329: an extra copy was let go on the word of an owner that had ended since.
+    /// - 9775: who came back did not hear the home of what it held, whose copy was the only one left.
+    @Test("nor does a request that a cut held back do harm", arguments: [6869, 7787, 8329, 9775] as [UInt64])
+    func lateRequests(seed: UInt64) throws {
+        var plan = ClusterPlan()
+        plan.faults = .drawn(FaultKind.allCases)
+        let outcome = try ClusterExperiment.run(seed: seed, plan)
+        #expect(outcome.violations.isEmpty, "\(outcome.violations)")
+    }
+
     @Test(
         "where few may be connected at once every query is answered, within the hops allowed, and no place too many is taken",
         arguments: [2, 3, 8])
