@@ -1,0 +1,52 @@
+import Resources
+import Vocabulary
+
+/// By whose word a group counts as held elsewhere (law 2).
+extension Convergence {
+    /// How many nodes hold all that this node holds of the group, as far as it knows.
+    func copies(of key: GroupKey) -> Int {
+        guard let state = groups[key] else { return 0 }
+        return 1 + state.confirmed.count
+    }
+
+    /// An equal digest from an owner is its word that it has it all (law 2), and takes it back when it says so no more.
+    mutating func noteConfirmation(by peer: NodeName, _ theirs: GroupStatus) {
+        guard let state = groups[theirs.key], state.summary.digest == theirs.digest else { return }
+        if theirs.owner { return confirm(theirs.key, by: peer) }
+        guard state.confirmed.contains(peer) else { return }
+        groups[theirs.key]?.confirmed.removeAll { $0 == peer }
+        // It is asked again: at once, then in longer and longer intervals.
+        peers[peer]?.dirty.insert(theirs.key.slot)
+        considerDrop(theirs.key)
+    }
+
+    /// What a peer says of itself when it asks. A cut may have held the question back for long, and its process may have ended
+    /// since, and with it its disk: nothing is let go of by that, but by the answer to a question of one's own.
+    mutating func noteTold(by peer: NodeName, _ theirs: GroupStatus) {
+        guard let state = groups[theirs.key], theirs.owner, !state.owners.contains(me) else {
+            return noteConfirmation(by: peer, theirs)
+        }
+        guard state.summary.digest == theirs.digest, state.owners.contains(peer), !state.confirmed.contains(peer) else {
+            return
+        }
+        peers[peer]?.dirty.insert(theirs.key.slot)
+        peers[peer]?.rechecks = 0
+    }
+
+    private mutating func confirm(_ key: GroupKey, by peer: NodeName) {
+        guard let state = groups[key], state.owners.contains(peer), !state.confirmed.contains(peer) else { return }
+        groups[key]?.confirmed.append(peer)
+        // What moves is looked at again soon: the pauses grow only while nothing does.
+        peers[peer]?.rechecks = 0
+        considerDrop(key)
+    }
+
+    /// An owner whose sets are all at least as new as the ones told has confirmed the group, if those are still all
+    /// that this node holds of it.
+    mutating func noteDomination(by name: NodeName, _ told: ExchangeGroup) {
+        var counted = GroupSummary(key: told.key)
+        for set in told.sets { counted.add(set) }
+        guard let state = groups[told.key], state.summary.digest == counted.digest else { return }
+        confirm(told.key, by: name)
+    }
+}
