@@ -101,7 +101,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .vouchesForWhatItLacks: [1, 2, 5]
         case .forgetsTombstones: [2, 3]
         case .keepsWhatCameLast: [1, 2, 3, 6]
-        case .losesConflicts: [2, 4]
+        case .losesConflicts: [1, 2, 4, 5]
         case .losesContext, .judgesTooEarly: [4]
         case .beginsUnasked: [3, 4, 6]
         case .clockGoesBack: [1, 2, 3, 4, 6]
@@ -140,8 +140,9 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     /// Within so many seeds, from 1 on, of `trial`: at least twice what it took when this was written.
     public var seeds: UInt64 {
         switch self {
+        case .judgesAlone: 56
         case .countsOneForAll: 48
-        case .judgesAlone, .neverReplaces, .trustsItsDisk, .newcomerVouches: 16
+        case .neverReplaces, .trustsItsDisk, .newcomerVouches: 16
         case .oneConfirmsForAll, .servesWhateverIsHeld: 8
         case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,
             .losesFailedPulls, .collectsShared, .acknowledgesAlone, .countsSilence, .confirmsUnsynced, .writesUnsynced,
