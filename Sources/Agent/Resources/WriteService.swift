@@ -223,6 +223,8 @@ struct WriteService: Sendable {
                 case nil where progress == .given: continue
                 case .some((507, let body)): full.append(body)
                 case .some((503, let body)) where !WriteFailure.mayHaveHappened(body): continue
+                // It failed before it began: on the way to the bytes, say.
+                case .some((500..., let body)) where progress == .given && !WriteFailure.mayHaveHappened(body): continue
                 case nil, .some((500..., _)):
                     let unknown = WriteFailure.outcomeUnknown(
                         request.name, node, answer?.body.error.message ?? "\(error)")
