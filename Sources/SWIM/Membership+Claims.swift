@@ -17,7 +17,7 @@ extension Membership {
     ) {
         // Nobody can be called there; whoever says so of itself can only be misled, or mislead.
         guard claim.endpoint.port != 0 else { return }
-        guard claim.name != identity else { return hearOfOneself(claim, from: teller, &turn) }
+        guard claim.name != identity else { return hearOfOneself(claim, from: teller, by: channel, &turn) }
         guard let place = table.place(of: claim.name) else {
             let isNews = channel != .firstExchange || claim.name == teller
             return admit(claim, from: teller, isNews: isNews, &turn)

@@ -90,9 +90,10 @@ extension Membership {
 
     /// Somebody speaks of this node.
     mutating func hearOfOneself(
-        _ claim: Claim, from teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>
+        _ claim: Claim, from teller: NodeName, by channel: Channel, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         let own = table[ownPlace].claim
+        if claim.precedence == own.precedence { unheardBy.removeAll { $0 == teller } }
         guard claim.epoch <= own.epoch else { return reportConflict(claim, from: teller, &turn) }
         guard isPlausible(claim, after: own) else {
             counters.jumpsRefused &+= 1
@@ -100,7 +101,9 @@ extension Membership {
         }
         guard claim.supersedes(own) || own.status == .crashed && claim.epoch == own.epoch else {
             if own.supersedes(claim), let place = table.place(of: teller) { notIntroduced(to: place) }
-            if claim.status == .crashed, claim.epoch == own.epoch {
+            // A list that comes over TLS may be from before: a cut holds a request back for as long as it lasts, and it is
+            // read when its sender has long heard better.
+            if channel == .packet, claim.status == .crashed, claim.epoch == own.epoch {
                 hearUnheardRefutation(of: claim, from: teller, &turn)
             }
             return

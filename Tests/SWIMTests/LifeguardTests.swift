@@ -145,15 +145,33 @@ import Vocabulary
     /// Itself accused and refuted; then its own probes fail for some seconds, and two who are present have not heard the
     /// refutation.
     private func condemned() -> Solo {
-        var solo = Solo()
-        for other in ["simba", "chui", "fisi"] { solo.hear(Self.claim(.alive, of: other), from: other) }
-        solo.hear(Self.claim(.suspect, of: "mpologoma", epoch: 5, accusers: [name("simba")]), from: "simba")
-        solo.run(for: .seconds(8))
+        var solo = refuted()
         for teller in ["simba", "chui"] { solo.hear(Self.crashedAtFirst, from: teller) }
         return solo
     }
 
+    private func refuted() -> Solo {
+        var solo = Solo()
+        for other in ["simba", "chui", "fisi"] { solo.hear(Self.claim(.alive, of: other), from: other) }
+        solo.hear(Self.claim(.suspect, of: "mpologoma", epoch: 5, accusers: [name("simba")]), from: "simba")
+        solo.run(for: .seconds(8))
+        return solo
+    }
+
     private static let crashedAtFirst = claim(.crashed, of: "mpologoma", epoch: 5, accusers: [name("simba")])
+
+    @Test("that nobody hears what it sends, no list shows that a cut held back, and nobody who has heard it since")
+    func heldBack() {
+        var solo = refuted()
+        for teller in ["simba", "chui"] { solo.input(.merge([Self.crashedAtFirst], from: name(teller))) }
+        #expect(solo.membership.oneself.status == .alive, "what came over TLS may be of long ago")
+        solo.hear(Self.crashedAtFirst, from: "simba")
+        solo.input(.merge([Self.claim(.alive, of: "mpologoma", epoch: 5, 1)], from: name("simba")))
+        solo.hear(Self.crashedAtFirst, from: "chui")
+        #expect(solo.membership.oneself.status == .alive, "simba has heard it")
+        solo.hear(Self.crashedAtFirst, from: "fisi")
+        #expect(solo.membership.oneself.status == .crashed)
+    }
 
     @Test("an old word about a node that lets its verdict stand does not end its probation")
     func probation() {
