@@ -1,4 +1,5 @@
 import Client
+import Foundation
 import TLS
 import Testing
 import Vocabulary
@@ -125,6 +126,31 @@ extension ProcessTests {
                         #expect(try await client.history(name).versions.allSatisfy { $0.kind != .conflict })
                     }
                 }
+            }
+        }
+
+        @Test("a node that can not fetch the bytes has made nothing, and the next one makes the put")
+        func failedFetch() async throws {
+            try await TestCluster.run { cluster in
+                let names = Self.names + ["marsabit"]
+                try await cluster.start(names[0])
+                for name in names.dropFirst() { try await cluster.start(name, joining: [names[0]]) }
+                try await cluster.settled(names)
+                let writer = try await cluster.client(names[0])
+                let candidates = (0..<16).map { "file-\($0)" }
+                for candidate in candidates { try await cluster.put(candidate, [1], through: writer) }
+                let places = try await cluster.placed(candidates, asking: names[0])
+                let name = try #require(candidates.first { places[$0]?.owners.contains(names[0]) == false })
+                let taker = try #require(try await cluster.put(name, [2], through: writer).node)
+
+                let incoming = "\(cluster.path)/\(taker).data/incoming"
+                try FileManager.default.removeItem(atPath: incoming)
+                let bytes = Sample.bytes(100_000, seed: 1)
+                #expect(try await cluster.put(name, bytes, through: writer).node != taker)
+                try FileManager.default.createDirectory(atPath: incoming, withIntermediateDirectories: false)
+                try await cluster.settled(names)
+                let reader = try await cluster.client(taker)
+                #expect(try await reader.getBytes(name).bytes == bytes)
             }
         }
     }
