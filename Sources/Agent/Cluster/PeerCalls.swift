@@ -225,7 +225,7 @@ enum PeerCallError: Error, CustomStringConvertible {
         case .tooLarge(let node, let path, let bytesMax): "\(node) answered \(path) with more than \(bytesMax) bytes"
         case .refused(let node, let path, let status, let body):
             "\(node) refused \(path) with \(status) \(body.error.code): \(body.error.message)"
-        case .lost(let node): "\(node) does not answer, and is suspected"
+        case .lost(let node): "\(node) does not answer, and the failure detector doubts it or takes it for gone"
         }
     }
 }
