@@ -11,6 +11,8 @@ struct Forwarding: Sendable {
     let core: AgentCore
     /// Of the connection that asked.
     let loop: any EventLoop
+    /// The client named the node that is to answer: whatever the failure detector thinks of it, it is waited for.
+    var insists = false
 
     /// A node that keeps silent for this long is passed over.
     private static let timeouts = ClientTimeouts(idle: .seconds(8), total: nil)
@@ -41,6 +43,9 @@ struct Forwarding: Sendable {
         // of them had an answer, again and again for a while: one that is busy is not silent, and may be the only one that
         // knows.
         var rest = nodes
+        // Whom the failure detector came to doubt is asked once more when nobody else had an answer, and then waited for: a
+        // suspicion that is refuted a second later must not fail a query that only it can answer.
+        var doubted: Set<NodeName> = []
         let end = ContinuousClock.now + PeerPlaces.busyFor
         var round = 0
         while !rest.isEmpty, round < 2 || ContinuousClock.now < end {
@@ -55,6 +60,9 @@ struct Forwarding: Sendable {
                     // for silent, and each of them would ask everybody in vain.
                     guard visited.isEmpty else { throw nobody.whileBusy(rest[index...]) }
                     postponed.append(node)
+                } catch let lost as PeerCallError {
+                    let isAskedAgain = visited.isEmpty && doubted.insert(node).inserted
+                    if isAskedAgain { postponed.append(node) } else { nobody.note(node, lost) }
                 }
             }
             rest = postponed
@@ -67,17 +75,19 @@ struct Forwarding: Sendable {
 
     /// The node's answer; nil, and noted why, when it has none.
     ///
-    /// - Throws: `CancellationError`; a `PeersError` when there is no place and others can be asked instead.
+    /// - Throws: `CancellationError`; a `PeersError` when there is no place and others can be asked instead;
+    ///   `PeerCallError.lost`.
     private func ask(
         _ node: NodeName, _ outgoing: ClientRequest, _ patience: PeersTable.Patience, _ nobody: inout NobodyAnswered
     ) async throws -> Response? {
         do {
             let endpoint = try core.calls.endpoint(of: node)
-            let response = try await core.driver.whileThere(node) { [core] in
+            let request = { @Sendable [core] in
                 try await core.peers.request(
                     to: node, at: endpoint, outgoing, idempotent: true, kind: .bulk, patience: patience,
                     timeouts: Self.timeouts)
             }
+            let response = try await insists ? request() : core.driver.whileThere(node, request)
             guard response.status >= 500 else {
                 if let answerer = response.headers[HTTPField.Name.roostNode.rawName], answerer != node.text {
                     core.driver.feed(.passedOn(by: node))
@@ -97,8 +107,8 @@ struct Forwarding: Sendable {
         } catch {
             try Task.checkCancellation()
             core.log.debug("a query could not be forwarded", metadata: ["to": "\(node)", "error": "\(error)"])
-            nobody.failures.append("\(node): \(error)")
-            nobody.silent.append(node)
+            if case PeerCallError.lost = error { throw error }
+            nobody.note(node, error)
         }
         return nil
     }
@@ -140,6 +150,11 @@ struct NobodyAnswered: Error {
     /// Somebody had no place for the question, and whoever passed it on here is to ask again.
     private var isBusy = false
     var failures: [String] = []
+
+    mutating func note(_ node: NodeName, _ error: any Error) {
+        failures.append("\(node): \(error)")
+        silent.append(node)
+    }
 
     /// - Parameter unasked: nothing is known from these.
     func whileBusy(_ unasked: some Sequence<NodeName>) -> NobodyAnswered {

@@ -101,7 +101,8 @@ struct ResourceRoutes: Sendable {
                 guard core.driver.read({ $0.membership.member(node) }) != nil else {
                     throw APIError.notFound("there is no member \(node)", code: "no_such_node")
                 }
-                return try await forwarded { try await forwarding.answer(request, by: [node], visited: [], unsure: []) }
+                let asked = Forwarding(core: core, loop: context.loop, insists: true)
+                return try await forwarded { try await asked.answer(request, by: [node], visited: [], unsure: []) }
             }
         }
         let (route, isBehind) = core.driver.read { machine in
