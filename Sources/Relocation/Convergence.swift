@@ -92,6 +92,8 @@ public struct Convergence: Sendable {
         case dropped(GroupKey, DropEnd)
         /// An owner of the group answered an offer: it holds this durably.
         case confirmed(by: NodeName, GroupStatus)
+        /// What a node said of itself when it offered something.
+        case told(by: NodeName, GroupStatus)
         case tick
     }
 
@@ -225,6 +227,7 @@ public struct Convergence: Sendable {
         case .pulled(let version, let durable): finishPull(version, durable: durable, at: now)
         case .dropped(let key, let end): finishDrop(key, end, at: now)
         case .confirmed(let peer, let status): noteConfirmation(by: peer, status)
+        case .told(let peer, let status): noteTold(by: peer, status)
         case .tick: break
         }
         if settledAt <= now, !unsettled.isEmpty { unsettled = SlotSet() }

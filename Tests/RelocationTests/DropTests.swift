@@ -37,6 +37,8 @@ import Vocabulary
         let told = summaries.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
         let slots = SlotSet(summaries.map(\.key.slot))
         _ = subject.core.answer(CompareRequest(slots: slots, groups: told, shared: nil), from: bob)
+        // in an offer as well,
+        for status in told { subject.feed(.told(by: bob, status)) }
         // or at once, when it tells of itself.
         subject.feed(.tick)
         #expect(subject.effects.allSatisfy { if case .drop = $0 { false } else { true } })

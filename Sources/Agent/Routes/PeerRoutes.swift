@@ -146,7 +146,7 @@ struct PeerRoutes: Sendable {
             core.driver.feed(.convergence(.declined(version, from: asker)))
             throw error
         }
-        core.driver.feed(.convergence(.confirmed(by: asker, offer.status)))
+        core.driver.feed(.convergence(.told(by: asker, offer.status)))
         let held = try await core.store.versions(of: version.name)
         return OfferReply(
             status: core.driver.read { $0.convergence.status(of: offer.status.key) }, offered: version, held: held)

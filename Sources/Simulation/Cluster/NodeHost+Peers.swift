@@ -92,7 +92,7 @@ extension NodeHost {
                     return context.answer(id, .no)
                 }
                 host.feed(.convergence(.wrote(groups, version)), &context)
-                host.feed(.convergence(.confirmed(by: peer, offer.status)), &context)
+                host.feed(.convergence(.told(by: peer, offer.status)), &context)
                 let status = host.machine.convergence.status(of: offer.status.key)
                 let held = context.disk.durable.sets[version.name]
                 context.answer(id, .offered(OfferReply(status: status, offered: version, held: held)))
