@@ -30,9 +30,9 @@ extension NodeMachine {
     ///
     /// - Parameters:
     ///   - before: what was expected of it when it was asked.
-    ///   - hasBegun: it is known to have begun a write, which others can not simply make in its stead.
-    public func isLost(_ node: NodeName, since before: Trust, hasBegun: Bool) -> Bool {
+    ///   - isCommitted: it has begun a write, which others can not simply make in its stead, or is at work on many bytes.
+    public func isLost(_ node: NodeName, since before: Trust, isCommitted: Bool) -> Bool {
         let now = trust(in: node)
-        return now == .gone || !hasBegun && now < before
+        return now == .gone || !isCommitted && now < before
     }
 }

@@ -10,8 +10,10 @@ import Vocabulary
 ///
 /// One that was begun and never answered may have been carried out. Who begins says up to which hybrid time it would make
 /// the write, and asks again before it makes it later than that: another node may then take a plain put with a time after
-/// that one, and wherever both turn up it is the head, and so is all that follows it. What depends on the name's state is
-/// given to nobody else: the first would be what the second is judged by.
+/// that one, and wherever both turn up it is the head, and so is all that follows it. It says its last dot, too: once
+/// another writer has seen a later one of its dots the put is made no more, for what was written on top of it, a delete
+/// say, would be undone. What depends on the name's state is given to nobody else: the first would be what the second is
+/// judged by.
 ///
 /// Each order is under way as long as a request is; the bound of those is the bound of this.
 public struct WriteOrders: Sendable {
@@ -30,9 +32,9 @@ public struct WriteOrders: Sendable {
     /// How far an order got.
     public enum Progress: Hashable, Sendable {
         case given
-        /// It may have been made, with a time up to this one.
-        case begun(until: HybridTime)
-        /// It may have been made, with any time: it was passed on once more, or an earlier release took it.
+        /// It may have been made.
+        case begun(WriteAttempt)
+        /// It may have been made, and by whom and when nobody can say: it was passed on once more, or an earlier release took it.
         case begunForGood
     }
 
@@ -41,8 +43,8 @@ public struct WriteOrders: Sendable {
         var progress = Progress.given
     }
 
-    /// So much later than its taker's clock an order may be made without asking again. At a tenth, a disk that is slow for
-    /// a moment costs another question; at ten times, a put that two nodes made is dated that far ahead.
+    /// So much later than its taker's clock an order may be made without asking again. At a tenth, bytes that are slow to
+    /// come cost another question; at ten times, a put that two nodes made is dated that far ahead.
     private static let spanMilliseconds: UInt64 = 2_000
 
     /// Times that a taker asks, each after it was too late for what it had said.
@@ -67,15 +69,17 @@ public struct WriteOrders: Sendable {
 
     /// The taker is about to carry it out.
     ///
-    /// - Parameter limit: the greatest time that it would make it with; `nil` when it can not say.
+    /// - Parameter attempt: what it would make; `nil` when it can not say.
     /// - Returns: whether it may. Asked twice, the answer is the same, for the first may have been lost.
-    public mutating func begin(_ id: ID, by taker: NodeName, until limit: HybridTime?) -> Bool {
+    public mutating func begin(_ id: ID, by taker: NodeName, as attempt: WriteAttempt?) -> Bool {
         guard let order = orders[id], order.taker == taker else { return false }
         orders[id]?.progress =
-            switch (order.progress, limit) {
+            switch (order.progress, attempt) {
+            // Only its own dots can be told from those of others.
+            case (_, .some(let attempt)) where attempt.after.node != taker: .begunForGood
             case (.begunForGood, _), (_, nil): .begunForGood
-            case (.given, .some(let limit)): .begun(until: limit)
-            case (.begun(let earlier), .some(let limit)): .begun(until: max(earlier, limit))
+            case (.given, .some(let attempt)): .begun(attempt)
+            case (.begun(let earlier), .some(let attempt)): .begun(earlier.joined(with: attempt))
             }
         return true
     }
@@ -93,9 +97,11 @@ extension WriteRequest {
     /// Of a write that has come so far and was not answered: what to give to another node, which takes it as one that may
     /// have been made already; `nil` when no other may take it.
     public func again(after progress: WriteOrders.Progress) -> WriteRequest? {
-        guard !dependsOnState, case .begun(let limit) = progress else { return nil }
+        guard !dependsOnState, attempts.count < Self.attemptsMax, case .begun(let attempt) = progress else {
+            return nil
+        }
         var request = self
-        request.after = max(after ?? limit, limit)
+        request.attempts.append(attempt)
         return request
     }
 }

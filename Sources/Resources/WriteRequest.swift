@@ -30,9 +30,9 @@ public struct WriteRequest: Hashable, Sendable {
     /// `nil` keeps the home that the name has.
     public var home: NodeName?
     public var precondition: Precondition
-    /// Another node may have made this write with a time up to this one, and nobody knows: made once more it has to go
-    /// before that, however late the clock is here.
-    public var after: HybridTime?
+    /// Others may have made this write, and nobody knows; at most `attemptsMax`. Made once more it has to go before what
+    /// they made, however late the clock is here.
+    public var attempts: [WriteAttempt] = []
     /// The latest time that it may be made with.
     public var until: HybridTime?
 
@@ -46,12 +46,21 @@ public struct WriteRequest: Hashable, Sendable {
     /// Whether what the name is at the moment decides what becomes of the write.
     public var dependsOnState: Bool { precondition != .none || content == .tombstone }
 
+    /// Nodes that fall silent one after the other, each with the same write.
+    public static let attemptsMax = 8
+
+    /// What was made by one of the `attempts` has this time at the latest.
+    public var after: HybridTime? { attempts.map(\.until).max() }
+
     public enum Refusal: Error, Hashable, Sendable {
         case preconditionFailed(head: Dot?)
         /// A delete of a name that does not exist.
         case notFound
         /// Its time would be later than `until`.
         case overdue
+        /// One of the `attempts` may have come to something, and another writer has seen it: made once more it would undo
+        /// what that one wrote on top of it, a delete say.
+        case builtUpon
         /// Another node took a write on the same version at the same time, and that one goes first. This one was made
         /// durable before that was known: it is in the name's history.
         case outranked(by: Dot)
@@ -59,12 +68,15 @@ public struct WriteRequest: Hashable, Sendable {
 
     /// The version that this write becomes, given what this node holds of the name: it has seen all of that.
     ///
-    /// - Throws: `Refusal`; nothing has changed then.
+    /// - Throws: `Refusal`. After `.overdue` the clock has gone past all that was seen: asked for anew, it is in time.
     public func version(
         after set: VersionSet?, dot: Dot, clock: inout HybridClock, wallMilliseconds: UInt64
     ) throws(Refusal) -> Version {
         guard precondition.holds(for: set) else { throw .preconditionFailed(head: set?.live?.dot) }
         if content == .tombstone && set?.live == nil { throw .notFound }
+        for version in set?.versions ?? [] where attempts.contains(where: { version.context.mayCover($0) }) {
+            throw .builtUpon
+        }
         for version in set?.versions ?? [] { clock.observe(version.time) }
         if let after { clock.observe(after) }
         let time = clock.tick(wallMilliseconds: wallMilliseconds)

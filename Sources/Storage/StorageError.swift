@@ -85,6 +85,9 @@ extension StorageError: CustomStringConvertible {
         case .refused(.outranked(let rival)):
             "another node took a write of the name at the same time, which goes first (\(rival)): read it again and retry"
         case .refused(.overdue): "the write took too long for who waits for it: try again"
+        case .refused(.builtUpon):
+            "the write may have been made by a node that fell silent, and others have written the name since: look at its "
+                + "history before you write it again"
         case .refused(.notFound): "there is no such resource to delete: check the name with find"
         case .missingBlob(let digest):
             "the bytes \(digest) are not on this node: pull them before the version that names them"

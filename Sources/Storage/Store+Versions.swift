@@ -17,6 +17,11 @@ extension Store {
         stamp.withLockedValue { $0.clock.reading(wallMilliseconds: wallMilliseconds) }
     }
 
+    /// What this node has given last: the dot of whatever it writes from now on is later.
+    public var lastDot: Dot {
+        stamp.withLockedValue { Dot(node: node, epoch: $0.epoch, counter: $0.counter) }
+    }
+
     /// Turns a put or a delete into a version and commits it, in one transaction with the look at its precondition.
     ///
     /// - Parameters:
@@ -25,7 +30,7 @@ extension Store {
     ///     same bytes already.
     ///   - committed: called on the writer when it is durable, before anything else can be written: who keeps a picture
     ///     of the catalogue hears of its changes in their order. It must not wait.
-    /// - Throws: `.refused` with nothing changed; `.missingBlob`; `.full`.
+    /// - Throws: `.refused` with nothing written; `.missingBlob`; `.full`.
     public func write(
         _ request: WriteRequest, knowing known: VersionSet? = nil, wallMilliseconds: UInt64,
         holding blob: BlobLease? = nil, committed: @escaping @Sendable (WriteOutcome) -> Void = { _ in }

@@ -21,9 +21,9 @@ struct LossTests {
     }
 
     /// What the other is taken for when the wait for it ends. Nothing ever answers.
-    private func end(_ asker: TestAgent, _ other: NodeName, hasBegun: Bool) async throws -> Status? {
+    private func end(_ asker: TestAgent, _ other: NodeName, isCommitted: Bool) async throws -> Status? {
         await #expect(throws: PeerCallError.self) {
-            try await asker.core.driver.whileThere(other, hasBegun: { hasBegun }) {
+            try await asker.core.driver.whileThere(other, isCommitted: { isCommitted }) {
                 try await Task.sleep(for: .seconds(50))
             }
         }
@@ -33,14 +33,14 @@ struct LossTests {
     @Test("a question goes elsewhere as soon as the node is suspected; a write that it began when it is gone")
     func lost() async throws {
         let (asker, other) = try await pair()
-        async let question = end(asker, other.name, hasBegun: false)
-        async let write = end(asker, other.name, hasBegun: true)
+        async let question = end(asker, other.name, isCommitted: false)
+        async let write = end(asker, other.name, isCommitted: true)
         #expect(await eventually { lookouts(of: asker) == 2 })
         await other.stop()
         #expect(try await question == .suspect)
-        #expect(try await end(asker, other.name, hasBegun: false) == .crashed, "it was suspected when it was asked")
+        #expect(try await end(asker, other.name, isCommitted: false) == .crashed, "it was suspected when it was asked")
         #expect(try await write == .crashed)
-        #expect(try await end(asker, other.name, hasBegun: false) == .crashed, "it was gone when it was asked")
+        #expect(try await end(asker, other.name, isCommitted: false) == .crashed, "it was gone when it was asked")
         #expect(lookouts(of: asker) == 0)
         await asker.stop()
     }
@@ -60,11 +60,16 @@ struct LossTests {
         await #expect(throws: CancellationError.self) { try await caller.value }
         #expect(lookouts(of: asker) == 0)
 
-        // Nor does it outlive the agent.
-        async let last = end(asker, name, hasBegun: true)
+        // Nor does it outlive the agent, whose end says nothing of the other.
+        let last = Task {
+            do { try await driver.whileThere(name) { try await Task.sleep(for: .seconds(100)) } } catch {
+                return "\(error)"
+            }
+            return "answered"
+        }
         #expect(await eventually { lookouts(of: asker) == 1 })
         await asker.stop()
-        _ = try await last
+        #expect(await last.value == "this node is stopping")
         await other.stop()
     }
 

@@ -62,11 +62,12 @@ struct WriteOrderTests {
         let receipt = try await pair.pass(on: "wanted", as: id)
         #expect(receipt.route == [pair.giver.name, pair.taker.name])
         #expect(try await pair.taker.core.store.versions(of: ResourceName("wanted"))?.head == receipt.version)
-        guard case .begun(let limit) = orders.withLockedValue({ $0.end(id) }) else {
+        guard case .begun(let attempt) = orders.withLockedValue({ $0.end(id) }) else {
             Issue.record("it was made without being begun, or with no limit")
             return await pair.stop()
         }
-        #expect(receipt.version.time <= limit)
+        #expect(receipt.version.time <= attempt.until && receipt.version.dot > attempt.after)
+        #expect(attempt.after.node == pair.taker.name)
 
         #expect(try await pair.isRefused("late", as: id), "given up meanwhile")
         let never = WriteOrders.ID(epoch: id.epoch, number: id.number + 1)

@@ -37,9 +37,9 @@ struct TrustTests {
             let machine = try machine(status)
             let what = "\(status?.rawValue ?? "a stranger")"
             #expect(machine.trust(in: bob) == trust, "\(what)")
-            #expect(machine.isLost(bob, since: .trusted, hasBegun: false) == trusted, "\(what)")
-            #expect(machine.isLost(bob, since: .doubted, hasBegun: false) == suspect, "\(what)")
-            #expect(machine.isLost(bob, since: .trusted, hasBegun: true) == begun, "\(what)")
+            #expect(machine.isLost(bob, since: .trusted, isCommitted: false) == trusted, "\(what)")
+            #expect(machine.isLost(bob, since: .doubted, isCommitted: false) == suspect, "\(what)")
+            #expect(machine.isLost(bob, since: .trusted, isCommitted: true) == begun, "\(what)")
         }
     }
 }

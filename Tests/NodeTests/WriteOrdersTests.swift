@@ -15,47 +15,60 @@ struct WriteOrdersTests {
         let (first, second) = (orders.give(to: simba), orders.give(to: simba))
         #expect(first != second)
         let answers = [
-            orders.begin(first, by: simba, until: time(9)), orders.begin(first, by: simba, until: time(7)),
-            orders.begin(second, by: mkango, until: time(8)),
+            orders.begin(first, by: simba, as: attempt(after: 3, until: 9)),
+            orders.begin(first, by: simba, as: attempt(after: 4, until: 7)),
+            orders.begin(second, by: mkango, as: attempt(after: 3, until: 8)),
         ]
         #expect(answers == [true, true, false], "nobody begins another's order")
         let ends = [orders.end(first), orders.end(second)]
-        #expect(ends == [.begun(until: time(9)), .given])
+        #expect(ends == [.begun(attempt(after: 3, until: 9)), .given], "what either may have come to")
         let late = [
-            orders.begin(first, by: simba, until: time(9)), orders.begin(second, by: simba, until: nil),
+            orders.begin(first, by: simba, as: attempt(after: 3, until: 9)), orders.begin(second, by: simba, as: nil),
         ]
         #expect(late == [false, false])
         let end = orders.end(first)
         #expect(end == .given)
     }
 
-    @Test("an order that was once begun without a limit has none any more")
+    @Test("an order that was once begun by who can not say what it would become may have become anything")
     func limits() {
         var orders = WriteOrders(epoch: 5)
-        let both = [time(9), nil]
-        for limits in [both, both.reversed()] {
-            let order = orders.give(to: simba)
-            let answers = limits.map { orders.begin(order, by: simba, until: $0) }
-            let end = orders.end(order)
-            #expect(answers == [true, true] && end == .begunForGood)
+        let another = WriteAttempt(after: Dot(node: mkango, epoch: 1, counter: 3), until: time(9))
+        for unknown in [nil, another] {
+            let both = [attempt(after: 3, until: 9), unknown]
+            for attempts in [both, both.reversed()] {
+                let order = orders.give(to: simba)
+                let answers = attempts.map { orders.begin(order, by: simba, as: $0) }
+                let end = orders.end(order)
+                #expect(answers == [true, true] && end == .begunForGood)
+            }
         }
     }
 
-    @Test("only a plain put that was begun with a limit may be made again, and then later than by all that began it")
+    @Test("only a plain put whose taker said what it would become may be made again, and then later than all of those")
     func again() throws {
         let digest = try #require(ContentDigest(bytes: [UInt8](repeating: 7, count: 32)))
         let put = WriteRequest(
             name: try ResourceName("a"), content: .blob(digest: digest, size: 1, mediaType: "text/plain"), home: nil,
             precondition: .none)
-        let first = try #require(put.again(after: .begun(until: time(9))))
-        #expect(first.after == time(9))
-        #expect(first.again(after: .begun(until: time(5)))?.after == time(9))
-        #expect(first.again(after: .begun(until: time(12)))?.after == time(12))
+        let begun = WriteOrders.Progress.begun(attempt(after: 3, until: 9))
+        let first = try #require(put.again(after: begun))
+        #expect(first.attempts == [attempt(after: 3, until: 9)] && first.after == time(9))
+        #expect(first.again(after: .begun(attempt(after: 1, until: 5)))?.after == time(9))
+        #expect(first.again(after: .begun(attempt(after: 1, until: 12)))?.after == time(12))
         #expect(put.again(after: .begunForGood) == nil)
         var (delete, conditional) = (put, put)
         delete.content = .tombstone
         conditional.precondition = .absent
-        for request in [delete, conditional] { #expect(request.again(after: .begun(until: time(9))) == nil) }
+        for request in [delete, conditional] { #expect(request.again(after: begun) == nil) }
+
+        var (last, count) = (put, 0)
+        while let next = last.again(after: begun) { (last, count) = (next, count + 1) }
+        #expect(count == WriteRequest.attemptsMax)
+    }
+
+    private func attempt(after counter: UInt64, until milliseconds: UInt64) -> WriteAttempt {
+        WriteAttempt(after: Dot(node: simba, epoch: 1, counter: counter), until: time(milliseconds))
     }
 
     private func time(_ milliseconds: UInt64) -> HybridTime {
@@ -68,7 +81,7 @@ struct WriteOrdersTests {
         let old = before.give(to: simba)
         var now = WriteOrders(epoch: 6)
         let new = now.give(to: simba)
-        let answers = [now.begin(old, by: simba, until: nil), now.begin(new, by: simba, until: nil)]
+        let answers = [now.begin(old, by: simba, as: nil), now.begin(new, by: simba, as: nil)]
         #expect(old != new && answers == [false, true])
     }
 }

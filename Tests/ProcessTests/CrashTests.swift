@@ -11,20 +11,7 @@ extension ProcessTests {
         @Test("of the node that makes a put passed on to it: another takes the put, and what follows goes first")
         func ofTheTaker() async throws {
             try await TestCluster.run { cluster in
-                let names = ["kisumu", "mombasa", "eldoret", "nakuru"]
-                try await cluster.start("kisumu")
-                for name in names.dropFirst() { try await cluster.start(name, joining: ["kisumu"]) }
-                try await cluster.settled(names)
-                let writer = try await cluster.client("kisumu")
-                // One that kisumu has no part in.
-                let candidates = (0..<16).map { "file-\($0)" }
-                for candidate in candidates { try await cluster.put(candidate, [1], through: writer) }
-                let places = try await cluster.placed(candidates, asking: "kisumu")
-                let name = try #require(candidates.first { places[$0]?.owners.contains("kisumu") == false })
-                let taker = try #require(try await cluster.put(name, [2], through: writer).node)
-                let other = try #require(places[name]?.owners.first { $0 != taker })
-                try #require(places[name]?.owners.contains(taker) == true)
-
+                let (names, writer, name, taker, other) = try await Self.passedOn(cluster)
                 // It is made there, and its answer waits for the other one's copy.
                 try await cluster.process(other).send(SIGSTOP)
                 let bytes = Sample.bytes(5_000, seed: 1)
@@ -51,6 +38,52 @@ extension ProcessTests {
                     await client.close()
                 }
             }
+        }
+
+        @Test("not even the end of the one that passed a put on makes another of it")
+        func endOfTheGiver() async throws {
+            try await TestCluster.run { cluster in
+                let (names, writer, name, taker, other) = try await Self.passedOn(cluster)
+                try await cluster.process(other).send(SIGSTOP)
+                let bytes = Sample.bytes(5_000, seed: 1)
+                let put = Task { try await writer.put(name, bytes: bytes) }
+                let onlooker = try await cluster.client(taker)
+                try await Patience.wait(atMost: .seconds(20), for: "\(taker) to have made it") {
+                    try await onlooker.getBytes(name).bytes == bytes ? .done(()) : .notYet("\(name) is the old one")
+                }
+                // It goes without leaving, as for a restart.
+                #expect(try await cluster.stop("kisumu") == .exited(0))
+                await #expect(throws: (any Error).self) { try await put.value }
+                try await cluster.process(other).send(SIGCONT)
+                try await cluster.start("kisumu", joining: [taker])
+                try await cluster.settled(names)
+                for node in names {
+                    let client = try await cluster.client(node)
+                    let versions = try await client.history(name).versions
+                    #expect(versions.count == 3 && versions.first?.version.hasPrefix("\(taker).") == true, "\(node)")
+                    await client.close()
+                }
+            }
+        }
+
+        /// Four nodes, a client of one, and a name whose owners are two others, the first of which takes its puts.
+        private static func passedOn(
+            _ cluster: TestCluster
+        ) async throws -> (names: [String], writer: AgentClient, name: String, taker: String, other: String) {
+            let names = ["kisumu", "mombasa", "eldoret", "nakuru"]
+            try await cluster.start("kisumu", ["leave.on_stop": "false"])
+            for name in names.dropFirst() { try await cluster.start(name, joining: ["kisumu"]) }
+            try await cluster.settled(names)
+            let writer = try await cluster.client("kisumu")
+            // One that kisumu has no part in.
+            let candidates = (0..<16).map { "file-\($0)" }
+            for candidate in candidates { try await cluster.put(candidate, [1], through: writer) }
+            let places = try await cluster.placed(candidates, asking: "kisumu")
+            let name = try #require(candidates.first { places[$0]?.owners.contains("kisumu") == false })
+            let taker = try #require(try await cluster.put(name, [2], through: writer).node)
+            let other = try #require(places[name]?.owners.first { $0 != taker })
+            try #require(places[name]?.owners.contains(taker) == true)
+            return (names, writer, name, taker, other)
         }
 
         @Test("during puts: what was acknowledged is there, what was not is absent or whole")

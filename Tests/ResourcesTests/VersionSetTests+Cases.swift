@@ -156,11 +156,12 @@ struct PreconditionTests {
         let dot = Dot(node: try NodeName("simba"), epoch: 1, counter: 1)
         var clock = HybridClock()
         let elsewhere = HybridTime(wallMilliseconds: 3_600_000, counter: 7)
-        request.after = elsewhere
+        let mkango = Dot(node: try NodeName("mkango"), epoch: 4, counter: 7)
+        request.attempts = [WriteAttempt(after: mkango, until: elsewhere)]
         let again = try request.version(after: nil, dot: dot, clock: &clock, wallMilliseconds: 1_000)
         #expect(again.time > elsewhere, "an hour behind")
 
-        request.after = nil
+        request.attempts = []
         request.until = clock.reading(wallMilliseconds: 1_000)
         #expect(throws: WriteRequest.Refusal.overdue) {
             try request.version(after: nil, dot: dot, clock: &clock, wallMilliseconds: 1_000)
@@ -177,6 +178,38 @@ struct PreconditionTests {
         request.until = clock.reading(wallMilliseconds: 1_000).advanced(byMilliseconds: 2_000)
         let made = try request.version(after: last, dot: dot, clock: &clock, wallMilliseconds: 1_000)
         #expect(made.time > last.head.time)
+    }
+
+    @Test("a write that may have been made elsewhere is made once more until somebody has seen it")
+    func attempts() throws {
+        var (simba, mkango) = (try Hand("simba"), try Hand("mkango"))
+        let before = VersionSet(try mkango.put(1, on: nil, at: 1))
+        var request = WriteRequest(
+            name: before.name, content: .blob(digest: try digest(2), size: 10, mediaType: "text/plain"), home: nil,
+            precondition: .none)
+        request.attempts = [
+            WriteAttempt(after: before.head.dot, until: HybridTime(wallMilliseconds: 2_000, counter: 0))
+        ]
+        let attempt = try mkango.put(2, on: before, at: 2)
+        func isMade(on set: VersionSet?) throws -> Bool {
+            var clock = HybridClock()
+            let dot = Dot(node: try NodeName("chui"), epoch: 1, counter: 1)
+            do { _ = try request.version(after: set, dot: dot, clock: &clock, wallMilliseconds: 3) } catch {
+                #expect(error == .builtUpon && clock.latest == HybridClock().latest)
+                return false
+            }
+            return true
+        }
+        #expect(try isMade(on: nil))
+        #expect(try isMade(on: before))
+        let made = before.merged(with: [attempt])
+        #expect(try isMade(on: made), "the same once more")
+        #expect(try isMade(on: before.merged(with: [try simba.put(3, on: before, at: 2)])), "who wrote did not see it")
+        let deleted = try simba.put(nil, on: made, at: 3)
+        #expect(try !isMade(on: made.merged(with: [deleted])))
+        #expect(try !isMade(on: VersionSet(deleted)), "with what it deleted gone")
+        #expect(try !isMade(on: made.merged(with: [try simba.put(4, on: made, at: 3)])), "overwritten")
+        #expect(try !isMade(on: made.merged(with: [try mkango.put(5, on: made, at: 3)])), "by the same node")
     }
 
     @Test("a time that is moved on past its range stays at the end")

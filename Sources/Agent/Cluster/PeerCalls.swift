@@ -218,6 +218,8 @@ enum PeerCallError: Error, CustomStringConvertible {
     case refused(NodeName, path: String, status: Int, API.ErrorBody)
     /// The failure detector doubts it, and it has not answered.
     case lost(NodeName)
+    /// This node stops, and waits for nobody.
+    case stopping
 
     var description: String {
         switch self {
@@ -226,6 +228,7 @@ enum PeerCallError: Error, CustomStringConvertible {
         case .refused(let node, let path, let status, let body):
             "\(node) refused \(path) with \(status) \(body.error.code): \(body.error.message)"
         case .lost(let node): "\(node) does not answer, and the failure detector doubts it or takes it for gone"
+        case .stopping: "this node is stopping"
         }
     }
 }

@@ -119,15 +119,15 @@ struct WriteOrder: Codable, Sendable {
     var visited: [NodeName]
     /// To be asked for before it is carried out; absent from a release that answers no such question.
     var id: WriteOrders.ID?
-    /// Somebody may have made it with a time up to this one.
-    var after: HybridTime?
+    /// Others may have made it; absent when nobody has begun it.
+    var attempts: [WriteAttempt]?
 }
 
 /// `POST /v1/peer/begin`: may this order of yours be carried out?
 struct OrderBegin: Codable, Sendable {
     var id: WriteOrders.ID
-    /// The latest time that it would be made with; absent when that is for others to say, or from an earlier release.
-    var limit: HybridTime?
+    /// What it would become; absent when that is for others to say, or from an earlier release.
+    var attempt: WriteAttempt?
 }
 
 /// What that is answered with: whether its giver waits for it still.

@@ -9,41 +9,45 @@ extension NodeDriver {
     struct Lookout {
         let node: NodeName
         let trust: Trust
-        let hasBegun: @Sendable () -> Bool
+        let isCommitted: @Sendable () -> Bool
         let continuation: CheckedContinuation<Void, Never>
     }
 
     /// Runs `body`, which waits for an answer of the node, until the node is lost.
     ///
-    /// - Parameter hasBegun: of a write, whether the node has said that it begins. Called under the driver's lock.
-    /// - Throws: `PeerCallError.lost`; what `body` throws.
+    /// - Parameter isCommitted: whether the node is waited for until it is gone, be it doubted: it has said that it begins a
+    ///   write, say. Called under the driver's lock.
+    /// - Throws: `PeerCallError.lost`, and `.stopping` when this node stops meanwhile; what `body` throws.
     func whileThere<Answer: Sendable>(
-        _ node: NodeName, hasBegun: @escaping @Sendable () -> Bool = { false },
+        _ node: NodeName, isCommitted: @escaping @Sendable () -> Bool = { false },
         _ body: @escaping @Sendable () async throws -> Answer
     ) async throws -> Answer {
         let trust = read { $0.trust(in: node) }
         return try await withThrowingTaskGroup(of: Answer?.self) { tasks in
             tasks.addTask { try await body() }
             tasks.addTask {
-                await self.loss(of: node, since: trust, hasBegun)
+                await self.loss(of: node, since: trust, isCommitted)
                 return nil
             }
             defer { tasks.cancelAll() }
             if case .some(.some(let answer)) = try await tasks.next() { return answer }
             try Task.checkCancellation()
-            throw PeerCallError.lost(node)
+            throw isStopped ? PeerCallError.stopping : PeerCallError.lost(node)
         }
     }
 
+    /// Nothing is sent and nobody is waited for any more.
+    var isStopped: Bool { state.withLockedValue { $0.isStopped } }
+
     /// Returns when the node is lost, the driver has stopped, or the task is cancelled.
-    private func loss(of node: NodeName, since trust: Trust, _ hasBegun: @escaping @Sendable () -> Bool) async {
+    private func loss(of node: NodeName, since trust: Trust, _ isCommitted: @escaping @Sendable () -> Bool) async {
         let number = state.withLockedValue { state in
             state.lookoutCount &+= 1
             return state.lookoutCount
         }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let lookout = Lookout(node: node, trust: trust, hasBegun: hasBegun, continuation: continuation)
+                let lookout = Lookout(node: node, trust: trust, isCommitted: isCommitted, continuation: continuation)
                 let isOver = state.withLockedValue { state in
                     // Cancelled from here on, it is found in the table.
                     if Task.isCancelled || state.isStopped || state.isLost(lookout) { return true }
@@ -60,7 +64,7 @@ extension NodeDriver {
 
 extension NodeDriver.State {
     func isLost(_ lookout: NodeDriver.Lookout) -> Bool {
-        machine.isLost(lookout.node, since: lookout.trust, hasBegun: lookout.hasBegun())
+        machine.isLost(lookout.node, since: lookout.trust, isCommitted: lookout.isCommitted())
     }
 
     /// Those whose node is lost, who wait no more.

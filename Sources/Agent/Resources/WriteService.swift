@@ -34,23 +34,21 @@ struct WriteService: Sendable {
                 small = (digest, size)
             } else {
                 // Not before it has the bytes: who has begun and breaks off leaves the giver without an answer.
-                lease = try await core.puller.obtain(digest, size: size, from: [giver], for: .write)
+                lease = try await pull(digest, size, of: order.name, from: giver)
             }
         }
         let route = core.driver.read { $0.route(writing: order.name, visited: order.visited, at: NodeDriver.now) }
-        let limit = route == .here ? limit : nil
-        async let answer = begin(order, of: giver, until: limit)
+        let attempt = route == .here && order.id != nil ? attempt : nil
+        async let answer = begin(order, of: giver, as: attempt)
         // Their pull is one round trip, as the question is.
-        if let small {
-            lease = try await core.puller.obtain(small.digest, size: small.size, from: [giver], for: .write)
-        }
+        if let small { lease = try await pull(small.digest, small.size, of: order.name, from: giver) }
         guard await answer else { throw WriteFailure.givenUp(order.name, by: giver) }
         var request = WriteRequest(
             name: order.name, content: order.content, home: order.home, precondition: order.condition.precondition)
-        request.after = order.after
+        request.attempts = order.attempts ?? []
         switch route {
         case .here:
-            request.until = limit
+            request.until = attempt?.until
             return try await writeInTime(request, lease: lease, of: order, from: giver)
         case .forward(let nodes):
             return try await forward(request, lease: lease, to: nodes, visited: order.visited + [core.name])
@@ -63,7 +61,14 @@ struct WriteService: Sendable {
         _ request: WriteRequest, lease: BlobLease?, of order: WriteOrder, from giver: NodeName
     ) async throws -> WriteReceipt {
         var request = request
-        for _ in 0..<WriteOrders.beginsMax {
+        for round in 0..<WriteOrders.beginsMax {
+            if round > 0 {
+                let attempt = attempt
+                request.until = attempt.until
+                guard await begin(order, of: giver, as: attempt) else {
+                    throw WriteFailure.givenUp(order.name, by: giver)
+                }
+            }
             // To ask took a while.
             guard core.driver.read({ $0.mayTake(writeOf: request.name, at: NodeDriver.now) }) else {
                 throw WriteFailure.nobody(request.name)
@@ -71,21 +76,41 @@ struct WriteService: Sendable {
             do {
                 return try await writeHere(request, lease: lease, visited: order.visited)
             } catch StorageError.refused(.overdue) {}
-            request.until = limit
-            guard await begin(order, of: giver, until: request.until) else { break }
         }
-        throw WriteFailure.givenUp(order.name, by: giver)
+        throw StorageError.refused(.overdue)
     }
 
-    /// Up to when a write that begins now is made.
-    private var limit: HybridTime { WriteOrders.limit(core.store.time(wallMilliseconds: WallClock.milliseconds)) }
+    /// The bytes of an order. Whatever goes wrong with that, nothing was made: the giver can go on to another node.
+    private func pull(
+        _ digest: ContentDigest, _ size: UInt64, of name: ResourceName, from giver: NodeName
+    ) async throws -> BlobLease {
+        try await beforeMaking(name) {
+            try await core.puller.obtain(digest, size: size, from: [giver], for: .write)
+        }
+    }
+
+    /// What fails here fails for the sake of this node's disk, before anything was made.
+    private func beforeMaking<Found>(_ name: ResourceName, _ body: () async throws -> Found) async throws -> Found {
+        do { return try await body() } catch let error as StorageError {
+            switch error {
+            case .io, .database, .damaged, .missingBlob, .rotten: throw WriteFailure.notMade(name, by: core.name, error)
+            default: throw error
+            }
+        }
+    }
+
+    /// What a write that begins now becomes.
+    private var attempt: WriteAttempt {
+        let now = core.store.time(wallMilliseconds: WallClock.milliseconds)
+        return WriteAttempt(after: core.store.lastDot, until: WriteOrders.limit(now))
+    }
 
     /// Whether the order is to be carried out.
-    private func begin(_ order: WriteOrder, of giver: NodeName, until limit: HybridTime?) async -> Bool {
+    private func begin(_ order: WriteOrder, of giver: NodeName, as attempt: WriteAttempt?) async -> Bool {
         guard let id = order.id else { return true }
         var metadata: Logger.Metadata = ["name": "\(order.name)", "from": "\(giver)"]
         do {
-            if try await core.calls.begin(OrderBegin(id: id, limit: limit), of: giver) { return true }
+            if try await core.calls.begin(OrderBegin(id: id, attempt: attempt), of: giver) { return true }
         } catch is CancellationError { return false } catch { metadata["error"] = "\(error)" }
         core.log.info("a write that was passed on came too late, and is not made", metadata: metadata)
         return false
@@ -98,7 +123,7 @@ struct WriteService: Sendable {
         core.intake.began()
         defer { core.intake.ended() }
         guard !core.driver.read({ $0.isDraining }) else { throw WriteFailure.nobody(request.name) }
-        let known = try await testimony(for: request)
+        let known = try await beforeMaking(request.name) { try await testimony(for: request) }
         let outcome = try await core.store.write(
             request, knowing: known, wallMilliseconds: WallClock.milliseconds, holding: lease
         ) { [driver = core.driver] outcome in
@@ -192,6 +217,7 @@ struct WriteService: Sendable {
         // Somebody may have made it: whatever the others say of it, that it did not happen nobody knows.
         var doubt: WriteFailure?
         for node in nodes {
+            guard !core.driver.isStopped else { throw doubt ?? .stopping }
             if node == core.name {
                 // It took a while to get here: who fell behind in between takes no write any more.
                 guard core.driver.read({ $0.mayTake(writeOf: request.name, at: NodeDriver.now) }) else {
@@ -205,19 +231,28 @@ struct WriteService: Sendable {
             let id = core.orders.withLockedValue { $0.give(to: node) }
             let order = WriteOrder(
                 name: request.name, content: request.content, home: request.home,
-                condition: WriteOrder.Condition(request.precondition), visited: visited, id: id, after: request.after)
+                condition: WriteOrder.Condition(request.precondition), visited: visited, id: id,
+                attempts: request.attempts.isEmpty ? nil : request.attempts)
+            // Many bytes are on their way for long before it is begun, and would all have to go once more.
+            let isLong = size > BlobFrames.bytesMax
             do {
                 let receipt = try await core.driver.whileThere(
-                    node, hasBegun: { [core] in core.orders.withLockedValue { $0.hasBegun(id) } }
+                    node, isCommitted: { [core] in isLong || core.orders.withLockedValue { $0.hasBegun(id) } }
                 ) { [core, size] in try await core.calls.write(order, to: node, size: size) }
                 core.orders.withLockedValue { _ = $0.end(id) }
+                // An earlier release knows of no attempts.
+                if let doubt, let after = request.after, receipt.version.time <= after { throw doubt }
                 return receipt
-            } catch {
+            } catch let error as WriteFailure { throw error } catch {
                 // From now on it can not be begun.
                 let progress = core.orders.withLockedValue { $0.end(id) }
                 var answer: (status: Int, body: API.ErrorBody)?
                 if case PeerCallError.refused(_, _, let status, let body) = error { answer = (status, body) }
                 if answer == nil { try Task.checkCancellation() }
+                // What is waited for no more since this node stops may be under way there, and is no work for a third.
+                guard answer != nil || !core.driver.isStopped else {
+                    throw doubt ?? (progress == .given ? .stopping : .outcomeUnknown(request.name, node, "\(error)"))
+                }
                 failures.append(error is PeerCallError ? "\(error)" : "\(node): \(error)")
                 switch answer {
                 case nil where progress == .given: continue
@@ -225,6 +260,10 @@ struct WriteService: Sendable {
                 case .some((503, let body)) where !WriteFailure.mayHaveHappened(body): continue
                 // It failed before it began: on the way to the bytes, say.
                 case .some((500..., let body)) where progress == .given && !WriteFailure.mayHaveHappened(body): continue
+                // Another has built on what may have been made: that is the last word on a plain put.
+                case .some((503, let body))
+                where !request.attempts.isEmpty && body.error.code == WriteFailure.unknownCode:
+                    throw doubt ?? WriteFailure.refused(status: 503, body)
                 case nil, .some((500..., _)):
                     let unknown = WriteFailure.outcomeUnknown(
                         request.name, node, answer?.body.error.message ?? "\(error)")
@@ -252,6 +291,8 @@ enum WriteFailure: Error, CustomStringConvertible {
     case unreachable(ResourceName, [String])
     /// The node that passed it on does not wait for it any more.
     case givenUp(ResourceName, by: NodeName)
+    /// The node's disk failed before the write was made.
+    case notMade(ResourceName, by: NodeName, StorageError)
     /// The node stopped answering, and may have carried the write out.
     case outcomeUnknown(ResourceName, NodeName, String)
     /// The condition held here, and these, who are there and have a word in it, could not be told.
@@ -274,6 +315,7 @@ enum WriteFailure: Error, CustomStringConvertible {
         case .unreachable(let name, let failures):
             "no owner of \(name) could be reached: \(failures.joined(separator: "; "))"
         case .givenUp(let name, let giver): "\(giver) does not wait for its write of \(name) any more"
+        case .notMade(let name, let node, let error): "\(node) could not make the write of \(name): \(error)"
         case .outcomeUnknown(let name, let node, let cause):
             "\(node) stopped answering while it wrote \(name), and may have done so (\(cause))"
         case .unheard(let name, let nodes):

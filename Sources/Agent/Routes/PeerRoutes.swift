@@ -80,7 +80,7 @@ struct PeerRoutes: Sendable {
         router.post("/v1/peer/begin") { request, context in
             let ask = try await request.json(OrderBegin.self, upTo: Self.probeBytesMax, context: context)
             let taker = try Self.asker(context)
-            let stands = try box.parts.core.orders.withLockedValue { $0.begin(ask.id, by: taker, until: ask.limit) }
+            let stands = try box.parts.core.orders.withLockedValue { $0.begin(ask.id, by: taker, as: ask.attempt) }
             return Response.json(OrderStanding(stands: stands))
         }
         router.get("/v1/peer/list") { request, _ in

@@ -47,6 +47,7 @@ enum StorageRefusal {
             return APIError(.unprocessableContent, code: "size_differs", "\(error)", hint: "send them again")
         case .refused(.overdue):
             return APIError.unavailable("\(error)", code: "no_owner", retryAfterSeconds: 1)
+        case .refused(.builtUpon): return outcomeUnknown("\(error)")
         case .tooManyStreams, .closed, .alreadyReceiving, .cancelled:
             return APIError.unavailable("\(error)", code: "busy", retryAfterSeconds: 1)
         case .inUse, .notOurs, .belongsTo, .newerSchema, .damaged, .io, .database, .missingBlob, .rotten,
@@ -57,15 +58,19 @@ enum StorageRefusal {
 
     private static func apiError(_ failure: WriteFailure) -> APIError {
         switch failure {
-        case .nobody, .unreachable, .givenUp: APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
+        case .nobody, .unreachable, .givenUp, .notMade:
+            APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
         case .stopping: APIError.unavailable("\(failure)", code: WriteFailure.stoppingCode, retryAfterSeconds: 1)
-        case .outcomeUnknown, .unheard:
-            APIError(
-                .serviceUnavailable, code: WriteFailure.unknownCode, "\(failure)",
-                hint: "look at its history before you write it again")
+        case .outcomeUnknown, .unheard: outcomeUnknown("\(failure)")
         case .refused(let status, let body):
             APIError(
                 HTTPResponse.Status(code: status), code: body.error.code, body.error.message, hint: body.error.hint)
         }
+    }
+
+    private static func outcomeUnknown(_ text: String) -> APIError {
+        APIError(
+            .serviceUnavailable, code: WriteFailure.unknownCode, text,
+            hint: "look at its history before you write it again")
     }
 }

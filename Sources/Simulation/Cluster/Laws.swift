@@ -28,14 +28,16 @@ public struct Laws: Sendable {
         var ended: Instant?
         /// When its client was told that it had been taken, or that nothing had happened.
         var settled: Instant?
-        /// The greatest of the versions that it became.
-        var made: Version?
+        /// The versions that it became: more than one when a node that took it fell silent.
+        var makings: [Version] = []
         /// What it was acknowledged as, whatever the copies.
         var taken: Version?
         /// With all the copies of law 1.
         var acknowledged: Version?
 
         var isDelete: Bool { digest == nil }
+        /// The greatest of the versions that it became.
+        var made: Version? { makings.max { Version.precedes($0, $1) } }
     }
 
     public private(set) var violations: [Violation] = []
@@ -100,7 +102,7 @@ public struct Laws: Sendable {
         if result != .unknown { writes[name]?[index].settled = now }
         switch result {
         // An outranked write is in the history, and may have been seen before it was known to be one.
-        case .unavailable, .unknown, .refused(.outranked), .refused(.overdue): break
+        case .unavailable, .unknown, .refused(.outranked), .refused(.overdue), .refused(.builtUpon): break
         case .refused(.notFound):
             writes[name]?[index].ended = now
             checkRead(name, since: write.issued, .missing, besides: number, at: now)
@@ -131,7 +133,16 @@ public struct Laws: Sendable {
             let index = writes[version.name]?.firstIndex(where: { $0.digest != nil && $0.digest == version.digest }),
             let write = writes[version.name]?[index], hasOwnBytes(write)
         else { return }
-        if write.made.map({ Version.precedes($0, version) }) ?? true { writes[version.name]?[index].made = version }
+        writes[version.name]?[index].makings.append(version)
+        for making in write.makings {
+            guard
+                let undone = writes[version.name]?.compactMap(\.taken).first(where: {
+                    $0.context.covers(making.dot) && version.context.covers($0.dot)
+                })
+            else { continue }
+            let what = "\(version.name) \(version.dot) is write \(write.number) once more"
+            broken(3, now, "\(what), on top of \(undone.dot), whose writer had seen it as \(making.dot)")
+        }
         if let settled = write.settled, write.taken.map({ Version.precedes($0, version) }) ?? true {
             broken(4, now, "\(version.name) \(version.dot) is write \(write.number), which was answered at \(settled)")
         }

@@ -62,9 +62,10 @@ extension NodeHost {
             return write(order.request, visited: order.visited, &context, then: then)
         }
         let route = machine.route(writing: order.request.name, visited: order.visited, at: context.now)
-        begin(order, route == .here ? limit(context) : nil, of: giver, &context, then: then) { host, limit, context in
+        begin(order, route == .here ? attempt(context) : nil, of: giver, &context, then: then) {
+            host, attempt, context in
             switch route {
-            case .here: host.writeInTime(order, until: limit, from: giver, tries: 1, &context, then: then)
+            case .here: host.writeInTime(order, as: attempt, from: giver, tries: 1, &context, then: then)
             case .forward(let nodes):
                 let next = SimulatedWriteOrder(request: order.request, visited: order.visited + [host.name])
                 host.forward(next, to: nodes[...], &context, then: then)
@@ -74,37 +75,38 @@ extension NodeHost {
     }
 
     private mutating func begin(
-        _ order: SimulatedWriteOrder, _ limit: HybridTime?, of giver: NodeName, _ context: inout Context,
+        _ order: SimulatedWriteOrder, _ attempt: WriteAttempt?, of giver: NodeName, _ context: inout Context,
         then: @escaping Wrote,
-        make: @escaping @Sendable (inout NodeHost, HybridTime?, inout HostContext<NodeHost>) -> Void
+        make: @escaping @Sendable (inout NodeHost, WriteAttempt?, inout HostContext<NodeHost>) -> Void
     ) {
-        call(giver, .begin(order.id, until: limit), within: .seconds(5), &context) { host, response, context in
+        call(giver, .begin(order.id, attempt), within: .seconds(5), &context) { host, response, context in
             guard case .begins(true) = response else { return then(&host, .unavailable, &context) }
-            make(&host, limit, &context)
+            make(&host, attempt, &context)
         }
     }
 
     private mutating func writeInTime(
-        _ order: SimulatedWriteOrder, until limit: HybridTime?, from giver: NodeName, tries: Int,
+        _ order: SimulatedWriteOrder, as attempt: WriteAttempt?, from giver: NodeName, tries: Int,
         _ context: inout Context, then: @escaping Wrote
     ) {
         guard machine.mayTake(writeOf: order.request.name, at: context.now) else {
             return then(&self, .unavailable, &context)
         }
         var request = order.request
-        request.until = limit
+        request.until = attempt?.until
         writeHere(request, &context) { host, result, context in
             guard result == .refused(.overdue) else { return then(&host, result, &context) }
             guard tries < WriteOrders.beginsMax else { return then(&host, .unavailable, &context) }
-            host.begin(order, host.limit(context), of: giver, &context, then: then) { host, limit, context in
-                host.writeInTime(order, until: limit, from: giver, tries: tries + 1, &context, then: then)
+            host.begin(order, host.attempt(context), of: giver, &context, then: then) { host, attempt, context in
+                host.writeInTime(order, as: attempt, from: giver, tries: tries + 1, &context, then: then)
             }
         }
     }
 
-    /// Up to when a write that begins now is made.
-    private func limit(_ context: Context) -> HybridTime {
-        WriteOrders.limit(hybridClock.reading(wallMilliseconds: context.wallMilliseconds))
+    /// What a write that begins now becomes.
+    private func attempt(_ context: Context) -> WriteAttempt {
+        let now = hybridClock.reading(wallMilliseconds: context.wallMilliseconds)
+        return WriteAttempt(after: lastDot, until: WriteOrders.limit(now))
     }
 
     private mutating func writeHere(_ request: WriteRequest, _ context: inout Context, then: @escaping Wrote) {
@@ -179,6 +181,7 @@ extension NodeHost {
                 let former = groups.map(\.key).first { $0 != own } ?? seen?.group(in: host.cluster)
                 host.acknowledge(
                     version, on: precondition, leaving: former == own ? nil : former, &context, then: then)
+            case .refused(.builtUpon): then(&host, .unknown, &context)
             case .refused(let refusal): then(&host, .refused(refusal), &context)
             case .merged, .dropped, .failed: then(&host, .unavailable, &context)
             }
@@ -235,6 +238,8 @@ extension NodeHost {
             case .wrote(.written(let version, let copies, let wanted)):
                 then(&host, .written(version, copies: copies, wanted: wanted), &context)
             case .wrote(.refused(let refusal)): then(&host, .refused(refusal), &context)
+            // Another has built on what may have been made: that is the last word on a plain put.
+            case .wrote(.unknown) where !order.request.attempts.isEmpty: then(&host, .unknown, &context)
             case .wrote(.unknown),
                 nil where progress != .given:
                 guard let again = order.request.again(after: progress) else {

@@ -27,7 +27,7 @@ extension NodeHost {
     mutating func giveUpErrands(_ context: inout Context) {
         while let index = errands.firstIndex(where: { errand in
             machine.isLost(
-                errand.node, since: errand.trust, hasBegun: errand.order.map { orders.hasBegun($0) } ?? false)
+                errand.node, since: errand.trust, isCommitted: errand.order.map { orders.hasBegun($0) } ?? false)
         }) {
             let errand = errands.remove(at: index)
             leave(errand.id, &context)

@@ -28,8 +28,8 @@ extension NodeHost {
                     context.answer(id, .wrote(result))
                 }
             }
-        case .begin(let order, let limit):
-            context.answer(id, .begins(orders.begin(order, by: peer, until: limit)))
+        case .begin(let order, let attempt):
+            context.answer(id, .begins(orders.begin(order, by: peer, as: attempt)))
         case .blob(let digest):
             if mayRead(digest, &context), let size = context.disk.durable.blobs[digest] {
                 context.answer(id, .blob, bytes: 500 + Int(clamping: size))

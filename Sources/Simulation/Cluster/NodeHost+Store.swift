@@ -45,7 +45,7 @@ extension NodeHost {
         case .write(let request, let seen):
             writeCounter += 1
             if hasForgotten { beginEpoch(&context) }
-            let dot = Dot(node: name, epoch: has(.reusesDots) ? 1 : writeEpoch, counter: writeCounter)
+            let dot = lastDot
             do {
                 let held = context.disk.durable.sets[request.name]
                 let honest = try request.version(
@@ -65,6 +65,9 @@ extension NodeHost {
             commit(changed: [], removed: sets.map(\.name), &context, transaction.then) { _ in .dropped(true) }
         }
     }
+
+    /// The one that was given last.
+    var lastDot: Dot { Dot(node: name, epoch: has(.reusesDots) ? 1 : writeEpoch, counter: writeCounter) }
 
     private mutating func beginEpoch(_ context: inout Context) {
         // On a disk too full for it the write fails, too.

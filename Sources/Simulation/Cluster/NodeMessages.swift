@@ -47,7 +47,7 @@ extension NodeHost {
         case offer(OfferRequest)
         case write(SimulatedWriteOrder)
         /// May the order be carried out?
-        case begin(WriteOrders.ID, until: HybridTime?)
+        case begin(WriteOrders.ID, WriteAttempt?)
         case blob(ContentDigest)
         /// - hops: nodes that it has been at, as the simulation counts them.
         case read(ResourceName, visited: [NodeName], unsure: [NodeName], hops: Int)

@@ -122,9 +122,7 @@ struct MessagesSubject: Subject {
             Kind(
                 OrderBegin.self,
                 [
-                    OrderBegin(
-                        id: WriteOrders.ID(epoch: 1_700_000_000_000, number: 9),
-                        limit: HybridTime(wallMilliseconds: 1_700_000_000_000, counter: 3))
+                    OrderBegin(id: WriteOrders.ID(epoch: 1_700_000_000_000, number: 9), attempt: try Self.attempt())
                 ]),
         ]
     }
@@ -198,9 +196,14 @@ struct MessagesSubject: Subject {
                 WriteOrder(
                     name: version.name, content: version.content, home: version.home,
                     condition: WriteOrder.Condition(condition), visited: [version.dot.node],
-                    id: WriteOrders.ID(epoch: 1_700_000_000_000, number: 9)))
+                    id: WriteOrders.ID(epoch: 1_700_000_000_000, number: 9), attempts: [try attempt()]))
         }
         return orders
+    }
+
+    private static func attempt() throws -> WriteAttempt {
+        WriteAttempt(
+            after: try Samples.versions()[1].dot, until: HybridTime(wallMilliseconds: 1_700_000_000_000, counter: 3))
     }
 
     private static func group() throws -> GroupSummary {
