@@ -110,7 +110,7 @@ struct SoakFaults {
             states[name] = .down(back: back)
         case .restart:
             try await cluster.kill(name)
-            try await start(name)
+            try await start(name, tell)
         case .freeze:
             try await cluster.freeze(name)
             states[name] = .frozen(until: back)
@@ -138,6 +138,12 @@ struct SoakFaults {
         emptied = harmEnds()
         counts[.fill, default: 0] += 1
         tell("the disk of \(ground.narrow) is full")
+    }
+
+    private mutating func makeRoom(_ tell: (String) -> Void) throws {
+        try ground?.makeRoom()
+        emptied = nil
+        tell("there is room again")
     }
 
     private mutating func harmEnds() -> ContinuousClock.Instant {
@@ -183,11 +189,7 @@ struct SoakFaults {
     }
 
     private mutating func endHarm(all: Bool, _ tell: (String) -> Void) async throws {
-        if let time = emptied, all || time <= ContinuousClock.now {
-            try ground?.makeRoom()
-            emptied = nil
-            tell("there is room again")
-        }
+        if let time = emptied, all || time <= ContinuousClock.now { try makeRoom(tell) }
         if let time = clears, all || time <= ContinuousClock.now {
             weather = .clear
             clears = nil
@@ -207,7 +209,7 @@ struct SoakFaults {
         for name in names {
             switch states[name] {
             case .down(let back) where all || back <= ContinuousClock.now:
-                try await start(name)
+                try await start(name, tell)
                 tell("\(name) is back")
             case .frozen(let until) where all || until <= ContinuousClock.now:
                 try await cluster.thaw(name)
@@ -218,7 +220,9 @@ struct SoakFaults {
         }
     }
 
-    private mutating func start(_ name: String) async throws {
+    private mutating func start(_ name: String, _ tell: (String) -> Void) async throws {
+        // Who can not write down that it starts ends at once, and says why.
+        if name == ground?.narrow, emptied != nil { try makeRoom(tell) }
         _ = try await cluster.end(of: name, within: .seconds(10))
         try await cluster.start(name, joining: running.first { $0 != name && $0 != cut } ?? names.first { $0 != name })
         states[name] = .running
