@@ -47,7 +47,9 @@ extension ClusterExperiment {
 
     private mutating func holdDuel(over name: ResourceName) {
         let running = hosts.filter { simulator.isRunning($0.id) }.map(\.id)
-        let head = running.compactMap { simulator.disk(of: $0).durable.sets[name] }.first?.live?.dot
+        // The greatest: an offer that a cut held back may just have left an old one where it does not belong.
+        let heads = running.compactMap { simulator.disk(of: $0).durable.sets[name]?.head }
+        let head = heads.max { Version.precedes($0, $1) }.flatMap { $0.isTombstone ? nil : $0.dot }
         let first = nextNumber + 1
         let askers = running.prefix(5)
         duel = Duel(name: name, head: head, numbers: Array(first..<first + askers.count))
