@@ -40,6 +40,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     case judgesAlone
     case judgesTooEarly
     case beginsUnasked
+    case makesAgain
     case forwardsInCircles
     case neverRefutes
 
@@ -78,6 +79,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .judgesAlone: "a stand-in judges a write by its own copies"
         case .judgesTooEarly: "a precondition is checked before the writes ahead in line are made"
         case .beginsUnasked: "a write that was passed on is carried out, whether anybody still waits for it or not"
+        case .makesAgain: "a put that may have been made is made again, whoever has built on it"
         case .forwardsInCircles: "a request forgets where it has been"
         case .neverRefutes: "a node does not hear what is said of itself"
         }
@@ -104,6 +106,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .losesConflicts: [1, 2, 4, 5]
         case .losesContext, .judgesTooEarly: [4]
         case .beginsUnasked: [3, 4, 6]
+        case .makesAgain: [3]
         case .clockGoesBack: [1, 2, 3, 4, 6]
         case .reusesDots: [1, 2, 4, 5, 6]
         case .newcomerVouches: [1, 3, 6]
@@ -133,7 +136,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .clockGoesBack: [.clockJump]
         case .newcomerVouches: [.kill, .emptyDisk, .join, .flap]
         case .neverRefutes: [.pause]
-        case .beginsUnasked: [.pause, .partition]
+        case .beginsUnasked, .makesAgain: [.pause, .partition]
         }
     }
 
@@ -141,7 +144,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     public var seeds: UInt64 {
         switch self {
         case .judgesAlone: 56
-        case .countsOneForAll: 48
+        case .countsOneForAll, .makesAgain: 48
         case .neverReplaces, .trustsItsDisk, .newcomerVouches: 16
         case .oneConfirmsForAll, .servesWhateverIsHeld: 8
         case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,

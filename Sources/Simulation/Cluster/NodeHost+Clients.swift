@@ -242,7 +242,7 @@ extension NodeHost {
             case .wrote(.unknown) where !order.request.attempts.isEmpty: then(&host, .unknown, &context)
             case .wrote(.unknown),
                 nil where progress != .given:
-                guard let again = order.request.again(after: progress) else {
+                guard let again = order.request.again(after: progress).map(host.blinded) else {
                     return then(&host, .unknown, &context)
                 }
                 var next = order

@@ -88,6 +88,17 @@ extension NodeHost {
             home: version.home)
     }
 
+    /// A write that is given to another node since the one before may have made it.
+    func blinded(_ request: WriteRequest) -> WriteRequest {
+        guard has(.makesAgain) else { return request }
+        var request = request
+        request.attempts = request.attempts.map { attempt in
+            WriteAttempt(
+                after: Dot(node: attempt.after.node, epoch: .max, counter: .max), until: attempt.until)
+        }
+        return request
+    }
+
     /// What is kept of a name when a version comes.
     func merge(_ old: VersionSet?, _ version: Version) -> VersionSet {
         if has(.keepsWhatCameLast) { return VersionSet(version) }
