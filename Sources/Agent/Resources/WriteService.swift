@@ -165,10 +165,12 @@ struct WriteService: Sendable {
         if request.dependsOnState,
             !silent.isEmpty || !core.driver.read({ $0.knowsAll(of: slot, by: witnesses) })
         {
-            let others = core.driver.read { machine in
-                machine.convergence.view.contactable.filter { !witnesses.contains($0) }
+            // Those who have answered, too: what one has given away since then, another may have that had it not.
+            let everybody = core.driver.read { [silent] machine in
+                machine.convergence.view.contactable.filter { !silent.contains($0) }
             }
-            let (more, mute) = await ask(others, of: name)
+            all += try await core.store.versions(of: name)?.versions ?? []
+            let (more, mute) = await ask(everybody, of: name)
             all += more
             silent += mute
             guard core.driver.read({ [silent] in $0.hasHeardEnough(of: slot, besides: silent) }) else {
@@ -179,7 +181,8 @@ struct WriteService: Sendable {
                         : silent.map { "\($0) does not say what it holds" })
             }
         }
-        return VersionSet(all)
+        // This node may have let go of its own meanwhile.
+        return VersionSet(all + (held?.versions ?? []))
     }
 
     private func ask(_ nodes: [NodeName], of name: ResourceName) async -> (versions: [Version], silent: [NodeName]) {

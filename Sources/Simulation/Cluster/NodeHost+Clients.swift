@@ -115,30 +115,38 @@ extension NodeHost {
         else {
             return commit(request, seen: nil, &context, then: then)
         }
-        ask(Inquiry(request: request, asked: witnesses), witnesses[...], &context, then: then)
+        ask(Inquiry(request: request, asked: witnesses, seen: held), &context, then: then)
     }
 
     /// What others hold of a name that is to be written.
-    private struct Inquiry: Sendable {
+    struct Inquiry: Sendable {
         let request: WriteRequest
+        /// All at once.
         var asked: [NodeName]
-        var silent: [NodeName] = []
+        /// Also of what this node holds itself: it may let go of it while it asks.
         var seen: VersionSet?
+        var silent: [NodeName] = []
+        var hasAskedAll = false
+        var answers = 0
+
+        mutating func add(_ set: VersionSet?) {
+            if let set { seen = seen?.merged(with: set.versions) ?? set }
+        }
     }
 
-    /// The shell asks them all at once; here one after the other comes to the same.
-    private mutating func ask(
-        _ inquiry: Inquiry, _ nodes: ArraySlice<NodeName>, _ context: inout Context, then: @escaping Wrote
-    ) {
-        guard let node = nodes.first else { return judge(inquiry, &context, then: then) }
-        call(node, .versions(inquiry.request.name), within: .seconds(5), &context) { host, response, context in
-            var inquiry = inquiry
-            if case .versions(let theirs) = response {
-                if let theirs { inquiry.seen = inquiry.seen?.merged(with: theirs.versions) ?? theirs }
-            } else {
-                inquiry.silent.append(node)
+    private mutating func ask(_ inquiry: Inquiry, _ context: inout Context, then: @escaping Wrote) {
+        guard !inquiry.asked.isEmpty else { return judge(inquiry, &context, then: then) }
+        inquiryNumber += 1
+        let id = inquiryNumber
+        inquiries[id] = inquiry
+        for node in inquiry.asked {
+            call(node, .versions(inquiry.request.name), within: .seconds(5), &context) { host, response, context in
+                guard var inquiry = host.inquiries.removeValue(forKey: id) else { return }
+                if case .versions(let theirs) = response { inquiry.add(theirs) } else { inquiry.silent.append(node) }
+                inquiry.answers += 1
+                if inquiry.answers == inquiry.asked.count { return host.judge(inquiry, &context, then: then) }
+                host.inquiries[id] = inquiry
             }
-            host.ask(inquiry, nodes.dropFirst(), &context, then: then)
         }
     }
 
@@ -146,11 +154,12 @@ extension NodeHost {
         let slot = Slot(ofName: inquiry.request.name.text, in: cluster)
         guard inquiry.request.dependsOnState, !inquiry.silent.isEmpty || !machine.knowsAll(of: slot, by: inquiry.asked)
         else { return commit(inquiry.request, seen: inquiry.seen, &context, then: then) }
-        let others = machine.convergence.view.contactable.filter { !inquiry.asked.contains($0) }
-        guard others.isEmpty else {
-            var inquiry = inquiry
-            inquiry.asked += others
-            return ask(inquiry, others[...], &context, then: then)
+        guard inquiry.hasAskedAll else {
+            var all = inquiry
+            all.asked = machine.convergence.view.contactable.filter { !inquiry.silent.contains($0) }
+            all.add(context.disk.durable.sets[inquiry.request.name])
+            (all.hasAskedAll, all.answers) = (true, 0)
+            return ask(all, &context, then: then)
         }
         guard machine.hasHeardEnough(of: slot, besides: inquiry.silent) else {
             return then(&self, .unavailable, &context)

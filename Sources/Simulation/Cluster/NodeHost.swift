@@ -45,6 +45,8 @@ public struct NodeHost: SimulatedMachine {
     var replies: [CallID: Reply] = [:]
     /// Those of them that are given up when the other side falls silent, in the order of their making.
     var errands: [Errand] = []
+    var inquiries: [UInt64: Inquiry] = [:]
+    var inquiryNumber: UInt64 = 0
     /// Probes by way of calls that have no answer yet. Looked up, never walked.
     var fallbacks: [CallID: (sequence: SequenceNumber, node: NodeName)] = [:]
     var syncs: [(ticket: SyncTicket, step: Step)] = []
