@@ -102,7 +102,9 @@ struct ConvergenceTests {
     /// - 7787: what fell to an owner, and was at home elsewhere, it judged alone.
     /// - 8329: an extra copy was let go on the word of an owner that had ended since.
     /// - 9775: who came back did not hear the home of what it held, whose copy was the only one left.
-    @Test("nor does a request that a cut held back do harm", arguments: [2671, 6559, 6869, 7787, 8329, 9775] as [UInt64])
+    @Test(
+        "nor does a request that a cut held back do harm, nor a slow one",
+        arguments: [2671, 6559, 6869, 7787, 8329, 9775] as [UInt64])
     func lateRequests(seed: UInt64) throws {
         var plan = ClusterPlan()
         plan.faults = .drawn(FaultKind.allCases)
