@@ -89,6 +89,9 @@ public final class Upload: AsyncSequence, Sendable {
             // Standard input may be a file that was read in part already: `tail -c +5 <f` style redirections.
             let position = lseek(descriptor, 0, SEEK_CUR)
             length = UInt64(Swift.max(0, Int64(status.st_size) - Int64(Swift.max(0, position))))
+            // What the kernel makes up when it is read, as in /proc, says that it is empty.
+            var byte: UInt8 = 0
+            if status.st_size == 0, pread(descriptor, &byte, 1, 0) != 0 { length = nil }
         }
         let upload = try Upload(
             source: .descriptor(descriptor, path: path, closes: closes), length: length, progress: progress)

@@ -9,7 +9,7 @@ struct GetCommand: AsyncParsableCommand {
             + "breaks off is resumed from another holder at the byte that it had reached.")
 
     @OptionGroup var connection: ConnectionOptions
-    @Argument(help: "The resource's name.")
+    @Argument(help: "The resource's name.", transform: NameArgument.parse)
     var name: String
     @Option(name: [.short, .long], help: "The file to write to.", completion: .file())
     var output: String?

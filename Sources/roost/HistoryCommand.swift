@@ -6,7 +6,7 @@ struct HistoryCommand: AsyncParsableCommand {
         commandName: "history", abstract: "List the versions of a resource, the present one first.")
 
     @OptionGroup var connection: ConnectionOptions
-    @Argument(help: "The resource's name.")
+    @Argument(help: "The resource's name.", transform: NameArgument.parse)
     var name: String
     @Flag(help: "Print one JSON value.")
     var json = false

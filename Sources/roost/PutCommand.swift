@@ -9,7 +9,8 @@ struct PutCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
     @Argument(help: "The file; - reads standard input.", completion: .file())
     var file: String
-    @Argument(help: "The resource's name. Default: the file's own, without its folders.")
+    @Argument(
+        help: "The resource's name. Default: the file's own, without its folders.", transform: NameArgument.parse)
     var name: String?
     @Option(help: "The node that the resource belongs to.")
     var home: String?

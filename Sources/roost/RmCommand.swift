@@ -7,7 +7,7 @@ struct RmCommand: AsyncParsableCommand {
         discussion: "Its earlier versions go with it, and give their space back; the name is free at once.")
 
     @OptionGroup var connection: ConnectionOptions
-    @Argument(help: "The resource's name.")
+    @Argument(help: "The resource's name.", transform: NameArgument.parse)
     var name: String
     @Option(help: "Only if the present version is this one (see history).")
     var ifVersion: String?

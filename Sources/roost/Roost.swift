@@ -57,6 +57,7 @@ struct Roost: AsyncParsableCommand {
         // A reader who has gone is told by the write's error, which ends us as quietly.
         signal(SIGPIPE, SIG_IGN)
         do {
+            try refuseOtherText()
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
@@ -67,6 +68,16 @@ struct Roost: AsyncParsableCommand {
             failure.exit()
         } catch {
             exit(withError: error)
+        }
+    }
+
+    /// Swift mends arguments that are not UTF-8, each to the same: two names would become one.
+    private static func refuseOtherText() throws {
+        for argument in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)) {
+            guard let argument, String(validatingCString: argument) == nil else { continue }
+            throw CommandFailure(
+                "\"\(String(cString: argument))\" is not UTF-8, as names are",
+                hint: "a file of such a name can be read from standard input: roost put - NAME < FILE", status: .usage)
         }
     }
 }

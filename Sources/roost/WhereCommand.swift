@@ -6,7 +6,7 @@ struct WhereCommand: AsyncParsableCommand {
         commandName: "where", abstract: "Show which nodes own and hold a resource.")
 
     @OptionGroup var connection: ConnectionOptions
-    @Argument(help: "The resource's name.")
+    @Argument(help: "The resource's name.", transform: NameArgument.parse)
     var name: String
     @Flag(help: "Print one JSON value.")
     var json = false

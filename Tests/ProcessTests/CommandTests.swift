@@ -50,6 +50,23 @@ extension ProcessTests {
             }
         }
 
+        @Test("a file that says that it is empty, and is not, is put whole")
+        func madeUpFile() async throws {
+            try await TestCluster.run { cluster in
+                try await cluster.start("narok")
+                let agent = "https://\(try await cluster.endpoint("narok"))"
+                let put = try await roost(cluster, [agent], "put", "/proc/version", "v")
+                #expect(put.ending == .exited(0))
+                let (bytes, _) = try await cluster.client("narok").getBytes("v")
+                #expect(String(decoding: bytes, as: UTF8.self).contains("version"))
+                let empty = "\(cluster.path)/empty"
+                #expect(try await roost(cluster, [agent], "put", "/dev/null", "w").ending == .exited(0))
+                try #require(close(creat(empty, 0o600)) == 0)
+                #expect(try await roost(cluster, [agent], "put", empty, "e").ending == .exited(0))
+                #expect(try await cluster.client("narok").getBytes("e").bytes.isEmpty)
+            }
+        }
+
         @Test("ls --json and find --json print one value, or nothing at all when the first request fails")
         func listings() async throws {
             try await TestCluster.run { cluster in

@@ -48,6 +48,11 @@ extension ProcessTests {
                 let client = try AgentClient(
                     agents: [.https(other)], certificates: cluster.certificates(Role.client.rawValue))
                 #expect(try await client.status().phase == .joining)
+                // An empty list would be taken for the cluster's.
+                for path in ["/v1/resources", "/v1/where/some"] {
+                    let answer = try await client.ask("GET", path)
+                    #expect(answer.status == 503 && answer.errorCode == "joining", "\(path): \(answer.status)")
+                }
                 await client.close()
                 #expect(try await lamu.members().first { $0.name == "voi" }?.address == "\(place)")
                 try await cluster.settled(["lamu", "voi"])

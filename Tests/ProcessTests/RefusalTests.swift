@@ -112,6 +112,24 @@ extension ProcessTests {
             }
         }
 
+        @Test("on the command line such names are wrong usage, and no agent is asked")
+        func namesAsArguments() async throws {
+            try await TestCluster.run { cluster in
+                for verb in ["get", "history", "where", "rm"] {
+                    for name in ["", "../up", "a//b"] {
+                        let ran = try await cluster.run(TestCluster.roost, [verb, name, "--agent", "unix:/nowhere"])
+                        #expect(ran.ending == .exited(64), "\(verb) \(name): \(ran.output)")
+                        #expect(ran.output.contains("a resource's name must not"), "\(ran.output)")
+                    }
+                }
+                let put = try await cluster.run(TestCluster.roost, ["put", "/etc/hostname", "", "--agent", "unix:/no"])
+                #expect(put.ending == .exited(64), "\(put.output)")
+                let script = "exec \"$0\" get \"$(printf 'n\\377')\" --agent unix:/nowhere"
+                let other = try await cluster.run("/bin/sh", ["-c", script, TestCluster.roost])
+                #expect(other.ending == .exited(64) && other.output.contains("is not UTF-8"), "\(other.output)")
+            }
+        }
+
         @Test("a reader may read, and the command line says 77 when it writes; 66 for what is not there; 69 for nobody")
         func roles() async throws {
             try await TestCluster.run { cluster in

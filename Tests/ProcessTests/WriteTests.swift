@@ -50,6 +50,10 @@ extension ProcessTests {
                     let stale = try await client.ask("PUT", path, ["If-Match": tag], body: [4])
                     #expect(stale.status == 412, "through \(node)")
 
+                    let strange = try await client.ask("PUT", path, ["If-Match": "\"nope\""], body: [4])
+                    #expect(strange.status == 412 && strange.errorCode == "precondition_failed")
+                    #expect(try await client.ask("PUT", path, ["If-Match": "\(tag), \"b\""], body: [4]).status == 400)
+
                     let version = try #require(byTag.headers["roost-version"])
                     let wrong = try #require(first.headers["roost-version"])
                     #expect(try await client.ask("PUT", path, ["If-Match": "\"\(wrong)\""], body: [5]).status == 412)

@@ -1,6 +1,7 @@
 import Client
 import HTTPTypes
 import Hummingbird
+import Node
 import Resources
 import Vocabulary
 
@@ -10,16 +11,28 @@ struct CatalogueRoutes: Sendable {
 
     func add(to router: Router<APIContext>) {
         router.get("/v1/resources") { request, _ in
-            Response.json(try await box.parts.catalogue.list(Self.query(request)))
+            let query = try Self.query(request)
+            try refuseOnTheWayIn()
+            return Response.json(try await box.parts.catalogue.list(query))
         }
         router.get("/v1/where/**") { request, _ in
             let name = try ResourceRoutes.name(request, after: "/v1/where/")
+            try refuseOnTheWayIn()
             do {
                 return Response.json(try await box.parts.catalogue.locate(name))
             } catch CatalogueError.notFound {
                 throw APIError.notFound("there is no resource \"\(name)\"", hint: "ls or find shows what there is")
             }
         }
+    }
+
+    /// Before it has found a member a node would tell an empty list for the cluster's.
+    private func refuseOnTheWayIn() throws(APIError) {
+        let core = try box.parts.core
+        guard core.driver.read({ $0.isJoining }) else { return }
+        throw .unavailable(
+            "\(core.name) is on its way into the cluster, and can not say what that holds", code: "joining",
+            retryAfterSeconds: 1)
     }
 
     static func query(_ request: Request) throws(APIError) -> CatalogueService.Query {

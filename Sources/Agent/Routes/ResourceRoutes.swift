@@ -258,6 +258,11 @@ struct ResourceRoutes: Sendable {
         while bare.last == " " || bare.last == "\"" { bare.removeLast() }
         if let digest = ContentDigest(hex: String(bare)) { return .digest(digest) }
         if let dot = Dot(String(bare)) { return .version(dot) }
+        if EntityTags(text) == .list([String(text.trimmingSpaces)]) {
+            throw APIError(
+                .preconditionFailed, code: "precondition_failed", "no version has the ETag \(text.prefix(80))",
+                hint: "get or history tells what the name's is")
+        }
         throw .badRequest("If-Match takes *, one ETag, or one version", hint: "get or history tells both")
     }
 }
