@@ -136,15 +136,17 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .clockGoesBack: [.clockJump]
         case .newcomerVouches: [.kill, .emptyDisk, .join, .flap]
         case .neverRefutes: [.pause]
-        case .beginsUnasked, .makesAgain: [.pause, .partition]
+        case .beginsUnasked: [.pause, .partition]
+        case .makesAgain: [.pause, .kill]
         }
     }
 
     /// Within so many seeds, from 1 on, of `trial`: at least twice what it took when this was written.
     public var seeds: UInt64 {
         switch self {
+        case .makesAgain: 100
         case .judgesAlone: 56
-        case .countsOneForAll, .makesAgain: 48
+        case .countsOneForAll: 48
         case .neverReplaces, .trustsItsDisk, .newcomerVouches: 16
         case .oneConfirmsForAll, .servesWhateverIsHeld: 8
         case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,
