@@ -135,7 +135,7 @@ let package = Package(
         // The command line.
         .executableTarget(
             name: "roost",
-            dependencies: ["Vocabulary", "Resources", "Agent", "Client", "Authority", arguments, logging],
+            dependencies: ["Vocabulary", "Agent", "Client", "Authority", arguments, logging],
             swiftSettings: swiftSettings),
 
         tests("TidyTests", []),
