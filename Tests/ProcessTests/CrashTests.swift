@@ -11,15 +11,7 @@ extension ProcessTests {
         @Test("of the node that makes a put passed on to it: another takes the put, and what follows goes first")
         func ofTheTaker() async throws {
             try await TestCluster.run { cluster in
-                let (names, writer, name, taker, other) = try await Self.passedOn(cluster)
-                // It is made there, and its answer waits for the other one's copy.
-                try await cluster.process(other).send(SIGSTOP)
-                let bytes = Sample.bytes(5_000, seed: 1)
-                let put = Task { try await writer.put(name, bytes: bytes) }
-                let onlooker = try await cluster.client(taker)
-                try await Patience.wait(atMost: .seconds(20), for: "\(taker) to have made it") {
-                    try await onlooker.getBytes(name).bytes == bytes ? .done(()) : .notYet("\(name) is the old one")
-                }
+                let (names, writer, name, taker, other, put) = try await Self.putUnderWay(cluster)
                 try await cluster.kill(taker)
                 try await cluster.process(other).send(SIGCONT)
                 let answer = try await put.value
@@ -43,14 +35,7 @@ extension ProcessTests {
         @Test("not even the end of the one that passed a put on makes another of it")
         func endOfTheGiver() async throws {
             try await TestCluster.run { cluster in
-                let (names, writer, name, taker, other) = try await Self.passedOn(cluster)
-                try await cluster.process(other).send(SIGSTOP)
-                let bytes = Sample.bytes(5_000, seed: 1)
-                let put = Task { try await writer.put(name, bytes: bytes) }
-                let onlooker = try await cluster.client(taker)
-                try await Patience.wait(atMost: .seconds(20), for: "\(taker) to have made it") {
-                    try await onlooker.getBytes(name).bytes == bytes ? .done(()) : .notYet("\(name) is the old one")
-                }
+                let (names, _, name, taker, other, put) = try await Self.putUnderWay(cluster)
                 // It goes without leaving, as for a restart.
                 #expect(try await cluster.stop("kisumu") == .exited(0))
                 await #expect(throws: (any Error).self) { try await put.value }
@@ -66,24 +51,28 @@ extension ProcessTests {
             }
         }
 
-        /// Four nodes, a client of one, and a name whose owners are two others, the first of which takes its puts.
-        private static func passedOn(
+        /// Four nodes, a client of one, and its put of a name whose owners are two others: `taker` has made it, and its answer
+        /// waits for the copy of `other`, which stands still.
+        private static func putUnderWay(
             _ cluster: TestCluster
-        ) async throws -> (names: [String], writer: AgentClient, name: String, taker: String, other: String) {
+        ) async throws -> (
+            names: [String], writer: AgentClient, name: String, taker: String, other: String,
+            put: Task<AgentClient.WriteAnswer, any Error>
+        ) {
             let names = ["kisumu", "mombasa", "eldoret", "nakuru"]
             try await cluster.start("kisumu", ["leave.on_stop": "false"])
             for name in names.dropFirst() { try await cluster.start(name, joining: ["kisumu"]) }
             try await cluster.settled(names)
             let writer = try await cluster.client("kisumu")
-            // One that kisumu has no part in.
-            let candidates = (0..<16).map { "file-\($0)" }
-            for candidate in candidates { try await cluster.put(candidate, [1], through: writer) }
-            let places = try await cluster.placed(candidates, asking: "kisumu")
-            let name = try #require(candidates.first { places[$0]?.owners.contains("kisumu") == false })
-            let taker = try #require(try await cluster.put(name, [2], through: writer).node)
-            let other = try #require(places[name]?.owners.first { $0 != taker })
-            try #require(places[name]?.owners.contains(taker) == true)
-            return (names, writer, name, taker, other)
+            let (name, taker, other) = try await cluster.foreignName(to: "kisumu", through: writer)
+            try await cluster.process(other).send(SIGSTOP)
+            let bytes = Sample.bytes(5_000, seed: 1)
+            let put = Task { try await writer.put(name, bytes: bytes) }
+            let onlooker = try await cluster.client(taker)
+            try await Patience.wait(atMost: .seconds(20), for: "\(taker) to have made it") {
+                try await onlooker.getBytes(name).bytes == bytes ? .done(()) : .notYet("\(name) is the old one")
+            }
+            return (names, writer, name, taker, other, put)
         }
 
         @Test("during puts: what was acknowledged is there, what was not is absent or whole")

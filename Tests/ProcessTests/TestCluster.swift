@@ -245,6 +245,22 @@ actor TestCluster {
         }
     }
 
+    /// A name that the client's node has no part in, with two others as its owners.
+    ///
+    /// - Returns: the name; the owner that takes its puts; the other one.
+    func foreignName(to node: String, through client: AgentClient) async throws -> (
+        name: String, taker: String, other: String
+    ) {
+        let candidates = (0..<16).map { "file-\($0)" }
+        for candidate in candidates { try await put(candidate, [1], through: client) }
+        let places = try await placed(candidates, asking: node)
+        let name = try #require(candidates.first { places[$0]?.owners.contains(node) == false })
+        let taker = try #require(try await put(name, [2], through: client).node)
+        let owners = try #require(places[name]?.owners)
+        try #require(owners.contains(taker))
+        return (name, taker, try #require(owners.first { $0 != taker }))
+    }
+
     /// The most memory that it ever had in use, from /proc.
     func peakMemory(_ name: String) throws -> Int {
         let text = try String(contentsOfFile: "/proc/\(process(name).pid)/status", encoding: .utf8)

@@ -141,12 +141,7 @@ extension ProcessTests {
                 for name in names.dropFirst() { try await cluster.start(name, joining: [names[0]]) }
                 try await cluster.settled(names)
                 let writer = try await cluster.client(names[0])
-                let candidates = (0..<16).map { "file-\($0)" }
-                for candidate in candidates { try await cluster.put(candidate, [1], through: writer) }
-                let places = try await cluster.placed(candidates, asking: names[0])
-                let name = try #require(candidates.first { places[$0]?.owners.contains(names[0]) == false })
-                let taker = try #require(try await cluster.put(name, [2], through: writer).node)
-
+                let (name, taker, _) = try await cluster.foreignName(to: names[0], through: writer)
                 let incoming = "\(cluster.path)/\(taker).data/incoming"
                 try FileManager.default.removeItem(atPath: incoming)
                 let bytes = Sample.bytes(100_000, seed: 1)
