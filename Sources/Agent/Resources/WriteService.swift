@@ -238,15 +238,12 @@ struct WriteService: Sendable {
                 attempts: request.attempts.isEmpty ? nil : request.attempts)
             // Many bytes are on their way for long before it is begun, and would all have to go once more.
             let isLong = size > BlobFrames.bytesMax
+            let receipt: WriteReceipt
             do {
-                let receipt = try await core.driver.whileThere(
+                receipt = try await core.driver.whileThere(
                     node, isCommitted: { [core] in isLong || core.orders.withLockedValue { $0.hasBegun(id) } }
                 ) { [core, size] in try await core.calls.write(order, to: node, size: size) }
-                core.orders.withLockedValue { _ = $0.end(id) }
-                // An earlier release knows of no attempts.
-                if let doubt, let after = request.after, receipt.version.time <= after { throw doubt }
-                return receipt
-            } catch let error as WriteFailure { throw error } catch {
+            } catch {
                 // From now on it can not be begun.
                 let progress = core.orders.withLockedValue { $0.end(id) }
                 var answer: (status: Int, body: API.ErrorBody)?
@@ -258,11 +255,11 @@ struct WriteService: Sendable {
                 }
                 failures.append(error is PeerCallError ? "\(error)" : "\(node): \(error)")
                 switch answer {
-                case nil where progress == .given: continue
+                case nil where progress == .given: break
                 case .some((507, let body)): full.append(body)
-                case .some((503, let body)) where !WriteFailure.mayHaveHappened(body): continue
+                case .some((503, let body)) where !WriteFailure.mayHaveHappened(body): break
                 // It failed before it began: on the way to the bytes, say.
-                case .some((500..., let body)) where progress == .given && !WriteFailure.mayHaveHappened(body): continue
+                case .some((500..., let body)) where progress == .given && !WriteFailure.mayHaveHappened(body): break
                 // Another has built on what may have been made: that is the last word on a plain put.
                 case .some((503, let body))
                 where !request.attempts.isEmpty && body.error.code == WriteFailure.unknownCode:
@@ -278,7 +275,12 @@ struct WriteService: Sendable {
                         metadata: ["name": "\(request.name)", "to": "\(node)", "error": "\(error)"])
                 case .some((let status, let body)): throw doubt ?? WriteFailure.refused(status: status, body)
                 }
+                continue
             }
+            core.orders.withLockedValue { _ = $0.end(id) }
+            // An earlier release knows of no attempts.
+            if let doubt, let after = request.after, receipt.version.time <= after { throw doubt }
+            return receipt
         }
         if let doubt { throw doubt }
         if let first = full.first, full.count == failures.count {

@@ -72,6 +72,9 @@ struct PeerRoutes: Sendable {
         }
         router.post("/v1/peer/write") { request, context in
             let order = try await request.json(WriteOrder.self, upTo: Self.bodyBytesMax, context: context)
+            guard (order.attempts?.count ?? 0) <= WriteRequest.attemptsMax else {
+                throw APIError.badRequest("a write has been begun by at most \(WriteRequest.attemptsMax) nodes")
+            }
             return Response.json(
                 try await StorageRefusal.translated {
                     try await box.parts.writes.take(order, from: Self.asker(context))
