@@ -43,25 +43,30 @@ public struct Ring: Hashable, Sendable {
 
     /// The first owner is the home when it is a candidate; then by rank, passing over zones already used while an
     /// unused one is left. Fewer than `count` only when there are fewer members.
-    public func owners(of slot: Slot, home: NodeName? = nil, count: Int) -> [NodeName] {
+    ///
+    /// - Parameter names: members that are chosen as little as if they were not in the ring.
+    public func owners(
+        of slot: Slot, home: NodeName? = nil, count: Int, passingOver names: [NodeName] = []
+    ) -> [NodeName] {
         let wanted = min(max(count, 0), candidates.count)
         guard wanted > 0 else { return [] }
         let costs = costs(slot)
+        let passedOver = names.compactMap { index(of: $0) }
         var owners: [Int] = []
         owners.reserveCapacity(wanted)
-        if let home, let index = index(of: home) { owners.append(index) }
+        if let home, let index = index(of: home), !passedOver.contains(index) { owners.append(index) }
         while owners.count < wanted {
-            guard let next = best(besides: owners, costs) else { break }
+            guard let next = best(besides: owners, passedOver, costs) else { break }
             owners.append(next)
         }
         return owners.map { candidates[$0].name }
     }
 
     /// The best ranked of the unused zones; when every zone is used, the best ranked of all that are left.
-    private func best(besides owners: [Int], _ costs: [Cost]) -> Int? {
+    private func best(besides owners: [Int], _ passedOver: [Int], _ costs: [Cost]) -> Int? {
         var fresh: Int?
         var any: Int?
-        for index in candidates.indices where !owners.contains(index) {
+        for index in candidates.indices where !owners.contains(index) && !passedOver.contains(index) {
             if any.map({ precedes(index, $0, costs) }) ?? true { any = index }
             if owners.contains(where: { zones[$0] == zones[index] }) { continue }
             if fresh.map({ precedes(index, $0, costs) }) ?? true { fresh = index }

@@ -1,6 +1,13 @@
 import Resources
 import Vocabulary
 
+/// Which of the forms of a comparison or an exchange: each path of the protocol has its own for good.
+public enum PeerForm: String, Hashable, Sendable, CaseIterable {
+    /// That of agents of before 2026-11-30: it tells nothing of who has no room.
+    case first = "v1"
+    case second = "v2"
+}
+
 /// Comparisons as they go from node to node, in binary: while a node with much to get is looked at again, some ten thousand
 /// groups cross each time, and JSON of them took the time that queries waited. Reading throws `ByteError` or `NameError`.
 extension CompareRequest {
@@ -29,7 +36,7 @@ extension CompareRequest {
 }
 
 extension CompareReply {
-    public init(_ bytes: ArraySlice<UInt8>) throws {
+    public init(_ bytes: ArraySlice<UInt8>, _ form: PeerForm) throws {
         var reader = ByteReader(bytes)
         let isSame = try reader.readFlag()
         let isCounted = try reader.readFlag()
@@ -37,12 +44,12 @@ extension CompareReply {
         let newer = try reader.readList { reader throws in
             HolderOfNewer(holder: try NodeName(try reader.readShortText()), slots: try SlotSet(&reader))
         }
+        let noRoom = form == .first ? SlotSet() : try SlotSet(&reader)
         guard reader.remaining == 0 else { throw ByteError.illegal }
-        self.init(
-            groups: groups, same: isSame, counted: isCounted, newer: newer)
+        self.init(groups: groups, same: isSame, counted: isCounted, newer: newer, noRoom: noRoom)
     }
 
-    public var bytes: [UInt8] {
+    public func bytes(_ form: PeerForm) -> [UInt8] {
         var writer = ByteWriter(capacity: 16 + groups.count * 24)
         writer.write(flag: same)
         writer.write(flag: counted)
@@ -51,6 +58,7 @@ extension CompareReply {
             writer.write(shortText: entry.holder.text)
             entry.slots.write(to: &writer)
         }
+        if form != .first { noRoom.write(to: &writer) }
         return writer.bytes
     }
 }

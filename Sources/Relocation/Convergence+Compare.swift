@@ -12,7 +12,7 @@ extension Convergence {
         }
         return CompareReply(
             groups: groups(in: request.slots).map { status(of: $0) }, counted: counted,
-            newer: newerElsewhere.holders(in: request.slots))
+            newer: newerElsewhere.holders(in: request.slots), noRoom: refused.slots(of: request.slots))
     }
 
     /// What this node says of the groups that it owns together with the other one.
@@ -31,9 +31,11 @@ extension Convergence {
     ///
     /// - Parameters:
     ///   - mine: all sets of the names told, and all sets of the groups.
-    ///   - owned: the groups that this node owned before it read `mine` (`owned(of:)`): one that it owns only since may
-    ///     have been dropped and read as gone, or read before a drop that ended since.
-    public func answer(_ request: ExchangeRequest, mine: [VersionSet], owned: Set<GroupKey>) -> ExchangeReply {
+    ///   - before: what this node kept before it read `mine` (`kept(of:for:)`): a group that it keeps only since may have
+    ///     been dropped and read as gone, or read before a drop that ended since.
+    public func answer(
+        _ request: ExchangeRequest, from asker: NodeName, mine: [VersionSet], before: Kept
+    ) -> ExchangeReply {
         var byName: [ResourceName: VersionSet] = [:]
         var byGroup: [GroupKey: [VersionSet]] = [:]
         for set in mine {
@@ -47,14 +49,28 @@ extension Convergence {
                 var held = byGroup[asked.key] ?? []
                 let listed = Set(held.map(\.name))
                 held += asked.sets.compactMap { listed.contains($0.name) ? nil : byName[$0.name] }
-                let isOwner = owned.contains(asked.key) && status(of: asked.key).owner
-                return ExchangeFinding(asked: asked, mine: held, owner: isOwner, copies: copies(of: asked.key))
+                let isOwner = before.owned.contains(asked.key) && status(of: asked.key).owner
+                let keeps =
+                    before.held[asked.key].map { $0 == groups[asked.key]?.summary.digest } == true
+                    && keeps(asked.key, for: asker)
+                return ExchangeFinding(
+                    asked: asked, mine: held, owner: isOwner, copies: copies(of: asked.key), keeps: keeps)
             })
     }
 
-    /// Those of the groups asked for that this node owns and will keep.
-    public func owned(of request: ExchangeRequest) -> Set<GroupKey> {
-        Set(request.groups.map(\.key).filter { status(of: $0).owner })
+    /// Those of the groups asked for that this node will keep.
+    public struct Kept: Sendable {
+        let owned: Set<GroupKey>
+        /// Of what it is to stand in for, all that it holds.
+        let held: [GroupKey: SetDigest]
+    }
+
+    public func kept(of request: ExchangeRequest, for asker: NodeName) -> Kept {
+        var held: [GroupKey: SetDigest] = [:]
+        for group in request.groups where group.toStandIn && keeps(group.key, for: asker) {
+            held[group.key] = groups[group.key]?.summary.digest
+        }
+        return Kept(owned: Set(request.groups.map(\.key).filter { status(of: $0).owner }), held: held)
     }
 
     /// Lets every peer that is free do its next piece of work, and drops what may be dropped.
@@ -104,8 +120,12 @@ extension Convergence {
     private func isOpen(_ slot: Slot, with name: NodeName, _ peer: PeerState) -> Bool {
         peer.unheard[slot] != nil || peer.lacking.contains(slot)
             || (groups.bySlot[slot] ?? []).contains { key in
-                groups[key].map { $0.owners.contains(name) && !$0.confirmed.contains(name) } ?? false
+                isUnconfirmed(key, by: name) || isWantedAsStandIn(name, for: key)
             }
+    }
+
+    private func isUnconfirmed(_ key: GroupKey, by name: NodeName) -> Bool {
+        groups[key].map { $0.owners.contains(name) && !$0.confirmed.contains(name) } ?? false
     }
 
     /// Whether what is found lacking by one more exchange can be queued: what can not is told of in vain. With room for one
@@ -120,7 +140,12 @@ extension Convergence {
             let id = newCall()
             peer.call = (id, .exchange(batch))
             effects.append(
-                .exchange(id, with: name, batch.map { ExchangeIntent(key: $0, copies: copies(of: $0)) }))
+                .exchange(
+                    id, with: name,
+                    batch.map { key in
+                        ExchangeIntent(
+                            key: key, copies: copies(of: key), toStandIn: isWantedAsStandIn(name, for: key))
+                    }))
         } else if !peer.dirty.isEmpty {
             let slots = peer.dirty.takeFirst(settings.slotsPerCompare)
             peer.review.subtract(slots)
@@ -167,6 +192,8 @@ extension Convergence {
             }
             noteConfirmation(by: name, status)
         }
+        note(noRoom: reply.noRoom, by: name, of: slots)
+        let asked = toStandIn(name, in: slots)
         // Taken out, for there may be thousands of differences in it, which would be copied with the first that changes.
         guard var peer = peers.removeValue(forKey: name) else { return }
         defer { peers[name] = peer }
@@ -184,10 +211,13 @@ extension Convergence {
                 let there = theirs[key]?.digest ?? .empty
                 let owned = isOwner(key)
                 let ownedThere = owners(of: key).contains(name)
+                let standsIn = asked.contains(key)
                 if here == there {
                     // Equal, but the peer does not see itself as an owner yet: its view is late.
                     if ownedThere, theirs[key]?.owner != true { peer.recheck.insert(slot) }
-                } else if isWorthExchanging(key, owned, ownedThere, here, there, hasNews: hasNews) {
+                    // It holds the same, and is to say that it keeps it.
+                    if standsIn { differing.append(key) }
+                } else if standsIn || isWorthExchanging(key, owned, ownedThere, here, there, hasNews: hasNews) {
                     let difference = Difference(mine: here, theirs: there, isOwnedThere: theirs[key]?.owner ?? false)
                     let before = peer.differences[slot]?[key]
                     if let before, isTold(before, difference, awaited: peer.mustHear.contains(slot), at: now) {
@@ -208,6 +238,12 @@ extension Convergence {
         peer.hearAnew = SlotSet()
         note(isCounted: isCounted, in: slots, &peer, at: now)
         scheduleRecheck(&peer, at: now)
+    }
+
+    /// The groups that the peer is asked to hold in the place of an owner, and has not given its word for.
+    private func toStandIn(_ name: NodeName, in slots: SlotSet) -> Set<GroupKey> {
+        guard peers.values.contains(where: { !$0.noRoom.isEmpty }) else { return [] }
+        return Set(groups(in: slots).filter { isWantedAsStandIn(name, for: $0) })
     }
 
     /// The groups of the slot that are held here, and these, sorted.
@@ -295,6 +331,7 @@ extension Convergence {
                 if let here = mine[set.name], !set.dominates(here) { dominated = false }
             }
             if dominated, finding.owner { noteDomination(by: name, told) }
+            if dominated, told.toStandIn, !told.sets.isEmpty { noteStandIn(name, finding, told: told) }
             if !lacks { heard.append(finding.key) }
             // A confirmation that is lost again is to be had by another exchange.
             let isConfirmed = dominated && !told.sets.isEmpty
@@ -316,8 +353,10 @@ extension Convergence {
         }
         peer.hearAnew = SlotSet()
         // Whatever was not settled by this is looked at again.
-        for key in batch where groups[key].map({ $0.owners.contains(name) && !$0.confirmed.contains(name) }) ?? false {
-            peer.recheck.insert(key.slot)
+        let asked = Set(told.lazy.filter(\.toStandIn).map(\.key))
+        for key in batch {
+            let isUnsettled = asked.contains(key) && groups[key]?.standIns.contains(name) == false
+            if isUnsettled || isUnconfirmed(key, by: name) { peer.recheck.insert(key.slot) }
         }
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
         if reply.full {

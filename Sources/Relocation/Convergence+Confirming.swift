@@ -6,7 +6,7 @@ extension Convergence {
     /// How many nodes hold all that this node holds of the group, as far as it knows.
     func copies(of key: GroupKey) -> Int {
         guard let state = groups[key] else { return 0 }
-        return 1 + state.confirmed.count
+        return 1 + state.confirmed.count + state.standIns.count
     }
 
     /// An equal digest from an owner is its word that it has it all (law 2), and takes it back when it says so no more.
@@ -44,9 +44,7 @@ extension Convergence {
     /// An owner whose sets are all at least as new as the ones told has confirmed the group, if those are still all
     /// that this node holds of it.
     mutating func noteDomination(by name: NodeName, _ told: ExchangeGroup) {
-        var counted = GroupSummary(key: told.key)
-        for set in told.sets { counted.add(set) }
-        guard let state = groups[told.key], state.summary.digest == counted.digest else { return }
+        guard let state = groups[told.key], state.summary.digest == told.digest else { return }
         confirm(told.key, by: name)
     }
 }

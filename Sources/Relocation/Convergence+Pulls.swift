@@ -13,7 +13,9 @@ extension Convergence {
         let held = Dictionary(mine.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         for group in offered {
             for set in group.sets {
-                _ = wish(for: set, having: held[set.name], of: group.key, from: peer, copies: group.copies)
+                _ = wish(
+                    for: set, having: held[set.name], of: group.key, from: peer, copies: group.copies,
+                    standingIn: group.toStandIn)
             }
         }
     }
@@ -22,7 +24,8 @@ extension Convergence {
     ///
     /// - Returns: whether this node lacks something that it should have.
     mutating func wish(
-        for set: VersionSet, having mine: VersionSet?, of key: GroupKey, from peer: NodeName, copies: Int
+        for set: VersionSet, having mine: VersionSet?, of key: GroupKey, from peer: NodeName, copies: Int,
+        standingIn: Bool = false
     ) -> Bool {
         let lacking = VersionSet.lacking(mine, offered: set)
         guard !lacking.isEmpty else { return false }
@@ -32,7 +35,7 @@ extension Convergence {
         // it any more, and never confirm it.
         let group = merged.group(in: cluster)
         let former = mine?.group(in: cluster) ?? group
-        let wanted = isOwner(group) || former != group || (mine != nil && isOwner(former))
+        let wanted = isOwner(group) || former != group || (mine != nil && isOwner(former)) || standingIn && group == key
         guard wanted else { return false }
         for version in merged.latest where mine?.version(version.dot) == nil { noteNewer(version, saidBy: peer) }
         _ = pulls.add(lacking, of: set.name, from: peer, copies: max(copies, 1), limit: settings.pullsQueuedMax)
@@ -60,8 +63,9 @@ extension Convergence {
     }
 
     /// An offered version could not be taken; it is looked for again after a while.
-    mutating func decline(_ version: Version, from peer: NodeName, at now: Instant) {
+    mutating func decline(_ version: Version, from peer: NodeName, byDisk: Bool, at now: Instant) {
         let key = version.group(in: cluster)
+        if byDisk { refused.refused(key.slot, at: now) }
         guard isOwner(key) else { return }
         noteNewer(version, saidBy: peer)
         lookAgain(with: [peer], in: key.slot, at: now)
@@ -78,14 +82,18 @@ extension Convergence {
         }
     }
 
-    mutating func finishPull(_ version: Version, durable: Bool, at now: Instant) {
-        let holders = pulls.finish(version.dot, of: version.name, durable: durable)
-        if durable {
+    mutating func finishPull(_ version: Version, _ end: PullEnd, at now: Instant) {
+        let holders = pulls.finish(version.dot, of: version.name, durable: end == .durable)
+        let slot = Slot(ofName: version.name.text, in: cluster)
+        switch end {
+        case .durable:
+            refused.took(slot)
             newerElsewhere.has(version)
             hearSlotOwners(of: version.group(in: cluster))
-        } else {
+        case .refused, .unavailable:
+            if end == .refused { refused.refused(slot, at: now) }
             // Found again by comparing with those who told of it, after a while.
-            lookAgain(with: holders, in: Slot(ofName: version.name.text, in: cluster), at: now)
+            lookAgain(with: holders, in: slot, at: now)
         }
     }
 
@@ -134,12 +142,12 @@ extension Convergence {
         return totals
     }
 
-    /// Whether all that is held here is confirmed by every owner there is: a drain may end. With nobody to take
+    /// Whether all that is held here is held by every owner there is, or by who stands in for it: a drain may end. With nobody to take
     /// over, there is nothing to wait for; while the others are still looked for, there is.
-    public var isDrained: Bool { groups.isEmpty || !isJoining && groups.unconfirmed.isEmpty }
+    public var isDrained: Bool { groups.isEmpty || !isJoining && groups.unsettledCount == 0 }
 
     /// Resources that would be left here only: what a drain has still to hand over.
-    public var resourcesUnsettled: Int { isJoining ? groups.sums.weight : groups.sums.unconfirmed }
+    public var resourcesUnsettled: Int { isJoining ? groups.sums.weight : groups.sums.unsettled }
 
     /// Resources of which no other node is known to hold a copy: what is lost with this node's disk.
     public var resourcesOnlyHere: Int { groups.sums.onlyHere }
@@ -148,9 +156,9 @@ extension Convergence {
     /// there to own.
     public var copiesOfOthers: Int { min(settings.replicas, view.ring.candidates.count { $0.name != me }) }
 
-    /// The nodes known to hold all of a group: this one, and the owners that have confirmed.
+    /// The nodes known to hold all of a group: this one, the owners that have confirmed, and who stands in for others.
     public func holders(of key: GroupKey) -> [NodeName] {
         guard let state = groups[key] else { return [] }
-        return ([me] + state.confirmed).sorted()
+        return ([me] + state.confirmed + state.standIns).sorted()
     }
 }

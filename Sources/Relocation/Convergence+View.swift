@@ -47,6 +47,8 @@ extension Convergence {
         var inherited: [NodeName: SlotSet] = [:]
         let concerned = touched(byOwnersIn: changed, from: past.ring, byThose: gone + fresh)
         groupsReplanned &+= UInt64(concerned.count)
+        // Who leaves needs more than that others stand in: their word that they will go on.
+        let nowLeaves = past.ring.contains(me) && !next.ring.contains(me)
         for key in concerned {
             guard var state = groups[key] else { continue }
             let owners = owners(of: key)
@@ -60,11 +62,15 @@ extension Convergence {
                 }
                 // Confirmations count only under the owners that they were given under: else two nodes whose views
                 // flip in turn could each drop on the other's old word.
-                if Set(owners) != Set(state.owners) { state.confirmed = [] }
+                if Set(owners) != Set(state.owners) {
+                    state.confirmed = []
+                    state.standIns = []
+                }
                 state.owners = owners
                 if !owners.contains(me) { state.vouched = false }
             }
             state.confirmed.removeAll { gone.contains($0) }
+            state.standIns.removeAll { gone.contains($0) || nowLeaves }
             groups[key] = state
             considerDrop(key)
             touch(key)

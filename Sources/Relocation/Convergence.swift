@@ -75,8 +75,8 @@ public struct Convergence: Sendable {
         /// The same after a write of this version here, or its offer to this node: the owners are told at once anyhow, so
         /// that comparing can wait until that had its time.
         case wrote([GroupSummary], Version)
-        /// An offered version could not be made durable here: it is known, and not held.
-        case declined(Version, from: NodeName)
+        /// An offered version could not be made durable here: it is known, and not held. `byDisk`: this node's disk refused it.
+        case declined(Version, from: NodeName, byDisk: Bool)
         /// The groups of which this node lacks bytes that it is to have (its disk lost them): all of them, each time.
         case lacking(Set<GroupKey>)
         case compared(CallID, CompareReply)
@@ -87,7 +87,7 @@ public struct Convergence: Sendable {
         /// Another node told what it holds. `mine`: what this node holds of the same names.
         case offered(by: NodeName, [ExchangeGroup], mine: [VersionSet])
         /// A pull ended; when `durable`, its groups came by `.stored` before.
-        case pulled(Version, durable: Bool)
+        case pulled(Version, PullEnd)
         /// A drop ended; what is left of the group came by `.stored` before.
         case dropped(GroupKey, DropEnd)
         /// An owner of the group answered an offer: it holds this durably.
@@ -95,6 +95,15 @@ public struct Convergence: Sendable {
         /// What a node said of itself when it offered something.
         case told(by: NodeName, GroupStatus)
         case tick
+    }
+
+    /// What became of a pull.
+    public enum PullEnd: Hashable, Sendable {
+        case durable
+        /// Nobody gave it.
+        case unavailable
+        /// This node's disk did not take it.
+        case refused
     }
 
     /// What became of a drop.
@@ -139,6 +148,12 @@ public struct Convergence: Sendable {
     public struct ExchangeIntent: Hashable, Sendable {
         public let key: GroupKey
         public let copies: Int
+        public let toStandIn: Bool
+
+        /// What is told of the group, with all that this node holds of it.
+        public func telling(_ sets: [VersionSet]) -> ExchangeGroup {
+            ExchangeGroup(key: key, sets: sets, copies: copies, toStandIn: toStandIn)
+        }
     }
 
     struct Gathering: Sendable {
@@ -172,8 +187,9 @@ public struct Convergence: Sendable {
     /// Groups that changes of the membership made this node look at, all together: what planning costs.
     public internal(set) var groupsReplanned: UInt64 = 0
     /// Groups that this node does not vouch for to others: it has the records, and not all of the bytes.
-    private var lacking: Set<GroupKey> = []
+    private(set) var lacking: Set<GroupKey> = []
     var drops = DropQueue()
+    var refused = RefusedSlots()
     var newerElsewhere = NewerElsewhere()
     var peers: [NodeName: PeerState] = [:]
     /// The owners of each slot for names without a home, by slot number; recomputed when the ring changes.
@@ -217,14 +233,14 @@ public struct Convergence: Sendable {
         case .wrote(let summaries, let version):
             newerElsewhere.has(version)
             for summary in summaries where update(summary) { touchLater(summary.key, at: now) }
-        case .declined(let version, let peer): decline(version, from: peer, at: now)
+        case .declined(let version, let peer, let byDisk): decline(version, from: peer, byDisk: byDisk, at: now)
         case .view(let view, let hear, let restarted): adopt(view, hear: hear, restarted: restarted, at: now)
         case .lacking(let keys): note(lacking: keys)
         case .compared(let id, let reply): finishCompare(id, reply, at: now)
         case .exchanged(let id, let told, let reply): finishExchange(id, told: told, reply, at: now)
         case .failed(let id): fail(id, at: now)
         case .offered(let peer, let offered, let mine): consider(offered, by: peer, mine: mine)
-        case .pulled(let version, let durable): finishPull(version, durable: durable, at: now)
+        case .pulled(let version, let end): finishPull(version, end, at: now)
         case .dropped(let key, let end): finishDrop(key, end, at: now)
         case .confirmed(let peer, let status): noteConfirmation(by: peer, status)
         case .told(let peer, let status): noteTold(by: peer, status)
@@ -232,6 +248,7 @@ public struct Convergence: Sendable {
         }
         if settledAt <= now, !unsettled.isEmpty { unsettled = SlotSet() }
         if halfHeardUntil <= now, !halfHeard.isEmpty { halfHeard = SlotSet() }
+        refused.forget(at: now)
         advance(at: now, into: &effects)
     }
 
@@ -271,6 +288,7 @@ public struct Convergence: Sendable {
             guard state.summary.digest != summary.digest else { return false }
             state.summary = summary
             state.confirmed = []
+            state.standIns = []
             groups[key] = state
             drops.remove(key)
         } else {
@@ -302,6 +320,7 @@ public struct Convergence: Sendable {
             peers[owner, default: PeerState()].dirty.insert(key.slot)
             peers[owner]?.rechecks = 0
         }
+        askStandIns(for: key)
     }
 
     /// The owners of a group under the present view.

@@ -4,44 +4,65 @@ import Vocabulary
 /// Exchanges as they go from node to node, in binary: whatever moves is told of by one, and JSON of it took longer to read
 /// than its bytes to fetch. Reading throws `ByteError` or `NameError`.
 extension ExchangeRequest {
-    public init(_ bytes: ArraySlice<UInt8>) throws {
+    public init(_ bytes: ArraySlice<UInt8>, _ form: PeerForm) throws {
         var reader = ByteReader(bytes)
+        let groups = try reader.readList { reader throws in
+            ExchangeGroup(
+                key: try GroupKey(&reader), sets: try reader.readList { try VersionSet(&$0) },
+                copies: Int(try reader.read(UInt8.self)))
+        }
+        let standIn = try Self.readMarked(&reader, form)
         self.init(
-            groups: try reader.readList { reader throws in
-                ExchangeGroup(
-                    key: try GroupKey(&reader), sets: try reader.readList { try VersionSet(&$0) },
-                    copies: Int(try reader.read(UInt8.self)))
-            })
-        guard reader.remaining == 0 else { throw ByteError.illegal }
+            groups: standIn.isEmpty
+                ? groups
+                : groups.map {
+                    ExchangeGroup(
+                        key: $0.key, sets: $0.sets, copies: $0.copies, toStandIn: standIn.contains($0.key))
+                })
     }
 
-    public var bytes: [UInt8] {
+    /// The groups of which something is said that is said of few.
+    fileprivate static func readMarked(_ reader: inout ByteReader, _ form: PeerForm) throws -> Set<GroupKey> {
+        let keys = form == .first ? [] : try reader.readList { try GroupKey(&$0) }
+        guard reader.remaining == 0 else { throw ByteError.illegal }
+        return Set(keys)
+    }
+
+    public func bytes(_ form: PeerForm) -> [UInt8] {
         var writer = ByteWriter(capacity: groups.reduce(4) { $0 + 64 + $1.sets.count * 256 })
         writer.write(list: groups) { group, writer in
             group.key.write(to: &writer)
             writer.write(list: group.sets) { $0.write(to: &$1) }
             writer.write(UInt8(clamping: group.copies))
         }
+        if form != .first { writer.write(list: groups.filter(\.toStandIn).map(\.key)) { $0.write(to: &$1) } }
         return writer.bytes
     }
 }
 
 extension ExchangeReply {
-    public init(_ bytes: ArraySlice<UInt8>) throws {
+    public init(_ bytes: ArraySlice<UInt8>, _ form: PeerForm) throws {
         var reader = ByteReader(bytes)
         let isFull = try reader.readFlag()
+        let findings = try reader.readList { reader throws in
+            ExchangeFinding(
+                key: try GroupKey(&reader), sets: try reader.readList { try VersionSet(&$0) },
+                missing: try reader.readList { try ResourceName(&$0) }, owner: try reader.readFlag(),
+                copies: Int(try reader.read(UInt8.self)), keeps: false)
+        }
+        let kept = try ExchangeRequest.readMarked(&reader, form)
         self.init(
             full: isFull,
-            findings: try reader.readList { reader throws in
-                ExchangeFinding(
-                    key: try GroupKey(&reader), sets: try reader.readList { try VersionSet(&$0) },
-                    missing: try reader.readList { try ResourceName(&$0) }, owner: try reader.readFlag(),
-                    copies: Int(try reader.read(UInt8.self)))
-            })
-        guard reader.remaining == 0 else { throw ByteError.illegal }
+            findings: kept.isEmpty
+                ? findings
+                : findings.map {
+                    ExchangeFinding(
+                        key: $0.key, sets: $0.sets, missing: $0.missing, owner: $0.owner, copies: $0.copies,
+                        keeps: kept.contains($0.key))
+                })
     }
 
-    public var bytes: [UInt8] {
+    public func bytes(_ form: PeerForm) -> [UInt8] {
         var writer = ByteWriter(capacity: findings.reduce(8) { $0 + 64 + $1.sets.count * 256 })
         writer.write(flag: full)
         writer.write(list: findings) { finding, writer in
@@ -51,6 +72,7 @@ extension ExchangeReply {
             writer.write(flag: finding.owner)
             writer.write(UInt8(clamping: finding.copies))
         }
+        if form != .first { writer.write(list: findings.filter(\.keeps).map(\.key)) { $0.write(to: &$1) } }
         return writer.bytes
     }
 }

@@ -12,6 +12,8 @@ struct GroupTable: Sendable {
         var owners: [NodeName]
         /// Owners that hold everything that `summary.digest` stands for, said under the present owners.
         var confirmed: [NodeName] = []
+        /// No owners, and they hold the same in the place of owners that have no room.
+        var standIns: [NodeName] = []
         var dropping = false
         /// This node was an owner in step when the owners last changed, and is one still: what it holds of the group
         /// is as good as before, whatever else of the slot became its own.
@@ -30,9 +32,9 @@ struct GroupTable: Sendable {
         var underReplicated = 0
         /// Owned by others only.
         var misplaced = 0
-        /// Not confirmed by every other owner, owned here or not.
-        var unconfirmed = 0
-        /// Confirmed by nobody.
+        /// Not held by as many others as there are owners, owned here or not.
+        var unsettled = 0
+        /// Held by nobody else.
         var onlyHere = 0
         /// All of them, each at least 1.
         var weight = 0
@@ -49,6 +51,8 @@ struct GroupTable: Sendable {
     /// Owned ones that are not vouched for.
     private(set) var unvouched: Set<GroupKey> = []
     private var vouchedCount = 0
+    /// Groups of which others hold fewer copies than there are owners.
+    private(set) var unsettledCount = 0
     var sharedSums = SharedSums()
 
     init(me: NodeName) { self.me = me }
@@ -63,11 +67,13 @@ struct GroupTable: Sendable {
             if let old {
                 subtract(old)
                 vouchedCount -= old.vouched ? 1 : 0
+                unsettledCount -= isSettled(old) ? 0 : 1
             }
             groups[key] = newValue
             if let newValue {
                 add(newValue)
                 vouchedCount += newValue.vouched ? 1 : 0
+                unsettledCount += isSettled(newValue) ? 0 : 1
             }
             index(key, was: old != nil, newValue)
         }
@@ -91,6 +97,15 @@ struct GroupTable: Sendable {
 
     func isConfirmed(_ group: Group) -> Bool {
         group.owners.allSatisfy { $0 == me || group.confirmed.contains($0) }
+    }
+
+    /// Whether others hold as many copies as there are owners.
+    private func isSettled(_ group: Group) -> Bool {
+        isConfirmed(group) || !group.owners.contains(me) && hasCopies(group)
+    }
+
+    private func hasCopies(_ group: Group) -> Bool {
+        group.confirmed.count + group.standIns.count >= group.owners.count
     }
 
     private mutating func index(_ key: GroupKey, was: Bool, _ group: Group?) {
@@ -125,7 +140,7 @@ struct GroupTable: Sendable {
         sums.owned &+= part.owned
         sums.underReplicated &+= part.underReplicated
         sums.misplaced &+= part.misplaced
-        sums.unconfirmed &+= part.unconfirmed
+        sums.unsettled &+= part.unsettled
         sums.onlyHere &+= part.onlyHere
         sums.weight &+= part.weight
     }
@@ -137,7 +152,7 @@ struct GroupTable: Sendable {
         sums.owned &-= part.owned
         sums.underReplicated &-= part.underReplicated
         sums.misplaced &-= part.misplaced
-        sums.unconfirmed &-= part.unconfirmed
+        sums.unsettled &-= part.unsettled
         sums.onlyHere &-= part.onlyHere
         sums.weight &-= part.weight
     }
@@ -154,8 +169,8 @@ struct GroupTable: Sendable {
         } else {
             sums.misplaced = group.weight
         }
-        if !isConfirmed { sums.unconfirmed = group.weight }
-        if group.confirmed.isEmpty { sums.onlyHere = group.summary.resources }
+        if !isSettled(group) { sums.unsettled = group.weight }
+        if group.confirmed.isEmpty, group.standIns.isEmpty { sums.onlyHere = group.summary.resources }
         return sums
     }
 }

@@ -41,14 +41,18 @@ public struct CompareReply: Hashable, Sendable {
     public let counted: Bool
     /// Who holds versions that this node has not seen, of which of the slots, as far as it knows of any; sorted.
     public let newer: [HolderOfNewer]
+    /// Those of the slots in which this node's disk refused something that it is to have.
+    public let noRoom: SlotSet
 
     public init(
-        groups: [GroupStatus], same: Bool = false, counted: Bool = true, newer: [HolderOfNewer] = []
+        groups: [GroupStatus], same: Bool = false, counted: Bool = true, newer: [HolderOfNewer] = [],
+        noRoom: SlotSet = SlotSet()
     ) {
         self.groups = groups
         self.same = same
         self.counted = counted
         self.newer = newer
+        self.noRoom = noRoom
     }
 }
 
@@ -69,11 +73,21 @@ public struct ExchangeGroup: Hashable, Sendable {
     public let sets: [VersionSet]
     /// How many nodes hold all of this, as the speaker knows: the fewest are restored first.
     public let copies: Int
+    /// The listener is to hold this in the place of an owner that has no room for it.
+    public let toStandIn: Bool
 
-    public init(key: GroupKey, sets: [VersionSet], copies: Int) {
+    public init(key: GroupKey, sets: [VersionSet], copies: Int, toStandIn: Bool = false) {
         self.key = key
         self.sets = sets
         self.copies = copies
+        self.toStandIn = toStandIn
+    }
+
+    /// Of all that is told.
+    var digest: SetDigest {
+        var counted = GroupSummary(key: key)
+        for set in sets { counted.add(set) }
+        return counted.digest
     }
 }
 
@@ -92,19 +106,23 @@ public struct ExchangeFinding: Hashable, Sendable {
     public let missing: [ResourceName]
     public let owner: Bool
     public let copies: Int
+    /// What it was asked to stand in for it holds, and lets go of only when all the owners that it sees have it; the asker
+    /// is none of those.
+    public let keeps: Bool
 
-    init(key: GroupKey, sets: [VersionSet], missing: [ResourceName], owner: Bool, copies: Int) {
+    init(key: GroupKey, sets: [VersionSet], missing: [ResourceName], owner: Bool, copies: Int, keeps: Bool) {
         self.key = key
         self.sets = sets
         self.missing = missing
         self.owner = owner
         self.copies = copies
+        self.keeps = keeps
     }
 
     /// - Parameters:
     ///   - asked: what the other node told.
     ///   - mine: what this node holds of the names told, and of the group.
-    public init(asked: ExchangeGroup, mine: [VersionSet], owner: Bool, copies: Int) {
+    public init(asked: ExchangeGroup, mine: [VersionSet], owner: Bool, copies: Int, keeps: Bool = false) {
         key = asked.key
         let told = Dictionary(asked.sets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let held = Set(mine.map(\.name))
@@ -112,6 +130,7 @@ public struct ExchangeFinding: Hashable, Sendable {
         missing = asked.sets.map(\.name).filter { !held.contains($0) }
         self.owner = owner
         self.copies = copies
+        self.keeps = keeps
     }
 }
 

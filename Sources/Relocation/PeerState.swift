@@ -30,6 +30,8 @@ extension Convergence {
         var uncounted = SlotSet()
         /// Such answers in a row.
         var refusals = 0
+        /// Slots in which its disk refused what it is to have, as it said last.
+        var noRoom = SlotSet()
         /// In such a slot: owned groups that differed and are not yet exchanged without a lack.
         var unheard: [Slot: [GroupKey]] = [:]
         /// Groups that differed when they were compared last.

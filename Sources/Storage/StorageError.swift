@@ -42,6 +42,17 @@ public enum StorageError: Error, Hashable, Sendable {
     case cancelled
     case closed(folder: String)
 
+    /// Whether the disk, or what is on it, is why something failed: it would fail so again until somebody sees to that.
+    public static func isOfDisk(_ error: any Error) -> Bool {
+        switch error as? StorageError {
+        case .full, .io, .database, .damaged: true
+        case .inUse, .notOurs, .belongsTo, .newerSchema, .refused, .missingBlob, .rotten, .digestMismatch,
+            .sizeMismatch,
+            .alreadyReceiving, .tooManyStreams, .valueTooLarge, .streamClosed, .cancelled, .closed, nil:
+            false
+        }
+    }
+
     /// The error of a failed system call; no space left is told apart, as callers answer it differently.
     static func posix(_ operation: String, _ path: String, _ code: Int32) -> StorageError {
         switch code {

@@ -346,7 +346,7 @@ import Vocabulary
         summary.add(set)
         drain(&machine, .convergence(.loaded([summary])))
         #expect(machine.route(reading: name, held: set, visited: [], at: .zero) == .here)
-        drain(&machine, .convergence(.declined(try version(1, 2, by: "bob"), from: try node("bob"))))
+        drain(&machine, .convergence(.declined(try version(1, 2, by: "bob"), from: try node("bob"), byDisk: true)))
         guard case .forward(let nodes) = machine.route(reading: name, held: set, visited: [], at: .zero) else {
             Issue.record("it answered")
             return

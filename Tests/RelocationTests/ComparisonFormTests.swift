@@ -45,24 +45,32 @@ struct ComparisonFormTests {
             CompareReply(groups: try statuses(), newer: newer), CompareReply(groups: [], same: true),
             CompareReply(groups: [], same: true, counted: false), CompareReply(groups: try statuses(), counted: false),
         ] {
-            #expect(try CompareReply(reply.bytes[...]) == reply)
+            for form in PeerForm.allCases { #expect(try CompareReply(reply.bytes(form)[...], form) == reply) }
         }
+        let full = CompareReply(groups: try statuses(), newer: newer, noRoom: sets()[2])
+        #expect(try CompareReply(full.bytes(.second)[...], .second) == full)
+        // Whoever knows the first form only is told the rest.
+        let first = CompareReply(groups: try statuses(), newer: newer)
+        #expect(try CompareReply(full.bytes(.first)[...], .first) == first)
     }
 
     @Test("no part of one, and none with more behind it, passes for the whole")
     func parts() throws {
         let request = CompareRequest(slots: sets()[1], groups: try statuses()).bytes
         let reply = CompareReply(
-            groups: try statuses(), newer: [HolderOfNewer(holder: try NodeName("a"), slots: sets()[3])]
-        ).bytes
+            groups: try statuses(), newer: [HolderOfNewer(holder: try NodeName("a"), slots: sets()[3])],
+            noRoom: sets()[2])
         for length in request.indices {
             #expect(throws: (any Error).self) { try CompareRequest(request.prefix(length)) }
         }
-        for length in reply.indices {
-            #expect(throws: (any Error).self) { try CompareReply(reply.prefix(length)) }
-        }
         #expect(throws: ByteError.illegal) { try CompareRequest((request + [0])[...]) }
-        #expect(throws: ByteError.illegal) { try CompareReply((reply + [0])[...]) }
+        for form in PeerForm.allCases {
+            let bytes = reply.bytes(form)
+            for length in bytes.indices {
+                #expect(throws: (any Error).self) { try CompareReply(bytes.prefix(length), form) }
+            }
+            #expect(throws: ByteError.illegal) { try CompareReply((bytes + [0])[...], form) }
+        }
     }
 
     @Test(
@@ -78,8 +86,8 @@ struct ComparisonFormTests {
     @Test("a number of things that can not be there is found out without room for them")
     func hostileCount() {
         #expect(throws: ByteError.truncated) { try CompareRequest([0, 0, 0, 0xff, 0xff, 0xff, 0xff][...]) }
-        #expect(throws: ByteError.truncated) { try ExchangeRequest([0xff, 0xff, 0xff, 0xff][...]) }
-        #expect(throws: ByteError.truncated) { try ExchangeReply([0, 0xff, 0xff, 0xff, 0xff][...]) }
-        #expect(throws: ByteError.illegal) { try CompareReply([4, 0, 0, 0, 0, 0, 0][...]) }
+        #expect(throws: ByteError.truncated) { try ExchangeRequest([0xff, 0xff, 0xff, 0xff][...], .second) }
+        #expect(throws: ByteError.truncated) { try ExchangeReply([0, 0xff, 0xff, 0xff, 0xff][...], .second) }
+        #expect(throws: ByteError.illegal) { try CompareReply([4, 0, 0, 0, 0, 0, 0][...], .second) }
     }
 }

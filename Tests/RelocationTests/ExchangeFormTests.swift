@@ -31,35 +31,52 @@ struct ExchangeFormTests {
     @Test("what is told and what is found come back as they were")
     func roundTrip() throws {
         let request = ExchangeRequest(groups: groups())
-        #expect(try ExchangeRequest(request.bytes[...]) == request)
         #expect(reply(full: false).findings.contains { !$0.missing.isEmpty })
-        for reply in [reply(full: false), reply(full: true), ExchangeReply(findings: [])] {
-            #expect(try ExchangeReply(reply.bytes[...]) == reply)
+        for form in PeerForm.allCases {
+            #expect(try ExchangeRequest(request.bytes(form)[...], form) == request)
+            for reply in [reply(full: false), reply(full: true), ExchangeReply(findings: [])] {
+                #expect(try ExchangeReply(reply.bytes(form)[...], form) == reply)
+            }
         }
     }
 
-    @Test("no part of one, and none with more behind it, passes for the whole")
-    func parts() throws {
-        let request = ExchangeRequest(groups: groups()).bytes
+    @Test("what is said of few groups comes back with those, in the second form")
+    func marks() throws {
+        let all = groups()
+        let last = ExchangeGroup(key: all[2].key, sets: [], copies: 0, toStandIn: true)
+        let request = ExchangeRequest(groups: [all[0], all[1], last])
+        #expect(try ExchangeRequest(request.bytes(.second)[...], .second) == request)
+        #expect(try ExchangeRequest(request.bytes(.first)[...], .first) == ExchangeRequest(groups: all))
+        let findings = all.map {
+            ExchangeFinding(asked: $0, mine: $0.sets, owner: false, copies: 2, keeps: $0 == all[1])
+        }
+        let reply = ExchangeReply(findings: findings)
+        #expect(try ExchangeReply(reply.bytes(.second)[...], .second) == reply)
+        #expect(try ExchangeReply(reply.bytes(.second)[...], .second).findings.map(\.keeps) == [false, true, false])
+    }
+
+    @Test("no part of one, and none with more behind it, passes for the whole", arguments: PeerForm.allCases)
+    func parts(form: PeerForm) throws {
+        let request = ExchangeRequest(groups: groups()).bytes(form)
         for length in request.indices {
-            #expect(throws: ByteError.truncated) { try ExchangeRequest(request.prefix(length)) }
+            #expect(throws: ByteError.truncated) { try ExchangeRequest(request.prefix(length), form) }
         }
-        let found = reply(full: true).bytes
+        let found = reply(full: true).bytes(form)
         for length in found.indices {
-            #expect(throws: ByteError.truncated) { try ExchangeReply(found.prefix(length)) }
+            #expect(throws: ByteError.truncated) { try ExchangeReply(found.prefix(length), form) }
         }
-        #expect(throws: ByteError.illegal) { try ExchangeRequest((request + [0])[...]) }
-        #expect(throws: ByteError.illegal) { try ExchangeReply((found + [0])[...]) }
+        #expect(throws: ByteError.illegal) { try ExchangeRequest((request + [0])[...], form) }
+        #expect(throws: ByteError.illegal) { try ExchangeReply((found + [0])[...], form) }
     }
 
     @Test("a set without a version, or of two names, is none")
     func noSet() {
         let key: [UInt8] = [0, 0, 0, 1, 0, 0, 0]
-        #expect(throws: ByteError.illegal) { try ExchangeRequest((key + [0, 0, 0, 1, 0, 1])[...]) }
+        #expect(throws: ByteError.illegal) { try ExchangeRequest((key + [0, 0, 0, 1, 0, 1])[...], .second) }
         var writer = ByteWriter()
         writer.write(raw: key + [0, 0, 0, 1, 2])
         World.version("a", by: "ada").write(to: &writer)
         World.version("b", by: "ada").write(to: &writer)
-        #expect(throws: ByteError.illegal) { try ExchangeRequest(writer.bytes[...]) }
+        #expect(throws: ByteError.illegal) { try ExchangeRequest(writer.bytes[...], .second) }
     }
 }

@@ -105,7 +105,7 @@ import Vocabulary
         subject.feed(.tick, after: .seconds(2))
         compare(&subject, holding: [held])
         #expect(!exchange(&subject, holding: [held]))
-        subject.feed(.pulled(version, durable: false))
+        subject.feed(.pulled(version, .unavailable))
         subject.feed(.tick, after: .seconds(10))
         compare(&subject, holding: [held])
         #expect(exchange(&subject, holding: [held]))
@@ -116,8 +116,14 @@ import Vocabulary
     func saysThatItIsFull() {
         let ask = ExchangeRequest(groups: [ExchangeGroup(key: summary.key, sets: [held], copies: 1)])
         var subject = Subject("bob", among: names)
-        #expect(subject.core.answer(ask, mine: [], owned: []).full == false)
+        #expect(
+            subject.core.answer(
+                ask, from: World.node("ada"), mine: [], before: subject.core.kept(of: ask, for: World.node("ada"))
+            ).full == false)
         subject.core.isJoining = true
-        #expect(subject.core.answer(ask, mine: [], owned: []).full == true)
+        #expect(
+            subject.core.answer(
+                ask, from: World.node("ada"), mine: [], before: subject.core.kept(of: ask, for: World.node("ada"))
+            ).full == true)
     }
 }

@@ -19,7 +19,7 @@ import Vocabulary
         // Given an owner that knows of a write that it has no room for,
         var ada = Subject("ada", among: names)
         ada.feed(.stored(World.summary([old])))
-        ada.feed(.declined(new, from: World.node("bob")))
+        ada.feed(.declined(new, from: World.node("bob"), byDisk: true))
         // when the other owner comes back and is in step with it,
         var cid = Subject("cid", among: names)
         cid.feed(.stored(World.summary([old])))
@@ -57,7 +57,7 @@ import Vocabulary
             var subject = Subject(me, among: names, replicas: 3)
             subject.feed(.stored(World.summary([old])))
             let new = World.version("a", by: other, counter: 2, time: 2000, seen: old)
-            subject.feed(.declined(new, from: World.node(other)))
+            subject.feed(.declined(new, from: World.node(other), byDisk: true))
             return subject
         }
         let others = ["ada": behind("ada", "bob"), "bob": behind("bob", "ada")]

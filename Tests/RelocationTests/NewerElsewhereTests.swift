@@ -14,7 +14,7 @@ import Vocabulary
         let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
         subject.feed(.loaded(World.summary([old])))
         #expect(!subject.core.knowsNewer(than: old, of: old.name))
-        subject.feed(.declined(newer, from: World.node("ada")))
+        subject.feed(.declined(newer, from: World.node("ada"), byDisk: true))
         #expect(subject.core.knowsNewer(than: old, of: old.name))
         #expect(subject.core.knowsNewer(than: nil, of: old.name))
         let both = old.merged(with: [newer])
@@ -29,12 +29,12 @@ import Vocabulary
         let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
         let without = World.view(["bob", "cid"], for: "cid")
         var before = Subject("cid", among: names)
-        before.feed(.declined(newer, from: World.node("ada")))
+        before.feed(.declined(newer, from: World.node("ada"), byDisk: true))
         before.feed(.view(without, hear: .asOwnersChange, restarted: []))
         #expect(!before.core.knowsNewer(than: old, of: old.name))
         var after = Subject("cid", among: names)
         after.feed(.view(without, hear: .asOwnersChange, restarted: []))
-        after.feed(.declined(newer, from: World.node("ada")))
+        after.feed(.declined(newer, from: World.node("ada"), byDisk: true))
         #expect(!after.core.knowsNewer(than: old, of: old.name))
     }
 
@@ -48,7 +48,7 @@ import Vocabulary
         let told = [("ada", newer), ("bob", newer), ("ada", newest)]
         for order in [told, told.reversed(), [told[2], told[0], told[1]]] {
             var subject = Subject("cid", among: names)
-            for (teller, version) in order { subject.feed(.declined(version, from: World.node(teller))) }
+            for (teller, version) in order { subject.feed(.declined(version, from: World.node(teller), byDisk: true)) }
             #expect(subject.core.knowsNewer(than: old.merged(with: [newer]), of: old.name))
             subject.feed(.view(World.view(["bob", "cid"], for: "cid"), hear: .asOwnersChange, restarted: []))
             #expect(subject.core.knowsNewer(than: old, of: old.name))
@@ -66,7 +66,7 @@ import Vocabulary
         let told = ExchangeGroup(key: mine.group(in: World.cluster), sets: [theirs], copies: 1)
         for way in [
             Convergence.Input.offered(by: World.node("ada"), [told], mine: [mine]),
-            .declined(lesser, from: World.node("ada")),
+            .declined(lesser, from: World.node("ada"), byDisk: true),
         ] {
             var subject = Subject("cid", among: ["ada", "cid"])
             subject.feed(.loaded(World.summary([mine])))
@@ -96,7 +96,7 @@ import Vocabulary
         for order in [lacked, lacked.reversed()] {
             var subject = Subject("cid", among: ["ada", "cid"])
             subject.feed(.loaded(World.summary([mine])))
-            for version in order { subject.feed(.declined(version, from: World.node("ada"))) }
+            for version in order { subject.feed(.declined(version, from: World.node("ada"), byDisk: true)) }
             var held = mine
             for version in order {
                 #expect(subject.core.knowsUnseen(by: held, of: held.name))
@@ -104,7 +104,7 @@ import Vocabulary
                 subject.feed(.wrote(World.summary([held]), version))
             }
             #expect(!subject.core.knowsUnseen(by: held, of: held.name))
-            subject.feed(.declined(World.version("a", by: "bob", time: 999), from: World.node("ada")))
+            subject.feed(.declined(World.version("a", by: "bob", time: 999), from: World.node("ada"), byDisk: true))
             #expect(!subject.core.knowsUnseen(by: held, of: held.name))
         }
     }

@@ -247,7 +247,7 @@ import Vocabulary
         #expect(pulls.map(\.1) == [[World.node("ada")]])
         #expect(!subject.core.isSynced(key.slot))
         subject.feed(.stored([summary]))
-        subject.feed(.pulled(set.head, durable: true))
+        subject.feed(.pulled(set.head, .durable))
         for _ in 0..<16 {
             if let id = subject.takeCompare(with: "ada") {
                 subject.feed(
@@ -312,7 +312,7 @@ import Vocabulary
         let set = VersionSet(World.version("a", by: "ada"))
         let group = ExchangeGroup(key: set.group(in: World.cluster), sets: [set], copies: 1)
         subject.feed(.offered(by: World.node("ada"), [group], mine: []))
-        subject.feed(.pulled(set.head, durable: false))
+        subject.feed(.pulled(set.head, .unavailable))
         #expect(subject.core.totals.pullsActive == 0)
         subject.feed(.tick, after: .seconds(2))
         let again = subject.takeCompare(with: "ada")
@@ -338,7 +338,7 @@ import Vocabulary
             #expect(pulls(subject).count == 1)
             subject.effects = []
             order.append(next.dot.counter)
-            subject.feed(.pulled(next, durable: true))
+            subject.feed(.pulled(next, .durable))
         }
         #expect(order == [3, 2, 1])
         #expect(subject.core.totals.pullsQueued == 0 && subject.core.totals.pullsActive == 0)

@@ -25,11 +25,25 @@ struct PeerCalls: Sendable {
     }
 
     func compare(_ request: CompareRequest, with node: NodeName) async throws -> CompareReply {
-        try CompareReply(await octets("/v1/peer/compare", request.bytes, of: node, within: .seconds(30)))
+        try await inItsForm { form in
+            let path = "/\(form.rawValue)/peer/compare"
+            return try CompareReply(await octets(path, request.bytes, of: node, within: .seconds(30)), form)
+        }
     }
 
     func exchange(_ request: ExchangeRequest, with node: NodeName) async throws -> ExchangeReply {
-        try ExchangeReply(await octets("/v1/peer/exchange", request.bytes, of: node, within: .seconds(60)))
+        try await inItsForm { form in
+            let path = "/\(form.rawValue)/peer/exchange"
+            return try ExchangeReply(await octets(path, request.bytes(form), of: node, within: .seconds(60)), form)
+        }
+    }
+
+    private func inItsForm<Reply>(_ ask: (PeerForm) async throws -> Reply) async throws -> Reply {
+        do {
+            return try await ask(.second)
+        } catch PeerCallError.refused(_, _, status: 404, _) {
+            return try await ask(.first)
+        }
     }
 
     /// The answer comes when the bytes are durable there, so it may take as long as they take.

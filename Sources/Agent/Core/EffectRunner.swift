@@ -57,7 +57,7 @@ struct EffectRunner: Sendable {
     {
         do {
             let held = try await core.store.versions(in: intents.map(\.key))
-            let told = zip(intents, held).map { ExchangeGroup(key: $0.key, sets: $1, copies: $0.copies) }
+            let told = zip(intents, held).map { $0.telling($1) }
             let reply = try await core.calls.exchange(ExchangeRequest(groups: told), with: node)
             core.driver.feed(.convergence(.exchanged(id, told: told, reply)))
         } catch {
@@ -84,7 +84,7 @@ struct EffectRunner: Sendable {
                     core.driver.feed(.convergence(.stored(groups)))
                 }
             }
-            core.driver.feed(.convergence(.pulled(version, durable: true)))
+            core.driver.feed(.convergence(.pulled(version, .durable)))
         } catch {
             core.log.info(
                 "could not pull a version yet",
@@ -92,7 +92,7 @@ struct EffectRunner: Sendable {
                     "name": "\(version.name)", "from": "\(holders.map(\.text).joined(separator: ","))",
                     "error": "\(error)",
                 ])
-            core.driver.feed(.convergence(.pulled(version, durable: false)))
+            core.driver.feed(.convergence(.pulled(version, StorageError.isOfDisk(error) ? .refused : .unavailable)))
         }
     }
 

@@ -57,13 +57,15 @@ struct PeerRoutes: Sendable {
             return Response.json(
                 try claims.conflicts.answer(ask, from: Self.asker(context), claims.verifier))
         }
-        router.post("/v1/peer/compare") { request, context in
-            let ask = try await Self.octets(of: request, context) { try CompareRequest($0) }
-            return Self.octets(try box.parts.core.driver.answer(ask, from: Self.asker(context)).bytes)
-        }
-        router.post("/v1/peer/exchange") { request, context in
-            let ask = try await Self.octets(of: request, context) { try ExchangeRequest($0) }
-            return Self.octets(try await exchange(ask, from: Self.asker(context)).bytes)
+        for form in PeerForm.allCases {
+            router.post("/\(form.rawValue)/peer/compare") { request, context in
+                let ask = try await Self.octets(of: request, context) { try CompareRequest($0) }
+                return Self.octets(try box.parts.core.driver.answer(ask, from: Self.asker(context)).bytes(form))
+            }
+            router.post("/\(form.rawValue)/peer/exchange") { request, context in
+                let ask = try await Self.octets(of: request, context) { try ExchangeRequest($0, form) }
+                return Self.octets(try await exchange(ask, from: Self.asker(context)).bytes(form))
+            }
         }
         router.post("/v1/peer/offer") { request, context in
             let ask = try await request.json(OfferRequest.self, upTo: Self.bodyBytesMax, context: context)
@@ -115,7 +117,7 @@ struct PeerRoutes: Sendable {
     private func exchange(_ ask: ExchangeRequest, from asker: NodeName) async throws -> ExchangeReply {
         let core = try box.parts.core
         guard ask.groups.count <= 4096 else { throw APIError.tooLarge(limit: 4096) }
-        let owned = core.driver.read { $0.convergence.owned(of: ask) }
+        let before = core.driver.read { $0.convergence.kept(of: ask, for: asker) }
         var mine: [ResourceName: VersionSet] = [:]
         for sets in try await core.store.versions(in: ask.groups.map(\.key)) {
             for set in sets { mine[set.name] = set }
@@ -123,7 +125,7 @@ struct PeerRoutes: Sendable {
         let elsewhere = ask.groups.flatMap(\.sets).map(\.name).filter { mine[$0] == nil }
         for set in try await core.store.versions(of: elsewhere) { mine[set.name] = set }
         let sets = Array(mine.values)
-        let reply = core.driver.read { $0.convergence.answer(ask, mine: sets, owned: owned) }
+        let reply = core.driver.read { $0.convergence.answer(ask, from: asker, mine: sets, before: before) }
         core.driver.feed(.convergence(.offered(by: asker, ask.groups, mine: sets)))
         return reply
     }
@@ -146,7 +148,7 @@ struct PeerRoutes: Sendable {
                 core.driver.feed(.convergence(.wrote(groups, version)))
             }
         } catch {
-            core.driver.feed(.convergence(.declined(version, from: asker)))
+            core.driver.feed(.convergence(.declined(version, from: asker, byDisk: StorageError.isOfDisk(error))))
             throw error
         }
         core.driver.feed(.convergence(.told(by: asker, offer.status)))

@@ -61,8 +61,7 @@ extension NodeHost {
             }
         case .exchange(let id, let node, let intents):
             let told = intents.map { intent in
-                ExchangeGroup(
-                    key: intent.key, sets: context.disk.durable.sets(in: intent.key, cluster), copies: intent.copies)
+                intent.telling(context.disk.durable.sets(in: intent.key, cluster))
             }
             call(node, .exchange(ExchangeRequest(groups: told)), bytes: 2_000, within: .seconds(60), &context) {
                 host, response, context in
@@ -79,23 +78,23 @@ extension NodeHost {
 
     private mutating func pull(_ version: Version, from holders: [NodeName], _ context: inout Context) {
         if has(.ignoresTombstones), version.isTombstone {
-            return feed(.convergence(.pulled(version, durable: true)), &context)
+            return feed(.convergence(.pulled(version, .durable)), &context)
         }
         context.observe(.fetches(version))
         let nearest = holders.map { ($0, machine.membership.member($0)?.rtt ?? .seconds(3600)) }
             .sorted { $0.1 < $1.1 }.map(\.0)
-        obtain(version.content, from: nearest, &context) { host, isHere, context in
-            guard isHere else {
+        obtain(version.content, from: nearest, &context) { host, end, context in
+            guard end == .durable else {
                 if host.has(.losesFailedPulls) { return }
-                return host.feed(.convergence(.pulled(version, durable: false)), &context)
+                return host.feed(.convergence(.pulled(version, end)), &context)
             }
             host.transact(.merge([version]), &context) { host, done, context in
                 host.release(version.digest, &context)
                 guard case .merged(let groups) = done else {
-                    return host.feed(.convergence(.pulled(version, durable: false)), &context)
+                    return host.feed(.convergence(.pulled(version, .refused)), &context)
                 }
                 host.feed(.convergence(.stored(groups)), &context)
-                host.feed(.convergence(.pulled(version, durable: true)), &context)
+                host.feed(.convergence(.pulled(version, .durable)), &context)
             }
         }
     }

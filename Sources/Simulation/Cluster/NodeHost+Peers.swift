@@ -21,8 +21,8 @@ extension NodeHost {
         case .exchange(let request): exchange(request, id, from: peer, &context)
         case .offer(let offer): accept(offer, id, from: peer, &context)
         case .write(let order):
-            obtain(order.request.content, from: [peer], &context) { host, isHere, context in
-                guard isHere else { return context.answer(id, .no) }
+            obtain(order.request.content, from: [peer], &context) { host, end, context in
+                guard end == .durable else { return context.answer(id, .no) }
                 host.take(order, from: peer, &context) { host, result, context in
                     host.release(order.request.digest, &context)
                     context.answer(id, .wrote(result))
@@ -64,7 +64,8 @@ extension NodeHost {
             for set in group.sets where mine[set.name] == nil { mine[set.name] = context.disk.durable.sets[set.name] }
         }
         let sets = mine.values.sorted { $0.name < $1.name }
-        let reply = machine.convergence.answer(ask, mine: sets, owned: machine.convergence.owned(of: ask))
+        let reply = machine.convergence.answer(
+            ask, from: peer, mine: sets, before: machine.convergence.kept(of: ask, for: peer))
         context.answer(id, .exchanged(reply), bytes: 2_000)
         feed(.convergence(.offered(by: peer, ask.groups, mine: sets)), &context)
     }
@@ -76,10 +77,10 @@ extension NodeHost {
         if has(.ignoresTombstones), version.isTombstone {
             return context.answer(id, .offered(OfferReply(status: offer.status)))
         }
-        obtain(version.content, from: [peer], &context) { host, isHere, context in
-            guard isHere, !host.machine.isDraining else {
-                host.release(isHere ? version.digest : nil, &context)
-                host.feed(.convergence(.declined(version, from: peer)), &context)
+        obtain(version.content, from: [peer], &context) { host, end, context in
+            guard end == .durable, !host.machine.isDraining else {
+                host.release(end == .durable ? version.digest : nil, &context)
+                host.feed(.convergence(.declined(version, from: peer, byDisk: end == .refused)), &context)
                 return context.answer(id, .no)
             }
             if host.has(.confirmsUnsynced) {
@@ -88,7 +89,7 @@ extension NodeHost {
             host.transact(.merge([version]), &context) { host, done, context in
                 host.release(version.digest, &context)
                 guard case .merged(let groups) = done else {
-                    host.feed(.convergence(.declined(version, from: peer)), &context)
+                    host.feed(.convergence(.declined(version, from: peer, byDisk: true)), &context)
                     return context.answer(id, .no)
                 }
                 host.feed(.convergence(.wrote(groups, version)), &context)

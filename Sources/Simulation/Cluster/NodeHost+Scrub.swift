@@ -63,8 +63,8 @@ extension NodeHost {
         let view = machine.convergence.view
         let holders =
             likely.filter { $0 != name && view.canCall($0) }.sorted() + view.contactable.filter { !likely.contains($0) }
-        obtain(version.content, from: holders, &context) { host, isHere, context in
-            guard isHere else { return }
+        obtain(version.content, from: holders, &context) { host, end, context in
+            guard end == .durable else { return }
             host.lacks.remove(digest)
             host.tellLacks(&context)
             host.release(digest, &context)

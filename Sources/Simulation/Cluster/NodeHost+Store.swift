@@ -1,3 +1,4 @@
+import Relocation
 import Resources
 import Vocabulary
 
@@ -180,15 +181,15 @@ extension NodeHost {
         sync(&context) { host, context in then(&host, true, &context) }
     }
 
-    /// The bytes of a version, from whoever has them: durable here, and leased, when `then` is told `true`.
+    /// The bytes of a version, from whoever has them: durable here, and leased, when `then` is told `.durable`.
     mutating func obtain(
         _ content: Version.Content, from holders: [NodeName], _ context: inout Context,
-        then: @escaping @Sendable (inout NodeHost, Bool, inout HostContext<NodeHost>) -> Void
+        then: @escaping @Sendable (inout NodeHost, Convergence.PullEnd, inout HostContext<NodeHost>) -> Void
     ) {
-        guard case .blob(let digest, let size, _) = content else { return then(&self, true, &context) }
+        guard case .blob(let digest, let size, _) = content else { return then(&self, .durable, &context) }
         if has(.pullsNoBytes) || mayRead(digest, &context) {
             lease(digest)
-            return then(&self, true, &context)
+            return then(&self, .durable, &context)
         }
         let isUnderWay = pulls[digest] != nil
         pulls[digest, default: []].append(then)
@@ -198,22 +199,22 @@ extension NodeHost {
     private mutating func fetch(
         _ digest: ContentDigest, size: UInt64, from holders: ArraySlice<NodeName>, _ context: inout Context
     ) {
-        guard let holder = holders.first else { return fetched(digest, false, &context) }
+        guard let holder = holders.first else { return fetched(digest, .unavailable, &context) }
         call(holder, .blob(digest), within: Self.transferLimit(size), &context) { host, response, context in
             guard case .blob = response else {
                 return host.fetch(digest, size: size, from: holders.dropFirst(), &context)
             }
             host.keep(digest, size: size, &context) { host, isKept, context in
-                host.fetched(digest, isKept, &context)
+                host.fetched(digest, isKept ? .durable : .refused, &context)
                 if isKept { host.release(digest, &context) }
             }
         }
     }
 
-    private mutating func fetched(_ digest: ContentDigest, _ isHere: Bool, _ context: inout Context) {
+    private mutating func fetched(_ digest: ContentDigest, _ end: Convergence.PullEnd, _ context: inout Context) {
         for waiter in pulls.removeValue(forKey: digest) ?? [] {
-            if isHere { lease(digest) }
-            waiter(&self, isHere, &context)
+            if end == .durable { lease(digest) }
+            waiter(&self, end, &context)
         }
     }
 

@@ -66,7 +66,8 @@ public struct NodeHost: SimulatedMachine {
     var leases: [ContentDigest: Int] = [:]
     /// Bytes that a version here needs and that are not here.
     var lacks: Set<ContentDigest> = []
-    var pulls: [ContentDigest: [@Sendable (inout NodeHost, Bool, inout HostContext<NodeHost>) -> Void]] = [:]
+    var pulls: [ContentDigest: [@Sendable (inout NodeHost, Convergence.PullEnd, inout HostContext<NodeHost>) -> Void]] =
+        [:]
 
     var acknowledgements: [NodeMachine.WriteID: Acknowledge] = [:]
     var writeNumber: UInt64 = 0

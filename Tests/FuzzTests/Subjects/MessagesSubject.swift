@@ -70,26 +70,31 @@ struct MessagesSubject: Subject {
             Kind([
                 CompareReply(
                     groups: [try Self.status()], counted: false,
-                    newer: [HolderOfNewer(holder: try NodeName("simba"), slots: SlotSet([try Self.status().key.slot]))]
-                ).bytes
+                    newer: [HolderOfNewer(holder: try NodeName("simba"), slots: SlotSet([try Self.status().key.slot]))],
+                    noRoom: SlotSet([try Self.status().key.slot])
+                ).bytes(.second)
             ]) { bytes in
-                guard let reply = try? CompareReply(bytes[...]) else { return }
-                try demand(try CompareReply(reply.bytes[...]) == reply, "it is read as it was written")
+                guard let reply = try? CompareReply(bytes[...], .second) else { return }
+                try demand(
+                    try CompareReply(reply.bytes(.second)[...], .second) == reply, "it is read as it was written")
             },
-            Kind([ExchangeRequest(groups: [try Self.exchange()]).bytes]) { bytes in
-                guard let request = try? ExchangeRequest(bytes[...]) else { return }
-                try demand(try ExchangeRequest(request.bytes[...]) == request, "it is read as it was written")
+            Kind([ExchangeRequest(groups: [try Self.exchange()]).bytes(.second)]) { bytes in
+                guard let request = try? ExchangeRequest(bytes[...], .second) else { return }
+                try demand(
+                    try ExchangeRequest(request.bytes(.second)[...], .second) == request, "it is read as it was written"
+                )
                 for group in request.groups {
                     _ = ExchangeFinding(asked: group, mine: group.sets, owner: true, copies: 1)
                 }
             },
             Kind([
                 ExchangeReply(findings: [
-                    ExchangeFinding(asked: try Self.exchange(), mine: [], owner: true, copies: 2)
-                ]).bytes
+                    ExchangeFinding(asked: try Self.exchange(), mine: [], owner: false, copies: 2, keeps: true)
+                ]).bytes(.second)
             ]) { bytes in
-                guard let reply = try? ExchangeReply(bytes[...]) else { return }
-                try demand(try ExchangeReply(reply.bytes[...]) == reply, "it is read as it was written")
+                guard let reply = try? ExchangeReply(bytes[...], .second) else { return }
+                try demand(
+                    try ExchangeReply(reply.bytes(.second)[...], .second) == reply, "it is read as it was written")
             },
             Kind(OfferRequest.self, [OfferRequest(version: try Samples.versions()[0], status: try Self.status())]),
             Kind(OfferReply.self, [OfferReply(status: try Self.status(), rival: try Samples.dot("simba", 9))]),
@@ -219,7 +224,7 @@ struct MessagesSubject: Subject {
 
     private static func exchange() throws -> ExchangeGroup {
         let sets = try VersionSet(Samples.versions()).map { [$0] } ?? []
-        return ExchangeGroup(key: try group().key, sets: sets, copies: 1)
+        return ExchangeGroup(key: try group().key, sets: sets, copies: 1, toStandIn: true)
     }
 
     private static func issued(_ name: CertificateName) -> IssuedCertificate {

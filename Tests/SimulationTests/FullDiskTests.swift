@@ -1,0 +1,140 @@
+import Node
+import Relocation
+import Resources
+import SWIM
+import Simulation
+import Testing
+import Vocabulary
+
+/// Laws 2 and 3 beside a member whose disk takes nothing more: what it is to own others hold in its place, so that a leave
+/// ends and a crash is repaired; when it has room it gets what is its own, and they let go.
+@Suite("A full disk, simulated", .timeLimit(.minutes(10)))
+struct FullDiskTests {
+    private struct Cluster {
+        var simulator: Simulator<NodeHost>
+        var hosts: [HostID] = []
+        let cluster: ClusterName
+        var versions: [Version] = []
+        /// What a leaver left behind.
+        var remaining: [HostID: Int] = [:]
+
+        init(_ count: Int, seed: UInt64, zones: [String?] = []) throws {
+            simulator = Simulator<NodeHost>(seed: seed, link: .lan, trace: .hashOnly)
+            cluster = try ClusterName("sim")
+            var settings = NodeMachine.Settings()
+            settings.relocationDelay = .seconds(5)
+            for number in 0..<count {
+                let zone = number < zones.count ? zones[number] : nil
+                let configuration = NodeHost.Configuration(
+                    cluster: cluster, settings: settings, metadata: try Metadata(zone: zone),
+                    join: hosts.prefix(1).map { simulator.endpoint(of: $0) })
+                hosts.append(
+                    simulator.addHost(
+                        try NodeName("n\(number)"),
+                        at: try Endpoint(host: "10.0.0.\(number + 1)", port: Endpoint.roostPort), configuration))
+            }
+            for (number, host) in hosts.enumerated() {
+                simulator.schedule(after: .milliseconds(300 * Int64(number))) { $0.boot(host) }
+            }
+            run(for: 15)
+        }
+
+        mutating func run(for seconds: Int64) {
+            var (written, remaining) = (versions, self.remaining)
+            defer { (versions, self.remaining) = (written, remaining) }
+            simulator.run(for: .seconds(seconds)) { _, observed in
+                switch observed.what {
+                case .wrote(_, .written(let version, _, _)): written.append(version)
+                case .left(let left, _): remaining[observed.host] = left
+                default: break
+                }
+            }
+        }
+
+        mutating func write(_ count: Int) throws {
+            for number in 0..<count {
+                let bytes = (0..<32).map { UInt8(truncatingIfNeeded: $0 == 0 ? number : number >> 8 + $0) }
+                let digest = try #require(ContentDigest(bytes: bytes))
+                let request = WriteRequest(
+                    name: try ResourceName("r\(number)"),
+                    content: .blob(digest: digest, size: 1_000, mediaType: "text/plain"), home: nil,
+                    precondition: .none)
+                simulator.command(.write(number, request), to: hosts[number % hosts.count])
+            }
+            run(for: 20)
+            #expect(versions.count == count)
+        }
+
+        mutating func fill(_ host: HostID) { simulator.withDisk(of: host) { $0.capacity = $0.state.byteCount } }
+
+        /// The fewest disks that any version is on, of those of these hosts.
+        func fewestCopies(on hosts: [HostID]) -> Int {
+            let disks = hosts.map { simulator.disk(of: $0).durable }
+            return versions.map { version in disks.count { $0.holds(version) } }.min() ?? 0
+        }
+
+        func converged(_ hosts: [HostID]) -> Bool {
+            hosts.allSatisfy { simulator.machine(on: $0)?.machine.convergence.totals.isConverged == true }
+        }
+    }
+
+    @Test("a leave and a crash beside it leave two copies of everything, which all go where they belong in the end")
+    func leaveAndCrash() throws {
+        for seed in UInt64(1)...3 {
+            var cluster = try Cluster(6, seed: seed)
+            try cluster.write(120)
+            let (full, leaver, victim) = (cluster.hosts[1], cluster.hosts[0], cluster.hosts[2])
+            cluster.fill(full)
+            cluster.simulator.command(.leave(timeout: .seconds(240)), to: leaver)
+            cluster.run(for: 20)
+            #expect(cluster.remaining[leaver] == 0, "seed \(seed)")
+            let stayed = cluster.hosts.filter { $0 != leaver }
+            #expect(cluster.fewestCopies(on: stayed) >= 2, "seed \(seed)")
+            let held = cluster.simulator.machine(on: cluster.hosts[3])?.machine.convergence.withoutRoom
+            #expect(held?.map(\.node) == [try NodeName("n1")], "seed \(seed)")
+            cluster.simulator.losePower(victim)
+            cluster.run(for: 60)
+            let rest = stayed.filter { $0 != victim }
+            #expect(cluster.fewestCopies(on: rest) >= 2, "seed \(seed)")
+            #expect(!cluster.converged(rest))
+            cluster.simulator.withDisk(of: full) { $0.capacity = .max }
+            cluster.run(for: 90)
+            #expect(cluster.converged(rest), "seed \(seed)")
+            let disks = rest.map { cluster.simulator.disk(of: $0).durable }
+            for version in cluster.versions {
+                #expect(disks.count { $0.holds(version) } == 2, "seed \(seed): \(version.name)")
+            }
+        }
+    }
+
+    @Test("where two disks are full the leave takes the next in rank; where nobody has room it says what is left")
+    func severalFull() throws {
+        var cluster = try Cluster(5, seed: 4)
+        try cluster.write(80)
+        for host in cluster.hosts[1...2] { cluster.fill(host) }
+        cluster.simulator.command(.leave(timeout: .seconds(60)), to: cluster.hosts[0])
+        cluster.run(for: 30)
+        #expect(cluster.remaining[cluster.hosts[0]] == 0)
+        #expect(cluster.fewestCopies(on: Array(cluster.hosts.dropFirst())) >= 2)
+        for host in cluster.hosts[3...] { cluster.fill(host) }
+        cluster.simulator.command(.leave(timeout: .seconds(20)), to: cluster.hosts[4])
+        cluster.run(for: 30)
+        #expect(try #require(cluster.remaining[cluster.hosts[4]]) > 0)
+    }
+
+    @Test("who stands in is in another zone than the copy that there is, where there is one")
+    func zones() throws {
+        var cluster = try Cluster(6, seed: 5, zones: ["a", "a", "b", "b", "c", "c"])
+        try cluster.write(80)
+        cluster.fill(cluster.hosts[1])
+        cluster.simulator.command(.leave(timeout: .seconds(60)), to: cluster.hosts[0])
+        cluster.run(for: 30)
+        #expect(cluster.remaining[cluster.hosts[0]] == 0)
+        let zones = [1...1, 2...3, 4...5].map { range in
+            range.map { cluster.simulator.disk(of: cluster.hosts[$0]).durable }
+        }
+        for version in cluster.versions {
+            #expect(zones.count { disks in disks.contains { $0.holds(version) } } >= 2, "\(version.name)")
+        }
+    }
+}
