@@ -35,9 +35,12 @@ struct LeaveCommand: AsyncParsableCommand {
                         + "\(copies) of \(wanted) copies of each, until others come back or join")
             }
             if !result.complete && !now {
+                let full = (result.withoutRoom ?? []).map(\.node).joined(separator: ", ")
                 throw CommandFailure(
-                    "\(result.remaining) resources of \(result.node) were not confirmed by enough others",
-                    hint: "they are on its disk: start it again to finish, with a longer leave.timeout",
+                    "\(result.remaining) resources of \(result.node) were not confirmed by enough others"
+                        + (full.isEmpty ? "" : ": there is no room on \(full)"),
+                    hint: "they are on its disk: start it again to finish, "
+                        + (full.isEmpty ? "with a longer leave.timeout" : "when there is room on others"),
                     status: .tryAgain)
             }
         }

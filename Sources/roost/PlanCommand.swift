@@ -34,7 +34,7 @@ struct PlanCommand: AsyncParsableCommand {
             if json { return try Terminal.print(json: plan) }
             var table = Table([
                 .init("NODE"), .init("FETCHES", .right), .init("SIZE", .right), .init("TAKES", .right),
-                .init("DROPS", .right), .init("SIZE", .right),
+                .init("FREE", .right), .init("DROPS", .right), .init("SIZE", .right),
             ])
             let moves = Dictionary(plan.moves.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
             let drops = Dictionary(plan.drops.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
@@ -44,7 +44,7 @@ struct PlanCommand: AsyncParsableCommand {
                 table.add([
                     node, "\(move?.resources ?? 0)", HumanUnits.bytes(move?.bytes ?? 0),
                     move?.durationMilliseconds.map { HumanUnits.duration(milliseconds: $0) } ?? "-",
-                    "\(drop?.resources ?? 0)", HumanUnits.bytes(drop?.bytes ?? 0),
+                    move?.free.map { HumanUnits.bytes($0) } ?? "-", "\(drop?.resources ?? 0)", HumanUnits.bytes(drop?.bytes ?? 0),
                 ])
             }
             if !table.isEmpty { Terminal.print(table.text()) }
@@ -63,6 +63,10 @@ struct PlanCommand: AsyncParsableCommand {
         var lines = [first]
         if plan.durationMilliseconds == nil {
             lines.append("how long it takes is not known: no node has fetched 1 MiB from others since its start")
+        }
+        for move in plan.moves where !move.fits {
+            lines.append(
+                "\(move.node) has too little room: make some first, or others hold in its place what does not fit")
         }
         if plan.short.resources > 0 {
             lines.append(

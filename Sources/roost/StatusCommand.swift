@@ -39,6 +39,9 @@ struct StatusCommand: AsyncParsableCommand {
             "\(resources.held) held, \(resources.owned) owned, \(resources.underReplicated) under-replicated, "
                 + "\(resources.misplaced) misplaced",
         ])
+        for full in status.withoutRoom ?? [] {
+            table.add(["no room", "on \(full.node) for \(full.resources) that it is to own: others hold them for it"])
+        }
         table.add([
             "moves",
             "\(status.moves.active) active, \(status.moves.queued) queued, \(HumanUnits.bytes(status.moves.bytes)) moved",

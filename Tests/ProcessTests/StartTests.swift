@@ -2,25 +2,14 @@ import Authority
 import Client
 import FoundationEssentials
 import Glibc
-import NIOConcurrencyHelpers
-import NIOCore
 import Testing
 import Vocabulary
 
 @testable import roost
 
 extension ProcessTests {
-    @Suite("agents that can not start, and disks that are full")
+    @Suite("agents that can not start, and those that wait")
     struct StartTests {
-        /// Root alone is not enough: most containers do not let their root mount.
-        private static func canMount() async throws -> Bool {
-            let folder = FileManager.default.temporaryDirectory.appending(path: "roost-mount-\(UUID().uuidString)").path
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
-            defer { rmdir(folder) }
-            guard mount("tmpfs", folder, "tmpfs", 0, "size=64k") == 0 else { return false }
-            return umount(folder) == 0
-        }
-
         /// Starts an agent that shall refuse to run.
         private func refused(
             _ cluster: TestCluster, _ arguments: [String], _ status: Int32, _ parts: [String],
@@ -105,49 +94,32 @@ extension ProcessTests {
             }
         }
 
-        @Test(
-            "a full disk is a 507 that loses nothing, and ends when there is room",
-            .enabled("mounting a small tmpfs needs the right to mount") { try await canMount() })
-        func fullDisk() async throws {
+        @Test("a node with nothing of its own runs, and denies nothing, until somebody answers whom it is to join")
+        func blank() async throws {
             try await TestCluster.run { cluster in
-                let data = "\(cluster.path)/small"
-                try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: false)
-                let mounted = try await cluster.run(
-                    "/usr/bin/mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", data])
-                try #require(mounted.ending == .exited(0), "\(mounted.output)")
-                defer { umount2(data, Int32(MNT_DETACH)) }
-                try await cluster.start("moshi", ["data_dir": "\(data)/moshi"])
-                let client = try await cluster.client("moshi")
-                let fits = Sample.bytes(8 << 20, seed: 1)
-                try await cluster.put("fits", fits, through: client)
-                for attempt in 0..<3 {
-                    do {
-                        _ = try await client.put("too-large-\(attempt)", bytes: Sample.bytes(20 << 20, seed: 2))
-                        Issue.record("20 MiB went onto a disk with less room")
-                    } catch ClientError.status(let status, let problem, _, _) {
-                        #expect(status == 507, "\(problem)")
-                    }
+                let systemd = try #require(NotifySocket("\(cluster.path)/notify"))
+                try await cluster.start(
+                    "tanga", joining: ["moshi"], environment: ["NOTIFY_SOCKET": "\(cluster.path)/notify"])
+                try await Patience.wait(atMost: .seconds(60), for: "tanga to be up") { () -> Patience.Look<Void> in
+                    systemd.messages().contains { $0.contains("READY=1") } ? .done(()) : .notYet("not ready")
                 }
-                // What announces its size is refused before its first byte is asked for.
-                let asked = NIOLockedValueBox(false)
-                let body = AsyncThrowingStream<ByteBuffer, any Error> {
-                    asked.withLockedValue { $0 = true }
-                    return nil
-                }
-                let early = try await client.send(
-                    ClientRequest("PUT", "/v1/resources/early", body: .stream(length: 20 << 20, body)))
-                #expect(early.status == 507)
-                #expect(!asked.withLockedValue { $0 })
-                #expect(try await client.getBytes("fits").bytes == fits)
-                #expect(try await client.list().resources.map(\.name) == ["fits"])
-                // The failed ones left nothing behind: this fits again.
-                _ = try await client.put("fits-too", bytes: Sample.bytes(6 << 20, seed: 3))
-                #expect(try await client.getBytes("fits-too").bytes == Sample.bytes(6 << 20, seed: 3))
+                let client = try await cluster.client("tanga")
+                #expect(try await client.status().phase == .joining)
+                let asked = try await cluster.run(
+                    TestCluster.roost,
+                    ["get", "anything", "--agent", "unix:\(cluster.socket("tanga"))", "--timeout", "2"])
+                #expect(asked.ending != .exited(0) && !asked.output.contains("there is no"), "\(asked.output)")
+                try await cluster.start("moshi")
+                try await cluster.put("kept", [1], through: cluster.client("moshi"))
+                try await cluster.settled(["moshi", "tanga"])
+                #expect(try await client.getBytes("kept").bytes == [1])
                 await client.close()
+                // What it has it serves alone, whoever else is there or not.
                 try await cluster.kill("moshi")
-                try await cluster.start("moshi", ["data_dir": "\(data)/moshi"])
-                #expect(try await cluster.client("moshi").getBytes("fits").bytes == fits)
-                _ = try await cluster.stop("moshi")
+                try await cluster.kill("tanga")
+                try await cluster.start("tanga", joining: ["moshi"])
+                try await cluster.settled(["tanga"])
+                #expect(try await cluster.client("tanga").getBytes("kept").bytes == [1])
             }
         }
     }

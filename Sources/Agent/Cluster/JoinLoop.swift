@@ -1,5 +1,6 @@
 import Logging
 import Node
+import Relocation
 import SWIM
 import Vocabulary
 
@@ -38,29 +39,38 @@ struct JoinLoop: Sendable {
 
     /// Runs until it is cancelled, or has nobody to look for.
     ///
-    /// - Parameter settled: called once, when this node is a member or goes on alone.
+    /// - Parameter settled: called once, when this node is a member or goes on alone; or has to wait for somebody who may
+    ///   come at any time, or never.
     func run(settled: @Sendable () -> Void) async {
         guard hasAddresses || core.driver.read({ $0.isJoining }) else {
             await createKey()
             return settled()
         }
-        guard let pause = await enter() else { return }
-        settled()
+        var isSettled = false
+        let pause = await enter {
+            isSettled = true
+            settled()
+        }
+        guard let pause else { return }
+        if !isSettled { settled() }
         await lookForOthers(after: pause)
     }
 
     // MARK: Getting in
 
+    /// - Parameter waits: called once, when nobody answers and this node does not go on alone.
     /// - Returns: how long to wait before looking for others; `nil` when cancelled.
-    private func enter() async -> Duration? {
+    private func enter(waits: () -> Void) async -> Duration? {
         let began = ContinuousClock.now
+        let isBlank = isBlank
+        var isWaiting = false
         var pause = pace.first
         var rounds = 0
         var way = WayIn()
         var saidRefusal: ContinuousClock.Instant?
         while !Task.isCancelled {
             // systemd's TimeoutStartSec is for a start that hangs; this one waits for others, and says so.
-            notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60))
+            if !isWaiting { notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60)) }
             await look(&way, isWoken: false)
             if way.hasJoined { return joined() }
             if let refusal = way.refusal {
@@ -73,9 +83,17 @@ struct JoinLoop: Sendable {
             rounds += 1
             let roundsOfAll = (way.addressCount + Self.roundAddressesMax - 1) / Self.roundAddressesMax
             let isTime = rounds >= max(Self.roundsBeforeAlone, roundsOfAll)
+            if isTime, isBlank, way.joiners.isEmpty, !isWaiting {
+                isWaiting = true
+                sayWaiting()
+                waits()
+            }
             let due = ContinuousClock.now + pause
             while way.refusal == nil {
-                if isTime || isFounder(way), mayGoAlone(after: ContinuousClock.now - began, joiners: way.joiners) {
+                let mayBeFirst = !isBlank || !way.joiners.isEmpty
+                if isTime && mayBeFirst || isFounder(way),
+                    mayGoAlone(after: ContinuousClock.now - began, joiners: way.joiners)
+                {
                     await goAlone()
                     return pause
                 }
@@ -164,6 +182,24 @@ struct JoinLoop: Sendable {
         return now
     }
 
+    /// Whether this node has nothing of the cluster that its configuration names: it is new, or its disk is. Alone it would
+    /// deny every name that there is, and to wait costs it nothing that it has.
+    private var isBlank: Bool {
+        core.keys.current == nil && members.saved.atStart.isEmpty
+            && core.driver.read { $0.convergence.totals.held } == 0
+    }
+
+    private func sayWaiting() {
+        core.log.warning(
+            "nobody answers of those to join; a node with nothing of its own waits until somebody does",
+            metadata: [
+                "addresses": "\(configured)",
+                "remedy": "start another one; or take join out of the configuration of the first node of a new cluster",
+            ])
+    }
+
+    private var configured: String { core.settings.join.prefix(8).map(\.description).joined(separator: ",") }
+
     /// The first nodes of a new cluster, all of whom name one another: every address answered, each is on its way in, and
     /// nobody remembers anybody. Then nobody can have gone on without them, and the first by name need not wait.
     private func isFounder(_ way: WayIn) -> Bool {
@@ -190,7 +226,7 @@ struct JoinLoop: Sendable {
     private func goAlone() async {
         core.log.warning(
             "no member of the cluster answers that is in it; going on and trying again",
-            metadata: ["addresses": "\(core.settings.join.prefix(8).map(\.description).joined(separator: ","))"])
+            metadata: ["addresses": "\(configured)"])
         await createKey()
         core.driver.feed(.lifecycle(.alone))
         // Others on their way in have met this one meanwhile: they must know its key.

@@ -34,13 +34,18 @@ actor LeaveService {
         let sentBefore = core.traffic.sentBytes
         if !now { await drain(within: timeout) }
         let remaining = core.driver.read { max($0.convergence.resourcesUnsettled, $0.convergence.resourcesOnlyHere) }
-        let copies = core.driver.read { $0.convergence.copiesOfOthers }
+        let (copies, withoutRoom) = core.driver.read { ($0.convergence.copiesOfOthers, API.NoRoom.all(in: $0)) }
         core.driver.feed(.lifecycle(.leave))
         await Polling.wait(atMost: Self.farewellMax, every: Self.pollInterval) {
             core.driver.read { $0.membership.farewellComplete }
         }
         if remaining > 0 {
-            core.log.warning("left before everything was handed over", metadata: ["resources": "\(remaining)"])
+            core.log.warning(
+                "left before everything was handed over",
+                metadata: [
+                    "resources": "\(remaining)",
+                    "without_room": "\(withoutRoom.map(\.node).joined(separator: ","))",
+                ])
         }
         if (1..<max(1, core.settings.replicas)).contains(copies) {
             core.log.warning(
@@ -51,7 +56,7 @@ actor LeaveService {
             node: core.name.text, complete: remaining == 0, remaining: remaining,
             bytes: core.traffic.sentBytes &- sentBefore,
             durationMilliseconds: UInt64(clamping: Int64((ContinuousClock.now - began).milliseconds)),
-            copies: copies, wanted: core.settings.replicas)
+            copies: copies, wanted: core.settings.replicas, withoutRoom: withoutRoom)
     }
 
     private nonisolated func drain(within timeout: Duration) async {

@@ -178,9 +178,11 @@ struct PeerHoldings: Codable, Sendable {
     var groups: [GroupSummary]
     /// Of late; absent before it has fetched enough to tell.
     var bytesPerSecond: Double?
+    /// On its disk; absent of an agent of before 2026-11-30.
+    var free: UInt64?
 
     enum CodingKeys: String, CodingKey {
-        case groups
+        case groups, free
         case bytesPerSecond = "bytes_per_second"
     }
 }

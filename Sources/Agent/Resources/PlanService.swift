@@ -14,7 +14,9 @@ struct PlanService: Sendable {
 
     /// This node's part: what it holds, and how fast it fetches.
     func holdings() async throws -> PeerHoldings {
-        PeerHoldings(groups: try await core.store.groups(), bytesPerSecond: core.moveRate.bytesPerSecond)
+        PeerHoldings(
+            groups: try await core.store.groups(), bytesPerSecond: core.moveRate.bytesPerSecond,
+            free: await core.store.freeBytes())
     }
 
     /// - Parameter change: of a member that is none, `.leave` and `.fail` move nothing.
@@ -31,12 +33,13 @@ struct PlanService: Sendable {
         let rateOf = Dictionary(uniqueKeysWithValues: rates.filter { $0.1.isFinite && $0.1 > 0 })
         // Who has not moved anything yet, as a newcomer has not, is taken for an average one.
         let average = rateOf.isEmpty ? nil : rateOf.values.reduce(0, +) / Double(rateOf.count)
+        let free = Dictionary(survey.answers.map { ($0.node, $0.answer.free) }, uniquingKeysWith: { first, _ in first })
         let moves = plan.fetched.sorted { $0.key < $1.key }.map { node, amount in
             API.Plan.Move(
                 node: node.text, resources: amount.resources, bytes: amount.bytes,
                 durationMilliseconds: (rateOf[node] ?? average).map {
                     UInt64(min(Double(amount.bytes) / $0 * 1000, 1e15))
-                })
+                }, free: free[node] ?? nil)
         }
         return API.Plan(
             change: change.word, node: change.node.text, replicas: replicas, resources: plan.total.resources,

@@ -39,8 +39,8 @@ struct MetricsRoutes: Sendable {
     }
 
     private func gauge(_ metrics: Metrics, _ core: AgentCore) {
-        let (totals, phase, replanned) = core.driver.read {
-            ($0.convergence.totals, $0.phase, $0.convergence.groupsReplanned)
+        let (totals, phase, replanned, withoutRoom) = core.driver.read {
+            ($0.convergence.totals, $0.phase, $0.convergence.groupsReplanned, $0.convergence.withoutRoom)
         }
         metrics.set("roost_build_info", ["version": version], to: 1, help: "The build that runs.")
         metrics.set("roost_ready", to: phase == .serving ? 1 : 0, help: "1 while every slot is in step.")
@@ -51,6 +51,9 @@ struct MetricsRoutes: Sendable {
             help: "Owned ones that not every owner has confirmed.")
         metrics.set(
             "roost_resources_misplaced", to: Double(totals.misplaced), help: "Held ones that others own.")
+        metrics.set(
+            "roost_resources_without_room", to: Double(withoutRoom.reduce(0) { $0 &+ $1.resources }),
+            help: "Held ones that an owner has no room for.")
         metrics.set("roost_data_bytes", to: Double(totals.bytes), help: "Bytes of all versions held.")
         metrics.set("roost_slots_unsynced", to: Double(totals.slotsUnsynced), help: "Slots that are forwarded still.")
         metrics.set("roost_moves_active", to: Double(totals.pullsActive), help: "Versions being pulled.")

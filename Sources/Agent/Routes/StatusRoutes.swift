@@ -33,8 +33,11 @@ struct StatusRoutes: Sendable {
     }
 
     private func status(_ core: AgentCore) async throws -> API.Status {
-        let (phase, totals, members, endpoint) = core.driver.read {
-            ($0.phase, $0.convergence.totals, $0.membership.members, $0.membership.oneself.endpoint)
+        let (phase, totals, members, endpoint, withoutRoom) = core.driver.read {
+            (
+                $0.phase, $0.convergence.totals, $0.membership.members, $0.membership.oneself.endpoint,
+                API.NoRoom.all(in: $0)
+            )
         }
         let free = await core.store.freeBytes()
         var counts = API.MemberCounts()
@@ -66,7 +69,7 @@ struct StatusRoutes: Sendable {
             scrub: core.scrub.status, epoch: core.store.epoch,
             process: API.ProcessStatus(
                 pid: Int(getpid()), filesOpen: ProcessFiles.open, filesMax: ProcessFiles.limit),
-            time: API.Timestamp.text(unixMilliseconds: WallClock.milliseconds))
+            time: API.Timestamp.text(unixMilliseconds: WallClock.milliseconds), withoutRoom: withoutRoom)
     }
 
     private func certificate(_ credentials: Credentials) -> API.CertificateStatus {
@@ -99,5 +102,12 @@ struct StatusRoutes: Sendable {
                         share: Double(owned[candidate.name] ?? 0) / copies)
                 })
         }
+    }
+}
+
+extension API.NoRoom {
+    /// Those that the node knows of.
+    static func all(in machine: NodeMachine) -> [API.NoRoom] {
+        machine.convergence.withoutRoom.map { API.NoRoom(node: $0.node.text, resources: $0.resources) }
     }
 }

@@ -182,10 +182,12 @@ extension API {
         public var copies: Int?
         /// The setting `replicas`.
         public var wanted: Int?
+        /// Members that have no room for what they are to take over. Nil of an agent that is older.
+        public var withoutRoom: [NoRoom]?
 
         public init(
             node: String, complete: Bool, remaining: Int, bytes: UInt64, durationMilliseconds: UInt64, copies: Int?,
-            wanted: Int?
+            wanted: Int?, withoutRoom: [NoRoom]?
         ) {
             self.node = node
             self.complete = complete
@@ -194,10 +196,12 @@ extension API {
             self.durationMilliseconds = durationMilliseconds
             self.copies = copies
             self.wanted = wanted
+            self.withoutRoom = withoutRoom
         }
 
         enum CodingKeys: String, CodingKey {
             case node, complete, remaining, bytes, copies, wanted
+            case withoutRoom = "without_room"
             case durationMilliseconds = "duration_ms"
         }
     }

@@ -8,16 +8,22 @@ extension API {
             public var bytes: UInt64
             /// At the rate at which it has fetched of late; absent while no node has fetched enough to tell.
             public var durationMilliseconds: UInt64?
+            /// Bytes on its disk; absent where it does not say.
+            public var free: UInt64?
 
-            public init(node: String, resources: Int, bytes: UInt64, durationMilliseconds: UInt64?) {
+            /// What does not fit others hold in its place.
+            public var fits: Bool { free.map { bytes <= $0 } ?? true }
+
+            public init(node: String, resources: Int, bytes: UInt64, durationMilliseconds: UInt64?, free: UInt64?) {
                 self.node = node
                 self.resources = resources
                 self.bytes = bytes
                 self.durationMilliseconds = durationMilliseconds
+                self.free = free
             }
 
             enum CodingKeys: String, CodingKey {
-                case node, resources, bytes
+                case node, resources, bytes, free
                 case durationMilliseconds = "duration_ms"
             }
         }

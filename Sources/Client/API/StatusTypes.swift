@@ -23,12 +23,16 @@ extension API {
         public var process: ProcessStatus?
         /// RFC 3339: what the agent's host takes for the time.
         public var time: String?
+        /// Members that have no room for what they are to own, as far as this node holds it; sorted by node. Nil of an
+        /// agent that is older.
+        public var withoutRoom: [NoRoom]?
 
         public init(
             node: String, cluster: String, phase: Phase, converged: Bool, version: String, address: String,
             uptimeMilliseconds: UInt64, members: MemberCounts, resources: ResourceCounts, moves: MoveCounts,
             certificate: CertificateStatus, data: DataStatus, replicas: Int? = nil,
-            scrub: ScrubStatus? = nil, epoch: UInt64? = nil, process: ProcessStatus? = nil, time: String? = nil
+            scrub: ScrubStatus? = nil, epoch: UInt64? = nil, process: ProcessStatus? = nil, time: String? = nil,
+            withoutRoom: [NoRoom]? = nil
         ) {
             self.node = node
             self.cluster = cluster
@@ -47,13 +51,29 @@ extension API {
             self.epoch = epoch
             self.process = process
             self.time = time
+            self.withoutRoom = withoutRoom
         }
 
         enum CodingKeys: String, CodingKey {
             case node, cluster, phase, converged, version, address
             case uptimeMilliseconds = "uptime_ms"
             case members, resources, moves, certificate, data, replicas, scrub, epoch, process, time
+            case withoutRoom = "without_room"
         }
+    }
+
+    /// A member whose disk refuses what it is to own: others hold it in its place.
+    public struct NoRoom: Codable, Hashable, Sendable {
+        public var node: String
+        /// Resources that wait for room there.
+        public var resources: Int
+
+        public init(node: String, resources: Int) {
+            self.node = node
+            self.resources = resources
+        }
+
+        enum CodingKeys: String, CodingKey { case node, resources }
     }
 
     /// The agent's process, as its system sees it.

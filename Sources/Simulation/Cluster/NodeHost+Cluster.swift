@@ -15,8 +15,11 @@ extension NodeHost {
         let seeds: [Endpoint]
         /// Members of an earlier life: they are owners still, until the relocation delay is over.
         let remembersOthers: Bool
+        /// Nothing is known here of the cluster; somebody has to answer before this node is the first of one.
+        let isBlank: Bool
         let began: Instant
         var round = 1
+        var hasMetJoiner = false
         var pause = Duration.milliseconds(500)
     }
 
@@ -27,14 +30,18 @@ extension NodeHost {
         seeds.removeAll { $0 == machine.identity.endpoint }
         guard !seeds.isEmpty else { return }
         if !has(.newcomerVouches) { feed(.lifecycle(.joining), &context) }
-        join(Search(seeds: seeds, remembersOthers: !others.isEmpty, began: context.now), next: 0, &context)
+        let isBlank = others.isEmpty && context.disk.durable.sets.isEmpty
+        join(
+            Search(seeds: seeds, remembersOthers: !others.isEmpty, isBlank: isBlank, began: context.now), next: 0,
+            &context)
     }
 
     /// The shell asks eight at a time; here one after the other comes to the same, later.
     private mutating func join(_ search: Search, next: Int, _ context: inout Context) {
         guard next < search.seeds.count else {
+            let mayBeFirst = !search.isBlank || search.hasMetJoiner
             let isTime = !search.remembersOthers || context.now - search.began >= machine.settings.relocationDelay
-            if search.round >= Self.roundsBeforeAlone, isTime, machine.isJoining {
+            if search.round >= Self.roundsBeforeAlone, isTime, mayBeFirst, machine.isJoining {
                 feed(.lifecycle(.alone), &context)
             }
             return after(search.pause, &context) { host, context in
@@ -55,6 +62,8 @@ extension NodeHost {
             }
             if isJoining {
                 host.feed(.membership(.merge(host.heard(claims), from: teller)), &context)
+                var search = search
+                search.hasMetJoiner = true
                 return host.join(search, next: next + 1, &context)
             }
             if host.has(.newcomerVouches) {

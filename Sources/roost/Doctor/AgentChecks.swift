@@ -88,6 +88,12 @@ struct AgentChecks: Sendable {
                     "\(resources.underReplicated) short of copies, \(resources.misplaced) misplaced, \(work) to fetch",
                     remedy: "wait; if it stays so, start the members that are down, or forget them"))
         }
+        for full in status.withoutRoom ?? [] {
+            checks.append(
+                API.Check(
+                    "room", .warn, "\(full.node) has no room for \(full.resources) resources that it is to own",
+                    remedy: "make room on its disk, or lower its weight; till then others hold them in its place"))
+        }
         if let scrub = status.scrub, scrub.unrepaired > 0 {
             checks.append(
                 API.Check(

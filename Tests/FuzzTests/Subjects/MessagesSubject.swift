@@ -58,7 +58,7 @@ struct MessagesSubject: Subject {
                 try demand(listing.bytes == bytes || bytes.first.map { $0 > 1 } == true, "a listing has one form")
             },
             Kind(PeerVersions.self, [PeerVersions(versions: try Samples.versions())]) { try Self.judge($0.versions) },
-            Kind(PeerHoldings.self, [PeerHoldings(groups: [try Self.group()], bytesPerSecond: 1.5e6)]),
+            Kind(PeerHoldings.self, [PeerHoldings(groups: [try Self.group()], bytesPerSecond: 1.5e6, free: 1_000)]),
             Kind([
                 CompareRequest(slots: SlotSet([try Self.group().key.slot]), groups: [try Self.status()]).bytes,
                 CompareRequest(slots: SlotSet.all, groups: [], shared: try Self.status().digest).bytes,

@@ -1,0 +1,146 @@
+import Client
+import FoundationEssentials
+import Glibc
+import NIOConcurrencyHelpers
+import NIOCore
+import Testing
+import Vocabulary
+
+@testable import roost
+
+extension ProcessTests {
+    @Suite("disks that are full")
+    struct FullDiskTests {
+        /// Root alone is not enough: most containers do not let their root mount.
+        private static func canMount() async throws -> Bool {
+            let folder = FileManager.default.temporaryDirectory.appending(path: "roost-mount-\(UUID().uuidString)").path
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+            defer { rmdir(folder) }
+            guard mount("tmpfs", folder, "tmpfs", 0, "size=64k") == 0 else { return false }
+            return umount(folder) == 0
+        }
+
+        /// A small disk at `path`, for as long as `body` runs.
+        private func withDisk(
+            _ megabytes: Int, at path: String, _ cluster: TestCluster, _ body: () async throws -> Void
+        ) async throws {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+            let mounted = try await cluster.run(
+                "/usr/bin/mount", ["-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", path])
+            try #require(mounted.ending == .exited(0), "\(mounted.output)")
+            defer { umount2(path, Int32(MNT_DETACH)) }
+            try await body()
+        }
+
+        /// - Returns: a file that takes all the room that there is.
+        private func fill(_ disk: String) throws -> String {
+            let path = "\(disk)/filler"
+            let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+            try #require(file >= 0)
+            defer { close(file) }
+            let block = [UInt8](repeating: 0, count: 4_096)
+            while write(file, block, block.count) > 0 {}
+            try #require(errno == ENOSPC)
+            return path
+        }
+
+        @Test(
+            "a full disk is a 507 that loses nothing, and ends when there is room",
+            .enabled("mounting a small tmpfs needs the right to mount") { try await canMount() })
+        func fullDisk() async throws {
+            try await TestCluster.run { cluster in
+                let data = "\(cluster.path)/small"
+                try await withDisk(24, at: data, cluster) {
+                    try await cluster.start("moshi", ["data_dir": "\(data)/moshi"])
+                    let client = try await cluster.client("moshi")
+                    let fits = Sample.bytes(8 << 20, seed: 1)
+                    try await cluster.put("fits", fits, through: client)
+                    for attempt in 0..<3 {
+                        do {
+                            _ = try await client.put("too-large-\(attempt)", bytes: Sample.bytes(20 << 20, seed: 2))
+                            Issue.record("20 MiB went onto a disk with less room")
+                        } catch ClientError.status(let status, let problem, _, _) {
+                            #expect(status == 507, "\(problem)")
+                        }
+                    }
+                    // What announces its size is refused before its first byte is asked for.
+                    let asked = NIOLockedValueBox(false)
+                    let body = AsyncThrowingStream<ByteBuffer, any Error> {
+                        asked.withLockedValue { $0 = true }
+                        return nil
+                    }
+                    let early = try await client.send(
+                        ClientRequest("PUT", "/v1/resources/early", body: .stream(length: 20 << 20, body)))
+                    #expect(early.status == 507)
+                    #expect(!asked.withLockedValue { $0 })
+                    #expect(try await client.getBytes("fits").bytes == fits)
+                    #expect(try await client.list().resources.map(\.name) == ["fits"])
+                    // The failed ones left nothing behind: this fits again.
+                    _ = try await client.put("fits-too", bytes: Sample.bytes(6 << 20, seed: 3))
+                    #expect(try await client.getBytes("fits-too").bytes == Sample.bytes(6 << 20, seed: 3))
+                    await client.close()
+                    try await cluster.kill("moshi")
+                    try await cluster.start("moshi", ["data_dir": "\(data)/moshi"])
+                    #expect(try await cluster.client("moshi").getBytes("fits").bytes == fits)
+                    _ = try await cluster.stop("moshi")
+                }
+            }
+        }
+
+        @Test(
+            "a leave and a crash beside a full disk leave two copies of everything, and say whose disk it is",
+            .enabled("mounting a small tmpfs needs the right to mount") { try await canMount() })
+        func besideOthers() async throws {
+            try await TestCluster.run { cluster in
+                let disk = "\(cluster.path)/small"
+                try await withDisk(32, at: disk, cluster) {
+                    let names = ["meru", "moyale", "nakuru", "narok", "naivasha"]
+                    try await cluster.start("meru")
+                    for name in names[1...3] { try await cluster.start(name, joining: ["meru"]) }
+                    try await cluster.start("naivasha", joining: ["meru"], ["data_dir": "\(disk)/data"])
+                    try await cluster.settled(names)
+                    let client = try await cluster.client("meru", role: .admin)
+                    let files = (0..<40).map { "file-\($0)" }
+                    for (number, file) in files.enumerated() {
+                        try await cluster.put(file, Sample.bytes(100_000, seed: number), through: client)
+                    }
+                    try await cluster.settled(names)
+                    let filler = try fill(disk)
+
+                    let leaver = try await cluster.client("moyale", role: .admin)
+                    let left = try await leaver.leave(now: false)
+                    await leaver.close()
+                    #expect(left.complete && left.remaining == 0, "\(left)")
+                    #expect(left.withoutRoom?.map(\.node) == ["naivasha"], "\(left)")
+                    try await held(files, through: client)
+                    let full = try await client.status().withoutRoom
+                    #expect(full?.map(\.node) == ["naivasha"])
+                    let doctor = try await cluster.run(
+                        TestCluster.roost, ["doctor", "--agent", "unix:\(cluster.socket("meru"))"])
+                    #expect(doctor.output.contains("naivasha has no room for"), "\(doctor.output)")
+
+                    try await cluster.kill("nakuru")
+                    try await held(files, through: client)
+                    #expect(unlink(filler) == 0)
+                    let rest = ["meru", "narok", "naivasha"]
+                    _ = try await cluster.placed(files, asking: "meru")
+                    for (number, file) in files.enumerated() {
+                        #expect(try await client.getBytes(file).bytes == Sample.bytes(100_000, seed: number))
+                    }
+                    await client.close()
+                    try await cluster.settled(rest)
+                }
+            }
+        }
+
+        private func held(_ files: [String], through client: AgentClient) async throws {
+            try await Patience.wait(atMost: .seconds(90), for: "two copies of each") { () -> Patience.Look<Void> in
+                for file in files {
+                    let holders = try await client.whereIs(file).holders
+                    guard holders.count >= 2 else { return .notYet("\(file) is on \(holders)") }
+                }
+                return .done(())
+            }
+        }
+    }
+}
