@@ -44,7 +44,8 @@ struct PlanCommand: AsyncParsableCommand {
                 table.add([
                     node, "\(move?.resources ?? 0)", HumanUnits.bytes(move?.bytes ?? 0),
                     move?.durationMilliseconds.map { HumanUnits.duration(milliseconds: $0) } ?? "-",
-                    move?.free.map { HumanUnits.bytes($0) } ?? "-", "\(drop?.resources ?? 0)", HumanUnits.bytes(drop?.bytes ?? 0),
+                    move?.free.map { HumanUnits.bytes($0) } ?? "-", "\(drop?.resources ?? 0)",
+                    HumanUnits.bytes(drop?.bytes ?? 0),
                 ])
             }
             if !table.isEmpty { Terminal.print(table.text()) }
