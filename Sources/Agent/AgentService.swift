@@ -42,16 +42,19 @@ public struct AgentService: Sendable {
     ///
     /// - Parameters:
     ///   - version: what `members` shows of this build.
+    ///   - refusalToStart: why a new start would fail, as far as that can be told before this one ends.
     ///   - readSettings: reads the settings again, at a reload.
     /// - Returns: whether the process should end or start again.
     /// - Throws: `StartError` when it can not start; then nothing was changed.
     public static func run(
-        settings: AgentSettings, version: String, readSettings: ReadSettings? = nil
+        settings: AgentSettings, version: String, refusalToStart: RestartService.RefusalToStart? = nil,
+        readSettings: ReadSettings? = nil
     ) async throws -> AgentEnding {
         let log = Logger(label: "roost") { _ in LineLogHandler(format: settings.log.format, level: settings.log.level) }
         let service: AgentService
         do {
-            service = try await start(settings, version: version, log: log, readSettings: readSettings)
+            service = try await start(
+                settings, version: version, log: log, refusalToStart: refusalToStart, readSettings: readSettings)
         } catch {
             throw StartError(error)
         }
@@ -61,21 +64,29 @@ public struct AgentService: Sendable {
 
     // MARK: Starting
 
+    /// Looks at what every start looks at first: the settings and the certificates. Opens nothing, and changes nothing.
+    ///
+    /// - Throws: `StartError`, as a start would.
+    public static func check(_ settings: AgentSettings) throws -> (name: NodeName, cluster: ClusterName) {
+        do {
+            let (_, name, cluster) = try identity(settings)
+            return (name, cluster)
+        } catch { throw StartError(error) }
+    }
+
     static func start(
         _ settings: AgentSettings, version: String, log: Logger, pace: JoinLoop.Pace = JoinLoop.Pace(),
-        flood: FloodMeter.Bounds = .init(), readSettings: ReadSettings? = nil
+        flood: FloodMeter.Bounds = .init(), refusalToStart: RestartService.RefusalToStart? = nil,
+        readSettings: ReadSettings? = nil
     ) async throws -> AgentService {
         let group = MultiThreadedEventLoopGroup.singleton
-        let credentials = try OwnCertificates(settings).current()
-        let (name, cluster) = try identity(settings, credentials)
-        // A key that can not sign would be found out by nobody believing this node.
-        _ = try credentials.sign([])
+        let (credentials, name, cluster) = try identity(settings)
         let context = CurrentCredentials(try TLSContext(credentials: credentials))
         let store = try await Store.open(folder: settings.dataFolder, cluster: cluster, node: name)
         do {
             return try await start(
                 settings, version: version, log: log, group: group, name: name, cluster: cluster, credentials: context,
-                store: store, pace: pace, flood: flood, readSettings: readSettings)
+                store: store, pace: pace, flood: flood, refusalToStart: refusalToStart, readSettings: readSettings)
         } catch {
             await store.shutdown()
             throw error
@@ -83,9 +94,8 @@ public struct AgentService: Sendable {
     }
 
     /// What the certificate says counts; settings that say otherwise are a mistake to be told.
-    private static func identity(
-        _ settings: AgentSettings, _ credentials: Credentials
-    ) throws -> (NodeName, ClusterName) {
+    private static func identity(_ settings: AgentSettings) throws -> (Credentials, NodeName, ClusterName) {
+        let credentials = try OwnCertificates(settings).current()
         let certificate = credentials.name
         guard certificate.role == .node else {
             throw StartError.configuration(
@@ -102,13 +112,15 @@ public struct AgentService: Sendable {
                 "cluster is \(cluster), but the certificate in \(settings.certificatesFolder) says \(certificate.cluster)",
                 hint: "remove cluster from the configuration, or use that cluster's certificate")
         }
-        return (certificate.name, certificate.cluster)
+        // A key that can not sign would be found out by nobody believing this node.
+        _ = try credentials.sign([])
+        return (credentials, certificate.name, certificate.cluster)
     }
 
     private static func start(
         _ settings: AgentSettings, version: String, log: Logger, group: any EventLoopGroup, name: NodeName,
         cluster: ClusterName, credentials: CurrentCredentials, store: Store, pace: JoinLoop.Pace,
-        flood: FloodMeter.Bounds, readSettings: ReadSettings?
+        flood: FloodMeter.Bounds, refusalToStart: RestartService.RefusalToStart?, readSettings: ReadSettings?
     ) async throws -> AgentService {
         let box = CoreBox()
         let revoked = try await RevocationList(store: store, cluster: cluster, log: log)
@@ -206,7 +218,8 @@ public struct AgentService: Sendable {
                 core: core, members: members, keys: keyService, certificates: life, authority: authority,
                 writes: WriteService(core: core),
                 catalogue: CatalogueService(core: core), leave: leaving,
-                restart: RestartService(core: core, members: members, notifier: notifier),
+                restart: RestartService(
+                    core: core, members: members, notifier: notifier, refusalToStart: refusalToStart),
                 stop: {
                     ending.decide($0)
                     _ = stopped.signal()

@@ -16,6 +16,9 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(name: .long, help: "The YAML file; ROOST_CONFIG names it, too.")
     var config: String?
 
+    @Flag(help: "Check the configuration and the certificates as a start does, and end: with 0, or 78 and why.")
+    var check = false
+
     @Option(name: .customLong("name"), help: .setting("name")) var name: String?
     @Option(name: .customLong("cluster"), help: .setting("cluster")) var cluster: String?
     @Option(name: .customLong("bind"), help: .setting("bind")) var bind: String?
@@ -68,7 +71,13 @@ struct AgentCommand: AsyncParsableCommand {
         }
         let ending: AgentEnding
         do {
-            ending = try await AgentService.run(settings: settings, version: Roost.version) {
+            if check {
+                let (name, cluster) = try AgentService.check(settings)
+                return Terminal.print("\(name) of \(cluster) can start with this configuration")
+            }
+            ending = try await AgentService.run(
+                settings: settings, version: Roost.version, refusalToStart: Executable.refusalToStart
+            ) {
                 try AgentSettings(file: file, environment: environment, flags: flags)
             }
         } catch let error as StartError {

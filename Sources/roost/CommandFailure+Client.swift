@@ -12,6 +12,7 @@ extension CommandFailure {
             case .credentials: .badConfiguration
             case .changed: .conflict
             case .status(_, let problem, _, _) where problem.code == "no_such_node": .notFound
+            case .status(_, let problem, _, _) where problem.code == "would_not_start": .badConfiguration
             case .status(let code, _, _, _):
                 switch code {
                 case 400: .usage

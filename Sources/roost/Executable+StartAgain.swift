@@ -7,6 +7,35 @@ import FoundationEssentials
 #endif
 
 extension Executable {
+    /// More than reading the configuration and the certificates takes on a host that is busy with moves.
+    private static let checkMax = Duration.seconds(20)
+
+    /// Asks the program on disk, which may be a newer one, whether it would start with this process's arguments and
+    /// environment and with the configuration as it is now (`roost agent --check`).
+    ///
+    /// - Returns: why not; `nil` when it would, or when it does not say so.
+    static func refusalToStart() async -> String? {
+        guard let installedPath else { return nil }
+        let log = FileManager.default.temporaryDirectory.appending(path: "roost-check-\(UUID().uuidString)").path
+        defer { unlink(log) }
+        let check = ChildProcess.Start(
+            executable: installedPath, arguments: CommandLine.arguments.dropFirst() + ["--check"], logPath: log,
+            environment: ProcessInfo.processInfo.environment)
+        do {
+            let child = try ChildProcess.spawn(check)
+            let ending = try? await child.end(within: checkMax)
+            if ending == nil { await child.stop() }
+            guard ending == .exited(ExitStatus.badConfiguration.rawValue) else { return nil }
+            let said = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+            let lines = said.split(separator: "\n").map {
+                $0.hasPrefix("roost: ") ? String($0.dropFirst(7)) : String($0)
+            }
+            return lines.isEmpty ? "its configuration is not valid" : lines.joined(separator: "; ")
+        } catch {
+            return "\(installedPath) can not be started: \(error)"
+        }
+    }
+
     /// Where this program is on disk, or, when it was replaced since (an upgrade), its successor.
     static var installedPath: String? {
         guard let shown = try? FileManager.default.destinationOfSymbolicLink(atPath: path) else { return nil }

@@ -86,6 +86,39 @@ extension ProcessTests {
             }
         }
 
+        @Test("a configuration that no agent would start with keeps it from ending")
+        func badConfiguration() async throws {
+            try await TestCluster.run { cluster in
+                let file = "\(cluster.path)/roost.yaml"
+                func write(_ text: String) throws { try text.write(toFile: file, atomically: true, encoding: .utf8) }
+                try write("scrub: {rate: 1MiB}\n")
+                let subject = Self.names[0]
+                try await cluster.start(subject, environment: ["ROOST_CONFIG": file])
+                let client = try await cluster.client(subject)
+                let epoch = try #require(try await client.status().epoch)
+                let restart = ["restart", "--agent", "unix:\(cluster.socket(subject))"]
+
+                try write("scrub: {rat: 1MiB}\n")
+                let refused = try await cluster.run(TestCluster.roost, restart, within: .seconds(60))
+                #expect(refused.ending == .exited(ExitStatus.badConfiguration.rawValue), "\(refused.output)")
+                #expect(refused.output.contains("scrub.rat") && refused.output.contains("runs on"), "\(refused.output)")
+                // The certificates are looked at, too.
+                try write("name: mwanza\n")
+                let renamed = try await cluster.run(TestCluster.roost, restart, within: .seconds(60))
+                #expect(renamed.output.contains("mwanza"), "\(renamed.output)")
+                let checked = try await cluster.run(
+                    TestCluster.roost, ["agent", "--certs", cluster.certificates(subject), "--config", file, "--check"])
+                #expect(checked.ending == .exited(ExitStatus.badConfiguration.rawValue), "\(checked.output)")
+                #expect(try await client.status().epoch == epoch)
+                await client.close()
+
+                try write("scrub: {rate: 2MiB}\n")
+                let done = try await cluster.run(TestCluster.roost, restart, within: .seconds(120))
+                #expect(done.ending == .exited(0), "\(done.output)")
+                _ = try await cluster.stop(subject)
+            }
+        }
+
         @Test("under systemd it ends with the status that starts it again, and is waited for meanwhile")
         func bySupervisor() async throws {
             try await TestCluster.run { cluster in

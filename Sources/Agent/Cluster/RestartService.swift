@@ -9,10 +9,14 @@ import Vocabulary
 
 /// Going for a moment (an upgrade, a new certificate): the members are told `restarting`, so that nobody takes the silence
 /// for a crash, and no data moves (DESIGN law 7). The counterpart of `LeaveService`, which hands everything over.
-struct RestartService: Sendable {
+public struct RestartService: Sendable {
     let core: AgentCore
     let members: MembersService
     let notifier: SystemdNotifier
+    let refusalToStart: RefusalToStart?
+
+    /// Why a new start would fail, as far as that can be told before this one ends.
+    public typealias RefusalToStart = @Sendable () async -> String?
 
     /// How often progress is looked at; nothing else depends on it.
     private static let pollInterval = Duration.milliseconds(20)
@@ -24,12 +28,17 @@ struct RestartService: Sendable {
 
     /// Tells the members, and returns when they know or the time for that is up.
     ///
-    /// - Throws: 409 when this node is leaving.
+    /// - Throws: 409 when this node is leaving, or would not start again.
     func announce() async throws(APIError) -> API.RestartResult {
         guard !core.driver.read({ $0.isDraining }) else {
             throw APIError(
                 .conflict, code: "leaving", "\(core.name) is leaving: it does not come back by itself",
                 hint: "wait for its end, and start it again")
+        }
+        if let refusal = await refusalToStart?() {
+            throw APIError(
+                .conflict, code: "would_not_start", "\(core.name) would not start again: \(refusal)",
+                hint: "correct that first; nothing was changed, and the agent runs on")
         }
         core.driver.feed(.membership(.announce(.restarting)))
         // Datagrams may not pass everywhere, and a member that missed it would count a crash: over TLS, too.
