@@ -3,76 +3,6 @@ import Vocabulary
 
 /// Comparing and exchanging: how two nodes find out what one of them lacks.
 extension Convergence {
-    /// Answers another node's comparison, and learns from it.
-    public mutating func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
-        for theirs in request.groups { noteTold(by: peer, theirs) }
-        let counted = view.canCall(peer)
-        if let shared = request.shared, shared == sharedDigest(of: request.slots, with: peer) {
-            return CompareReply(groups: [], same: true, counted: counted)
-        }
-        return CompareReply(
-            groups: groups(in: request.slots).map { status(of: $0) }, counted: counted,
-            newer: newerElsewhere.holders(in: request.slots), noRoom: refused.slots(of: request.slots))
-    }
-
-    /// What this node says of the groups that it owns together with the other one.
-    private mutating func sharedDigest(of slots: SlotSet, with peer: NodeName) -> SetDigest {
-        if let known = groups.sharedSums.sum(of: slots, with: peer) { return known }
-        var sum = SetDigest.empty
-        for key in groups(in: slots) {
-            guard let owners = groups[key]?.owners, owners.contains(me), owners.contains(peer) else { continue }
-            sum = sum + SharedDigest.of(status(of: key))
-        }
-        groups.sharedSums.keep(sum, of: slots, with: peer)
-        return sum
-    }
-
-    /// Answers another node's exchange with what this node holds of the same names and groups.
-    ///
-    /// - Parameters:
-    ///   - mine: all sets of the names told, and all sets of the groups.
-    ///   - before: what this node kept before it read `mine` (`kept(of:for:)`): a group that it keeps only since may have
-    ///     been dropped and read as gone, or read before a drop that ended since.
-    public func answer(
-        _ request: ExchangeRequest, from asker: NodeName, mine: [VersionSet], before: Kept
-    ) -> ExchangeReply {
-        var byName: [ResourceName: VersionSet] = [:]
-        var byGroup: [GroupKey: [VersionSet]] = [:]
-        for set in mine {
-            byName[set.name] = set
-            byGroup[set.group(in: cluster), default: []].append(set)
-        }
-        let names = request.groups.reduce(0) { $0 + $1.sets.count }
-        return ExchangeReply(
-            full: !knowsRing || pulls.count + names > settings.pullsQueuedMax,
-            findings: request.groups.map { asked in
-                var held = byGroup[asked.key] ?? []
-                let listed = Set(held.map(\.name))
-                held += asked.sets.compactMap { listed.contains($0.name) ? nil : byName[$0.name] }
-                let isOwner = before.owned.contains(asked.key) && status(of: asked.key).owner
-                let keeps =
-                    before.held[asked.key].map { $0 == groups[asked.key]?.summary.digest } == true
-                    && keeps(asked.key, for: asker)
-                return ExchangeFinding(
-                    asked: asked, mine: held, owner: isOwner, copies: copies(of: asked.key), keeps: keeps)
-            })
-    }
-
-    /// Those of the groups asked for that this node will keep.
-    public struct Kept: Sendable {
-        let owned: Set<GroupKey>
-        /// Of what it is to stand in for, all that it holds.
-        let held: [GroupKey: SetDigest]
-    }
-
-    public func kept(of request: ExchangeRequest, for asker: NodeName) -> Kept {
-        var held: [GroupKey: SetDigest] = [:]
-        for group in request.groups where group.toStandIn && keeps(group.key, for: asker) {
-            held[group.key] = groups[group.key]?.summary.digest
-        }
-        return Kept(owned: Set(request.groups.map(\.key).filter { status(of: $0).owner }), held: held)
-    }
-
     /// Lets every peer that is free do its next piece of work, and drops what may be dropped.
     mutating func advance(at now: Instant, into effects: inout [Effect]) {
         if now >= antiEntropyAt {
@@ -104,6 +34,7 @@ extension Convergence {
         var quiet: [NodeName: SlotSet] = [:]
         groups.forEach { key, group in
             let isOwned = group.owners.contains(me)
+            for standIn in group.standIns { open[standIn, default: SlotSet()].insert(key.slot) }
             for owner in group.owners where owner != me {
                 if isOwned, group.confirmed.contains(owner) {
                     quiet[owner, default: SlotSet()].insert(key.slot)
@@ -112,6 +43,8 @@ extension Convergence {
                 }
             }
         }
+        // It may have room by now, whoever it is.
+        for (name, peer) in peers where !peer.noRoom.isEmpty { open[name, default: SlotSet()].formUnion(peer.noRoom) }
         for (owner, slots) in open { peers[owner, default: PeerState()].dirty.formUnion(slots) }
         for (owner, slots) in quiet { peers[owner, default: PeerState()].review.formUnion(slots) }
     }
@@ -193,7 +126,10 @@ extension Convergence {
             noteConfirmation(by: name, status)
         }
         note(noRoom: reply.noRoom, by: name, of: slots)
-        let asked = toStandIn(name, in: slots)
+        for key in groups(in: slots) where theirs[key]?.digest != groups[key]?.summary.digest {
+            takeBackWord(of: name, for: key)
+        }
+        let wanted = toStandIn(name, in: slots)
         // Taken out, for there may be thousands of differences in it, which would be copied with the first that changes.
         guard var peer = peers.removeValue(forKey: name) else { return }
         defer { peers[name] = peer }
@@ -211,7 +147,7 @@ extension Convergence {
                 let there = theirs[key]?.digest ?? .empty
                 let owned = isOwner(key)
                 let ownedThere = owners(of: key).contains(name)
-                let standsIn = asked.contains(key)
+                let standsIn = wanted.contains(key)
                 if here == there {
                     // Equal, but the peer does not see itself as an owner yet: its view is late.
                     if ownedThere, theirs[key]?.owner != true { peer.recheck.insert(slot) }
@@ -312,6 +248,7 @@ extension Convergence {
         peer.failures = 0
         peer.retryAt = now
         peer.hearAnew = SlotSet()
+        peer.noRoom.subtract(slots)
         note(isCounted: isCounted, in: slots, &peer, at: now)
         peers[name] = peer
     }
@@ -355,8 +292,8 @@ extension Convergence {
         // Whatever was not settled by this is looked at again.
         let asked = Set(told.lazy.filter(\.toStandIn).map(\.key))
         for key in batch {
-            let isUnsettled = asked.contains(key) && groups[key]?.standIns.contains(name) == false
-            if isUnsettled || isUnconfirmed(key, by: name) { peer.recheck.insert(key.slot) }
+            let isAwaited = asked.contains(key) && groups[key]?.standIns.contains(name) == false
+            if isAwaited || isUnconfirmed(key, by: name) { peer.recheck.insert(key.slot) }
         }
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
         if reply.full {
@@ -383,7 +320,7 @@ extension Convergence {
 
     /// With the pauses in between, half a minute: at half, a full peers table may pass for it; at double, a node whose API
     /// hangs keeps its fellows from answering for four times as long.
-    private static var failuresBeforeUnheard: Int { 4 }
+    static var failuresBeforeUnheard: Int { 4 }
 
     mutating func fail(_ id: CallID, at now: Instant) {
         guard let name = peer(calling: id), var peer = peers[name], let call = peer.call else { return }

@@ -23,6 +23,7 @@ extension Convergence {
     /// What a peer says of itself when it asks. A cut may have held the question back for long, and its process may have ended
     /// since, and with it its disk: nothing is let go of by that, but by the answer to a question of one's own.
     mutating func noteTold(by peer: NodeName, _ theirs: GroupStatus) {
+        if !theirs.owner { takeBackWord(of: peer, for: theirs.key) }
         guard let state = groups[theirs.key], theirs.owner, !state.owners.contains(me) else {
             return noteConfirmation(by: peer, theirs)
         }
@@ -38,6 +39,8 @@ extension Convergence {
         groups[key]?.confirmed.append(peer)
         // What moves is looked at again soon: the pauses grow only while nothing does.
         peers[peer]?.rechecks = 0
+        // Who stood in lets go of it now.
+        if let state = groups[key], groups.isConfirmed(state) { groups[key]?.standIns = [] }
         considerDrop(key)
     }
 

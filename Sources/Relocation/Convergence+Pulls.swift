@@ -15,7 +15,7 @@ extension Convergence {
             for set in group.sets {
                 _ = wish(
                     for: set, having: held[set.name], of: group.key, from: peer, copies: group.copies,
-                    standingIn: group.toStandIn)
+                    standingIn: group.toStandIn && view.ring.contains(me))
             }
         }
     }
@@ -35,9 +35,12 @@ extension Convergence {
         // it any more, and never confirm it.
         let group = merged.group(in: cluster)
         let former = mine?.group(in: cluster) ?? group
-        let wanted = isOwner(group) || former != group || (mine != nil && isOwner(former)) || standingIn && group == key
-        guard wanted else { return false }
-        for version in merged.latest where mine?.version(version.dot) == nil { noteNewer(version, saidBy: peer) }
+        let isOwn = isOwner(group) || former != group || (mine != nil && isOwner(former))
+        guard isOwn || standingIn && group == key else { return false }
+        // Who only stands in for an owner answers for nothing.
+        if isOwn {
+            for version in merged.latest where mine?.version(version.dot) == nil { noteNewer(version, saidBy: peer) }
+        }
         _ = pulls.add(lacking, of: set.name, from: peer, copies: max(copies, 1), limit: settings.pullsQueuedMax)
         return true
     }
@@ -65,7 +68,7 @@ extension Convergence {
     /// An offered version could not be taken; it is looked for again after a while.
     mutating func decline(_ version: Version, from peer: NodeName, byDisk: Bool, at now: Instant) {
         let key = version.group(in: cluster)
-        if byDisk { refused.refused(key.slot, at: now) }
+        if byDisk { noteRefusal(of: version, at: now) }
         guard isOwner(key) else { return }
         noteNewer(version, saidBy: peer)
         lookAgain(with: [peer], in: key.slot, at: now)
@@ -87,11 +90,11 @@ extension Convergence {
         let slot = Slot(ofName: version.name.text, in: cluster)
         switch end {
         case .durable:
-            refused.took(slot)
+            refused.took(version.name, in: slot)
             newerElsewhere.has(version)
             hearSlotOwners(of: version.group(in: cluster))
         case .refused, .unavailable:
-            if end == .refused { refused.refused(slot, at: now) }
+            if end == .refused { noteRefusal(of: version, at: now) }
             // Found again by comparing with those who told of it, after a while.
             lookAgain(with: holders, in: slot, at: now)
         }
@@ -144,10 +147,17 @@ extension Convergence {
 
     /// Whether all that is held here is held by every owner there is, or by who stands in for it: a drain may end. With nobody to take
     /// over, there is nothing to wait for; while the others are still looked for, there is.
-    public var isDrained: Bool { groups.isEmpty || !isJoining && groups.unsettledCount == 0 }
+    public var isDrained: Bool { groups.isEmpty || !isJoining && groups.shortCount == 0 }
 
     /// Resources that would be left here only: what a drain has still to hand over.
-    public var resourcesUnsettled: Int { isJoining ? groups.sums.weight : groups.sums.unsettled }
+    public var resourcesShort: Int { isJoining ? groups.sums.weight : groups.sums.short }
+
+    /// The groups that those are in, sorted.
+    public var groupsShort: [GroupKey] {
+        var keys: [GroupKey] = []
+        groups.forEach { key, group in if isJoining || groups.isShort(group) { keys.append(key) } }
+        return keys.sorted()
+    }
 
     /// Resources of which no other node is known to hold a copy: what is lost with this node's disk.
     public var resourcesOnlyHere: Int { groups.sums.onlyHere }

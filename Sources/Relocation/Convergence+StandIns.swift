@@ -8,31 +8,47 @@ import Vocabulary
 /// Who holds a group asks for it; who stands in holds what is misplaced, as whoever else holds what it does not own, and
 /// lets go of it by the same rule (law 2).
 extension Convergence {
-    /// Members that are asked to hold the group in the place of owners without room; those that do it already are among
-    /// them.
-    func standIns(for key: GroupKey) -> [NodeName] {
+    /// This node's disk did not take a version.
+    mutating func noteRefusal(of version: Version, at now: Instant) {
+        let key = version.group(in: cluster)
+        let time = isOwner(key) ? RefusedSlots.believedOfOwner : RefusedSlots.believedOfOthers
+        refused.refused(version.name, in: key.slot, until: now + time)
+    }
+
+    /// Members that are to hold the group in the place of owners without room; those that said that they do are among them.
+    private func standIns(for key: GroupKey) -> [NodeName] {
         guard let state = groups[key], state.owners.contains(where: { lacksRoom($0, for: key, state) }) else {
             return []
         }
         let passedOver = view.ring.candidates.map(\.name).filter { name in
-            guard name != me else { return false }
-            if lacksRoom(name, for: key, state) { return true }
-            return !state.owners.contains(name) && (!view.canCall(name) || view.doubts(name))
+            name != me && (lacksRoom(name, for: key, state) || !state.owners.contains(name) && isUnfit(name))
         }
         return view.ring.owners(of: key.slot, home: key.home, count: settings.replicas, passingOver: passedOver)
             .filter { $0 != me && !state.owners.contains($0) }
     }
 
-    /// Whether the member is yet to be told that it is to stand in for an owner, or yet to give its word.
+    /// Those of them that have not said so: they are told of the group until they have.
+    func standInsWanted(for key: GroupKey) -> [NodeName] {
+        standIns(for: key).filter { groups[key]?.standIns.contains($0) == false }
+    }
+
     func isWantedAsStandIn(_ name: NodeName, for key: GroupKey) -> Bool {
-        guard let state = groups[key], !state.standIns.contains(name) else { return false }
-        return standIns(for: key).contains(name)
+        groups[key]?.standIns.contains(name) == false && standIns(for: key).contains(name)
     }
 
     /// What it holds already needs no room.
     private func lacksRoom(_ name: NodeName, for key: GroupKey, _ state: GroupTable.Group) -> Bool {
         peers[name]?.noRoom.contains(key.slot) == true && !state.confirmed.contains(name)
             && !state.standIns.contains(name)
+    }
+
+    /// Whether nobody is to wait for it to take something in the place of another one: it is not there, or does not answer.
+    private func isUnfit(_ name: NodeName) -> Bool {
+        unfit.contains(name) || (peers[name]?.failures ?? 0) >= Self.failuresBeforeUnheard
+    }
+
+    static func unfit(in view: View) -> Set<NodeName> {
+        Set(view.ring.candidates.map(\.name)).subtracting(view.contactable).union(view.doubtful)
     }
 
     /// Takes note of the slots in which a member said that its disk refuses something, and of where it is not so any more.
@@ -45,25 +61,31 @@ extension Convergence {
     }
 
     mutating func askStandIns(for key: GroupKey) {
-        for node in standIns(for: key) where groups[key]?.standIns.contains(node) == false {
-            peers[node, default: PeerState()].dirty.insert(key.slot)
-        }
+        for node in standInsWanted(for: key) { peers[node, default: PeerState()].dirty.insert(key.slot) }
     }
 
     /// A member holds what it was asked to stand in for. Who leaves needs its word that it will keep it: one that has not
     /// heard of the leaving may be about to let go of it by the leaver's own word.
     mutating func noteStandIn(_ name: NodeName, _ finding: ExchangeFinding, told: ExchangeGroup) {
         guard finding.keeps || view.ring.contains(me), let state = groups[told.key], !state.owners.contains(name),
-            !state.standIns.contains(name), state.summary.digest == told.digest
+            !state.standIns.contains(name), !groups.isConfirmed(state), state.summary.digest == told.digest
         else { return }
         groups[told.key]?.standIns.append(name)
         peers[name]?.rechecks = 0
     }
 
+    /// Who stands in holds something else now, or speaks of it without having been asked, as one does whose bytes were lost:
+    /// it is to say anew that it keeps it.
+    mutating func takeBackWord(of name: NodeName, for key: GroupKey) {
+        guard groups[key]?.standIns.contains(name) == true else { return }
+        groups[key]?.standIns.removeAll { $0 == name }
+        peers[name]?.dirty.insert(key.slot)
+    }
+
     /// Whether what this node was asked to stand in for stays here when the asker has gone.
-    func keeps(_ key: GroupKey, for asker: NodeName) -> Bool {
+    func willKeep(_ key: GroupKey, for asker: NodeName) -> Bool {
         guard let state = groups[key] else { return false }
-        return !state.dropping && !lacking.contains(key) && !state.owners.contains(asker)
+        return view.ring.contains(me) && !state.dropping && !lacking.contains(key) && !state.owners.contains(asker)
     }
 
     /// Members that have no room for what they are to own, as far as this node holds it and could hear of it, and for how
@@ -79,29 +101,46 @@ extension Convergence {
 
 /// The slots in which this node's disk refused something that it is to have, and for how long that is believed.
 struct RefusedSlots: Sendable {
-    /// By slot number; at most 16,384.
-    private var until: [Slot: Instant] = [:]
-    private var next: Instant?
-
-    /// What is refused is tried again in pauses of `recheckMax`, and a few times that where much is refused. At half, a
-    /// member passes for one with room between two attempts; at double, others stand in for it that much longer than they
-    /// need to, where nothing is to be had any more.
-    static let believedFor = Duration.seconds(300)
-
-    mutating func refused(_ slot: Slot, at now: Instant) {
-        until[slot] = now + Self.believedFor
-        next = min(next ?? now + Self.believedFor, now + Self.believedFor)
+    private struct Refusal: Sendable {
+        var until: Instant
+        /// Some of the names.
+        var names: Set<ResourceName>
     }
 
-    mutating func took(_ slot: Slot) { until[slot] = nil }
+    /// At most 16,384.
+    private var refusals: [Slot: Refusal] = [:]
+    private var next: Instant?
+
+    /// What an owner refused it tries again in pauses of `recheckMax`, and a few times that where much is refused. At half,
+    /// it passes for one with room between two attempts; at double, others stand in for it that much longer than they need
+    /// to, where nothing is to be had any more.
+    static let believedOfOwner = Duration.seconds(300)
+    /// Who was to stand in for an owner is asked again when this is over. At half, a disk that stays full is tried twice as
+    /// often; at double, a leave that nobody else has room for waits that much longer.
+    static let believedOfOthers = Duration.seconds(60)
+    /// Of more in one slot, one that was not counted is refused again soon.
+    private static let namesMax = 16
+
+    mutating func refused(_ name: ResourceName, in slot: Slot, until: Instant) {
+        var refusal = refusals[slot] ?? Refusal(until: until, names: [])
+        refusal.until = until
+        if refusal.names.count < Self.namesMax { refusal.names.insert(name) }
+        refusals[slot] = refusal
+        next = min(next ?? until, until)
+    }
+
+    mutating func took(_ name: ResourceName, in slot: Slot) {
+        refusals[slot]?.names.remove(name)
+        if refusals[slot]?.names.isEmpty == true { refusals[slot] = nil }
+    }
 
     mutating func forget(at now: Instant) {
         guard let due = next, due <= now else { return }
-        until = until.filter { $0.value > now }
-        next = until.values.min()
+        refusals = refusals.filter { $0.value.until > now }
+        next = refusals.values.map(\.until).min()
     }
 
     func slots(of asked: SlotSet) -> SlotSet {
-        until.isEmpty ? SlotSet() : SlotSet(until.keys.filter { asked.contains($0) })
+        refusals.isEmpty ? SlotSet() : SlotSet(refusals.keys.filter { asked.contains($0) })
     }
 }

@@ -14,6 +14,7 @@ extension Convergence {
         let past = view
         // The same ring stays the same one: that the table of owners belongs to it is then seen at one look.
         view = ringChanged ? next : View(ring: past.ring, contactable: next.contactable, doubtful: next.doubtful)
+        unfit = Self.unfit(in: view)
         let gathers = hear.isOfNewcomer && (gathering != nil || !fresh.isEmpty && hasJustEntered(at: now))
         var changed: SlotSet? = ownersBySlot.ring.candidates == past.ring.candidates ? SlotSet() : nil
         if ringChanged {
@@ -47,7 +48,8 @@ extension Convergence {
         var inherited: [NodeName: SlotSet] = [:]
         let concerned = touched(byOwnersIn: changed, from: past.ring, byThose: gone + fresh)
         groupsReplanned &+= UInt64(concerned.count)
-        // Who leaves needs more than that others stand in: their word that they will go on.
+        // Who leaves needs more than that others stand in: their word that they will go on. With an owner that has gone
+        // there may be one less than they saw when they gave it.
         let nowLeaves = past.ring.contains(me) && !next.ring.contains(me)
         for key in concerned {
             guard var state = groups[key] else { continue }
@@ -70,7 +72,8 @@ extension Convergence {
                 if !owners.contains(me) { state.vouched = false }
             }
             state.confirmed.removeAll { gone.contains($0) }
-            state.standIns.removeAll { gone.contains($0) || nowLeaves }
+            let hasLostOwner = state.owners.contains { gone.contains($0) }
+            state.standIns.removeAll { nowLeaves || hasLostOwner || gone.contains($0) || !next.ring.contains($0) }
             groups[key] = state
             considerDrop(key)
             touch(key)

@@ -190,6 +190,8 @@ public struct Convergence: Sendable {
     private(set) var lacking: Set<GroupKey> = []
     var drops = DropQueue()
     var refused = RefusedSlots()
+    /// Eligible members that can not be called now, or that are doubted.
+    var unfit: Set<NodeName>
     var newerElsewhere = NewerElsewhere()
     var peers: [NodeName: PeerState] = [:]
     /// The owners of each slot for names without a home, by slot number; recomputed when the ring changes.
@@ -222,6 +224,7 @@ public struct Convergence: Sendable {
         self.view = view
         groups = GroupTable(me: me)
         antiEntropyAt = now + settings.antiEntropy
+        unfit = Self.unfit(in: view)
         ownersBySlot = SlotOwners(view.ring, count: settings.replicas)
     }
 

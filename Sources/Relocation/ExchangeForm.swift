@@ -11,7 +11,7 @@ extension ExchangeRequest {
                 key: try GroupKey(&reader), sets: try reader.readList { try VersionSet(&$0) },
                 copies: Int(try reader.read(UInt8.self)))
         }
-        let standIn = try Self.readMarked(&reader, form)
+        let standIn = try MarkedGroups.read(&reader, form)
         self.init(
             groups: standIn.isEmpty
                 ? groups
@@ -21,13 +21,6 @@ extension ExchangeRequest {
                 })
     }
 
-    /// The groups of which something is said that is said of few.
-    fileprivate static func readMarked(_ reader: inout ByteReader, _ form: PeerForm) throws -> Set<GroupKey> {
-        let keys = form == .first ? [] : try reader.readList { try GroupKey(&$0) }
-        guard reader.remaining == 0 else { throw ByteError.illegal }
-        return Set(keys)
-    }
-
     public func bytes(_ form: PeerForm) -> [UInt8] {
         var writer = ByteWriter(capacity: groups.reduce(4) { $0 + 64 + $1.sets.count * 256 })
         writer.write(list: groups) { group, writer in
@@ -35,7 +28,7 @@ extension ExchangeRequest {
             writer.write(list: group.sets) { $0.write(to: &$1) }
             writer.write(UInt8(clamping: group.copies))
         }
-        if form != .first { writer.write(list: groups.filter(\.toStandIn).map(\.key)) { $0.write(to: &$1) } }
+        MarkedGroups.write(groups.filter(\.toStandIn).map(\.key), to: &writer, form)
         return writer.bytes
     }
 }
@@ -50,7 +43,7 @@ extension ExchangeReply {
                 missing: try reader.readList { try ResourceName(&$0) }, owner: try reader.readFlag(),
                 copies: Int(try reader.read(UInt8.self)), keeps: false)
         }
-        let kept = try ExchangeRequest.readMarked(&reader, form)
+        let kept = try MarkedGroups.read(&reader, form)
         self.init(
             full: isFull,
             findings: kept.isEmpty
@@ -72,7 +65,20 @@ extension ExchangeReply {
             writer.write(flag: finding.owner)
             writer.write(UInt8(clamping: finding.copies))
         }
-        if form != .first { writer.write(list: findings.filter(\.keeps).map(\.key)) { $0.write(to: &$1) } }
+        MarkedGroups.write(findings.filter(\.keeps).map(\.key), to: &writer, form)
         return writer.bytes
+    }
+}
+
+/// The groups of which something is said that is said of few: the last field of the second form.
+private enum MarkedGroups {
+    static func read(_ reader: inout ByteReader, _ form: PeerForm) throws -> Set<GroupKey> {
+        let keys = form == .first ? [] : try reader.readList { try GroupKey(&$0) }
+        guard reader.remaining == 0 else { throw ByteError.illegal }
+        return Set(keys)
+    }
+
+    static func write(_ keys: [GroupKey], to writer: inout ByteWriter, _ form: PeerForm) {
+        if form != .first { writer.write(list: keys) { $0.write(to: &$1) } }
     }
 }

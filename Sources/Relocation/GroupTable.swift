@@ -12,7 +12,7 @@ struct GroupTable: Sendable {
         var owners: [NodeName]
         /// Owners that hold everything that `summary.digest` stands for, said under the present owners.
         var confirmed: [NodeName] = []
-        /// No owners, and they hold the same in the place of owners that have no room.
+        /// Members that are not owners, and hold the same in the place of owners without room.
         var standIns: [NodeName] = []
         var dropping = false
         /// This node was an owner in step when the owners last changed, and is one still: what it holds of the group
@@ -33,7 +33,7 @@ struct GroupTable: Sendable {
         /// Owned by others only.
         var misplaced = 0
         /// Not held by as many others as there are owners, owned here or not.
-        var unsettled = 0
+        var short = 0
         /// Held by nobody else.
         var onlyHere = 0
         /// All of them, each at least 1.
@@ -51,8 +51,8 @@ struct GroupTable: Sendable {
     /// Owned ones that are not vouched for.
     private(set) var unvouched: Set<GroupKey> = []
     private var vouchedCount = 0
-    /// Groups of which others hold fewer copies than there are owners.
-    private(set) var unsettledCount = 0
+    /// Groups of which others hold fewer copies than there are owners: `sums` of a damaged catalogue may be anything.
+    private(set) var shortCount = 0
     var sharedSums = SharedSums()
 
     init(me: NodeName) { self.me = me }
@@ -67,13 +67,13 @@ struct GroupTable: Sendable {
             if let old {
                 subtract(old)
                 vouchedCount -= old.vouched ? 1 : 0
-                unsettledCount -= isSettled(old) ? 0 : 1
+                shortCount -= isShort(old) ? 1 : 0
             }
             groups[key] = newValue
             if let newValue {
                 add(newValue)
                 vouchedCount += newValue.vouched ? 1 : 0
-                unsettledCount += isSettled(newValue) ? 0 : 1
+                shortCount += isShort(newValue) ? 1 : 0
             }
             index(key, was: old != nil, newValue)
         }
@@ -99,13 +99,11 @@ struct GroupTable: Sendable {
         group.owners.allSatisfy { $0 == me || group.confirmed.contains($0) }
     }
 
-    /// Whether others hold as many copies as there are owners.
-    private func isSettled(_ group: Group) -> Bool {
-        isConfirmed(group) || !group.owners.contains(me) && hasCopies(group)
-    }
-
-    private func hasCopies(_ group: Group) -> Bool {
-        group.confirmed.count + group.standIns.count >= group.owners.count
+    /// Whether others hold fewer copies than there are owners. For an owner, who stands in for another counts as little as
+    /// ever: the copies are not where they belong.
+    func isShort(_ group: Group) -> Bool {
+        guard !isConfirmed(group) else { return false }
+        return group.owners.contains(me) || group.confirmed.count + group.standIns.count < group.owners.count
     }
 
     private mutating func index(_ key: GroupKey, was: Bool, _ group: Group?) {
@@ -140,7 +138,7 @@ struct GroupTable: Sendable {
         sums.owned &+= part.owned
         sums.underReplicated &+= part.underReplicated
         sums.misplaced &+= part.misplaced
-        sums.unsettled &+= part.unsettled
+        sums.short &+= part.short
         sums.onlyHere &+= part.onlyHere
         sums.weight &+= part.weight
     }
@@ -152,7 +150,7 @@ struct GroupTable: Sendable {
         sums.owned &-= part.owned
         sums.underReplicated &-= part.underReplicated
         sums.misplaced &-= part.misplaced
-        sums.unsettled &-= part.unsettled
+        sums.short &-= part.short
         sums.onlyHere &-= part.onlyHere
         sums.weight &-= part.weight
     }
@@ -169,7 +167,7 @@ struct GroupTable: Sendable {
         } else {
             sums.misplaced = group.weight
         }
-        if !isSettled(group) { sums.unsettled = group.weight }
+        if isShort(group) { sums.short = group.weight }
         if group.confirmed.isEmpty, group.standIns.isEmpty { sums.onlyHere = group.summary.resources }
         return sums
     }

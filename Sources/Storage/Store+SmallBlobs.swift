@@ -40,6 +40,14 @@ extension Store {
         }
     }
 
+    /// Whether so many bytes would fit now.
+    ///
+    /// - Throws: `.full`.
+    public func checkRoom(for bytes: UInt64) async throws(StorageError) {
+        let streams = blobs.streams
+        try await threads.run { () throws(StorageError) in try streams.checkRoom(for: bytes) }
+    }
+
     /// Makes blobs durable here that came whole, one after another: each synced, renamed, its folder synced.
     ///
     /// - Returns: for each, what keeps it until a version names it; or `.digestMismatch` where the bytes are others,

@@ -115,6 +115,13 @@ final class Streams: Sendable {
         }
     }
 
+    /// Whether so many bytes would fit now beside what was promised. Blocks.
+    ///
+    /// - Throws: `.full`.
+    func checkRoom(for bytes: UInt64) throws(StorageError) {
+        try checkSpace(for: bytes, promised: state.withLockedValue { $0.promisedBytes })
+    }
+
     private func checkSpace(for bytes: UInt64, promised: UInt64) throws(StorageError) {
         // A file system that does not tell is found full when it is.
         guard bytes > 0, let free = Files.space(at: folder.path)?.free else { return }

@@ -38,12 +38,22 @@ struct LeaveCommand: AsyncParsableCommand {
                 let full = (result.withoutRoom ?? []).map(\.node).joined(separator: ", ")
                 throw CommandFailure(
                     "\(result.remaining) resources of \(result.node) were not confirmed by enough others"
-                        + (full.isEmpty ? "" : ": there is no room on \(full)"),
+                        + (full.isEmpty ? "" : ": there is no room on \(full)") + Self.named(result),
                     hint: "they are on its disk: start it again to finish, "
                         + (full.isEmpty ? "with a longer leave.timeout" : "when there is room on others"),
                     status: .tryAgain)
             }
         }
+    }
+
+    /// More would hide the line before them; `--json` has a hundred.
+    private static let namesShownMax = 20
+
+    private static func named(_ result: API.LeaveResult) -> String {
+        let shown = (result.leftBehind ?? []).prefix(namesShownMax)
+        guard !shown.isEmpty else { return "" }
+        let rest = result.remaining - shown.count
+        return "\n" + shown.map { "  \($0)" }.joined(separator: "\n") + (rest > 0 ? "\n  and \(rest) more" : "")
     }
 
     /// The leave itself, and beside it, on a connection of its own, how far it is.

@@ -40,7 +40,10 @@ struct StatusCommand: AsyncParsableCommand {
                 + "\(resources.misplaced) misplaced",
         ])
         for full in status.withoutRoom ?? [] {
-            table.add(["no room", "on \(full.node) for \(full.resources) that it is to own: others hold them for it"])
+            table.add([
+                "no room",
+                "on \(full.node), or its disk fails, for \(full.resources) that it is to own: others hold them",
+            ])
         }
         table.add([
             "moves",

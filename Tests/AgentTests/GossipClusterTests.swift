@@ -165,6 +165,19 @@ struct GossipClusterTests {
         #expect(JoinLoop.missed(remembered: [b], joiners: [b: [a, c], c: [b]], me: a).isEmpty)
     }
 
+    @Test("those who have nothing of their own found a cluster when they are most of it, and none of them knows of one")
+    func founders() throws {
+        let (a, b) = (try NodeName("a"), try NodeName("b"))
+        func mayFound(_ joiners: [NodeName: [NodeName]], of addresses: Int) -> Bool {
+            JoinLoop.mayFound(joiners: joiners, addresses: addresses)
+        }
+        #expect(mayFound([:], of: 0), "nobody to join but oneself")
+        #expect(!mayFound([:], of: 1) && mayFound([a: []], of: 1))
+        #expect(mayFound([a: []], of: 2), "two of three")
+        #expect(!mayFound([a: []], of: 3) && mayFound([a: [], b: []], of: 3))
+        #expect(!mayFound([a: [], b: [a]], of: 2), "b knows of one")
+    }
+
     @Test("followers of the events do not hold up a stop")
     func stopsWithFollowers() async throws {
         let a = try await TestAgent.start(bed, "a")

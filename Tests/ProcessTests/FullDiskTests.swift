@@ -117,7 +117,7 @@ extension ProcessTests {
                     #expect(full?.map(\.node) == ["naivasha"])
                     let doctor = try await cluster.run(
                         TestCluster.roost, ["doctor", "--agent", "unix:\(cluster.socket("meru"))"])
-                    #expect(doctor.output.contains("naivasha has no room for"), "\(doctor.output)")
+                    #expect(doctor.output.contains("naivasha has no room, or its disk fails, for"), "\(doctor.output)")
 
                     try await cluster.kill("nakuru")
                     try await held(files, through: client)
@@ -129,6 +129,36 @@ extension ProcessTests {
                     }
                     await client.close()
                     try await cluster.settled(rest)
+                }
+            }
+        }
+
+        @Test(
+            "where nobody has room a leave says what it left behind, and why",
+            .enabled("mounting a small tmpfs needs the right to mount") { try await canMount() })
+        func nowhere() async throws {
+            try await TestCluster.run { cluster in
+                let disk = "\(cluster.path)/small"
+                try await withDisk(32, at: disk, cluster) {
+                    try await cluster.start("meru")
+                    try await cluster.start("naivasha", joining: ["meru"], ["data_dir": "\(disk)/data"])
+                    try await cluster.settled(["meru", "naivasha"])
+                    let client = try await cluster.client("meru")
+                    try await cluster.put("before", [1], through: client)
+                    _ = try fill(disk)
+                    for name in ["one", "two"] {
+                        let answer = try await client.put(name, bytes: Sample.bytes(10_000, seed: 1))
+                        #expect(answer.isShortOfCopies)
+                    }
+                    await client.close()
+                    let left = try await cluster.run(
+                        TestCluster.roost,
+                        ["leave", "--agent", "unix:\(cluster.socket("meru"))", "--timeout", "3"], within: .seconds(60))
+                    #expect(left.ending == .exited(ExitStatus.tryAgain.rawValue), "\(left.output)")
+                    for part in ["2 resources of meru", "no room on naivasha", "  one\n", "  two\n"] {
+                        #expect(left.output.contains(part), "\(left.output)")
+                    }
+                    #expect(!left.output.contains("before"), "\(left.output)")
                 }
             }
         }

@@ -128,7 +128,7 @@ import Vocabulary
                 sums.weight += group.weight
                 if isMine { sums.owned += group.summary.resources } else { sums.misplaced += group.weight }
                 if isMine, !isConfirmed { sums.underReplicated += group.weight }
-                if !isConfirmed { sums.unsettled += group.weight }
+                if !isConfirmed { sums.short += group.weight }
                 if group.confirmed.isEmpty { sums.onlyHere += group.summary.resources }
                 #expect(core.groups.unconfirmed.contains(key) == !isConfirmed)
                 #expect(core.groups.unvouched.contains(key) == (isMine && !group.vouched))

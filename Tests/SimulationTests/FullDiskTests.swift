@@ -122,6 +122,37 @@ struct FullDiskTests {
         #expect(try #require(cluster.remaining[cluster.hosts[4]]) > 0)
     }
 
+    @Test("two that leave at once, one of whom would stand in, leave two copies on those that stay")
+    func twoLeave() throws {
+        for seed in UInt64(6)...8 {
+            var cluster = try Cluster(6, seed: seed)
+            try cluster.write(120)
+            cluster.fill(cluster.hosts[1])
+            let leavers = [cluster.hosts[0], cluster.hosts[2]]
+            for leaver in leavers { cluster.simulator.command(.leave(timeout: .seconds(60)), to: leaver) }
+            cluster.run(for: 40)
+            for leaver in leavers { #expect(cluster.remaining[leaver] == 0, "seed \(seed)") }
+            let rest = cluster.hosts.filter { !leavers.contains($0) }
+            #expect(cluster.fewestCopies(on: rest) >= 2, "seed \(seed)")
+        }
+    }
+
+    @Test("whoever has room again is asked again, owner or not, while a leave waits for room")
+    func roomAgain() throws {
+        var cluster = try Cluster(4, seed: 9)
+        try cluster.write(80)
+        for host in cluster.hosts[1...3] { cluster.fill(host) }
+        let leaver = cluster.hosts[0]
+        cluster.simulator.command(.leave(timeout: .seconds(300)), to: leaver)
+        cluster.run(for: 60)
+        #expect(cluster.remaining[leaver] == nil, "nobody has room")
+        // Two of three: what the third is to own one of them holds in its place.
+        for host in cluster.hosts[2...3] { cluster.simulator.withDisk(of: host) { $0.capacity = .max } }
+        cluster.run(for: 150)
+        #expect(cluster.remaining[leaver] == 0)
+        #expect(cluster.fewestCopies(on: Array(cluster.hosts[1...])) >= 2)
+    }
+
     @Test("who stands in is in another zone than the copy that there is, where there is one")
     func zones() throws {
         var cluster = try Cluster(6, seed: 5, zones: ["a", "a", "b", "b", "c", "c"])

@@ -83,15 +83,17 @@ struct JoinLoop: Sendable {
             rounds += 1
             let roundsOfAll = (way.addressCount + Self.roundAddressesMax - 1) / Self.roundAddressesMax
             let isTime = rounds >= max(Self.roundsBeforeAlone, roundsOfAll)
-            if isTime, isBlank, way.joiners.isEmpty, !isWaiting {
+            let mayBeFirst = {
+                !isBlank || Self.mayFound(joiners: way.joiners, addresses: way.addressCount - way.ownCount)
+            }
+            if isTime, !mayBeFirst(), !isWaiting {
                 isWaiting = true
                 sayWaiting()
                 waits()
             }
             let due = ContinuousClock.now + pause
             while way.refusal == nil {
-                let mayBeFirst = !isBlank || !way.joiners.isEmpty
-                if isTime && mayBeFirst || isFounder(way),
+                if isTime && mayBeFirst() || isFounder(way),
                     mayGoAlone(after: ContinuousClock.now - began, joiners: way.joiners)
                 {
                     await goAlone()
@@ -132,6 +134,8 @@ struct JoinLoop: Sendable {
         /// Whether each address that was configured or remembered led to one of those.
         var leadsToJoinersOnly = false
         var addressCount = 0
+        /// Of those, how many led to this node itself.
+        var ownCount = 0
         /// Where the next round begins, of more addresses than it asks.
         var position = 0
     }
@@ -154,6 +158,7 @@ struct JoinLoop: Sendable {
         let inside = present.filter { insiders.contains($0.name) }.map(\.endpoint)
         var outcome = await round(inside + Self.next(&way.position, of: first), endsAtFirst: true)
         way.joiners.merge(outcome.joiners) { $1 }
+        if !isWoken { way.ownCount = outcome.ownCount }
         way.leadsToJoinersOnly = !known.isEmpty && outcome.joiners.count >= first.count
         if !outcome.hasJoined, outcome.refusal == nil {
             let missed = Self.missed(remembered: members.saved.atStart, joiners: way.joiners, me: core.name)
@@ -189,12 +194,20 @@ struct JoinLoop: Sendable {
             && core.driver.read { $0.convergence.totals.held } == 0
     }
 
+    /// Whether a node with nothing of its own may be the first of a new cluster: none of those on their way in with it knows
+    /// of one, and they are most of those to join. Then at most a few hosts of a new cluster are down; of one that there is,
+    /// most would have to be unreachable, and the others have lost their disks.
+    static func mayFound(joiners: [NodeName: [NodeName]], addresses: Int) -> Bool {
+        joiners.values.allSatisfy(\.isEmpty) && 2 * (joiners.count + 1) > addresses + 1
+    }
+
     private func sayWaiting() {
         core.log.warning(
-            "nobody answers of those to join; a node with nothing of its own waits until somebody does",
+            "too few answer of those to join; a node with nothing of its own waits for one that is in the cluster",
             metadata: [
                 "addresses": "\(configured)",
-                "remedy": "start another one; or take join out of the configuration of the first node of a new cluster",
+                "remedy":
+                    "start the others, more than half of a new cluster; or take join out of its first node's settings",
             ])
     }
 
@@ -285,10 +298,12 @@ struct JoinLoop: Sendable {
         var joiners: [NodeName: [NodeName]] = [:]
         /// A live node has this node's name.
         var refusal: String?
+        /// Addresses of this node itself.
+        var ownCount = 0
     }
 
     private enum Attempt: Sendable {
-        case joined, joining(NodeName, remembering: [NodeName]), refused(String), failed, timeIsUp
+        case joined, joining(NodeName, remembering: [NodeName]), refused(String), oneself, failed, timeIsUp
     }
 
     private func round(_ addresses: [Endpoint], endsAtFirst: Bool) async -> Outcome {
@@ -312,6 +327,7 @@ struct JoinLoop: Sendable {
                 case .joined: outcome.hasJoined = true
                 case .joining(let node, let remembered): outcome.joiners[node] = remembered
                 case .refused(let reason): outcome.refusal = reason
+                case .oneself: outcome.ownCount += 1
                 case .failed: break
                 }
                 underWay -= 1
@@ -333,7 +349,7 @@ struct JoinLoop: Sendable {
             return .joining(node, remembering: remembered)
         } catch JoinError.oneself {
             // The usual case where all hosts have one list.
-            return .failed
+            return .oneself
         } catch JoinError.nameInUse(_, let reason) {
             return .refused(reason)
         } catch {

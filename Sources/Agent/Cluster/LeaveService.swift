@@ -4,7 +4,9 @@ import NIOConcurrencyHelpers
 import NIOCore
 import Node
 import Relocation
+import Resources
 import SWIM
+import Storage
 import Vocabulary
 
 /// Going in good order: mark this node `draining`, wait until every resource is on its other owners, say farewell.
@@ -33,8 +35,9 @@ actor LeaveService {
         let began = ContinuousClock.now
         let sentBefore = core.traffic.sentBytes
         if !now { await drain(within: timeout) }
-        let remaining = core.driver.read { max($0.convergence.resourcesUnsettled, $0.convergence.resourcesOnlyHere) }
+        let remaining = core.driver.read { max($0.convergence.resourcesShort, $0.convergence.resourcesOnlyHere) }
         let (copies, withoutRoom) = core.driver.read { ($0.convergence.copiesOfOthers, API.NoRoom.all(in: $0)) }
+        let leftBehind = remaining > 0 ? await leftBehind() : []
         core.driver.feed(.lifecycle(.leave))
         await Polling.wait(atMost: Self.farewellMax, every: Self.pollInterval) {
             core.driver.read { $0.membership.farewellComplete }
@@ -53,10 +56,24 @@ actor LeaveService {
                 metadata: ["copies": "\(copies)", "wanted": "\(core.settings.replicas)"])
         }
         return API.LeaveResult(
-            node: core.name.text, complete: remaining == 0, remaining: remaining,
+            node: core.name.text, complete: remaining == 0, remaining: remaining, leftBehind: leftBehind,
             bytes: core.traffic.sentBytes &- sentBefore,
             durationMilliseconds: UInt64(clamping: Int64((ContinuousClock.now - began).milliseconds)),
             copies: copies, wanted: core.settings.replicas, withoutRoom: withoutRoom)
+    }
+
+    /// As many names are told.
+    private static let namesMax = 100
+
+    private nonisolated func leftBehind() async -> [String] {
+        let keys = core.driver.read { $0.convergence.groupsShort }
+        var names: [String] = []
+        for key in keys where names.count < Self.namesMax {
+            // To name them is help for a person: the number stands without it.
+            let sets = (try? await core.store.versions(in: [key]).first) ?? []
+            names += sets.filter { !$0.head.isTombstone }.map(\.name.text)
+        }
+        return Array(names.sorted().prefix(Self.namesMax))
     }
 
     private nonisolated func drain(within timeout: Duration) async {

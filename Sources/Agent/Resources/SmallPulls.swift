@@ -148,6 +148,8 @@ actor SmallPulls {
     ) async throws -> [Result<BlobLease, any Error>] {
         let turn = try await throttle.turn { await Self.mayHurry(batch) }
         defer { turn?.end() }
+        // Else a full disk would be sent the same bytes again and again.
+        try await store.checkRoom(for: batch.map(\.size).min() ?? 0)
         var bytes: UInt64 = 0
         rate.began()
         defer { rate.ended(bytes: bytes) }

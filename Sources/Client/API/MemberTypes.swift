@@ -174,6 +174,8 @@ extension API {
         public var complete: Bool
         /// Resources that only this node holds still, 0 when complete.
         public var remaining: Int
+        /// The names of those, sorted: the first hundred of them. Nil of an agent that is older.
+        public var leftBehind: [String]?
         /// Resource bytes sent to others while draining.
         public var bytes: UInt64
         public var durationMilliseconds: UInt64
@@ -186,12 +188,13 @@ extension API {
         public var withoutRoom: [NoRoom]?
 
         public init(
-            node: String, complete: Bool, remaining: Int, bytes: UInt64, durationMilliseconds: UInt64, copies: Int?,
-            wanted: Int?, withoutRoom: [NoRoom]?
+            node: String, complete: Bool, remaining: Int, leftBehind: [String]?, bytes: UInt64,
+            durationMilliseconds: UInt64, copies: Int?, wanted: Int?, withoutRoom: [NoRoom]?
         ) {
             self.node = node
             self.complete = complete
             self.remaining = remaining
+            self.leftBehind = leftBehind
             self.bytes = bytes
             self.durationMilliseconds = durationMilliseconds
             self.copies = copies
@@ -201,6 +204,7 @@ extension API {
 
         enum CodingKeys: String, CodingKey {
             case node, complete, remaining, bytes, copies, wanted
+            case leftBehind = "left_behind"
             case withoutRoom = "without_room"
             case durationMilliseconds = "duration_ms"
         }

@@ -15,11 +15,13 @@ extension NodeHost {
         let seeds: [Endpoint]
         /// Members of an earlier life: they are owners still, until the relocation delay is over.
         let remembersOthers: Bool
-        /// Nothing is known here of the cluster; somebody has to answer before this node is the first of one.
-        let isBlank: Bool
         let began: Instant
         var round = 1
-        var hasMetJoiner = false
+        /// Met on their way in; false for one that is no blank node.
+        var joiners: [NodeName: Bool] = [:]
+
+        /// Whether a node with nothing of its own may be the first of a cluster: most of those it is to join are the same.
+        var isFounding: Bool { joiners.values.allSatisfy { $0 } && 2 * (joiners.count + 1) > seeds.count + 1 }
         var pause = Duration.milliseconds(500)
     }
 
@@ -30,16 +32,14 @@ extension NodeHost {
         seeds.removeAll { $0 == machine.identity.endpoint }
         guard !seeds.isEmpty else { return }
         if !has(.newcomerVouches) { feed(.lifecycle(.joining), &context) }
-        let isBlank = others.isEmpty && context.disk.durable.sets.isEmpty
-        join(
-            Search(seeds: seeds, remembersOthers: !others.isEmpty, isBlank: isBlank, began: context.now), next: 0,
-            &context)
+        isBlank = others.isEmpty && context.disk.durable.sets.isEmpty
+        join(Search(seeds: seeds, remembersOthers: !others.isEmpty, began: context.now), next: 0, &context)
     }
 
     /// The shell asks eight at a time; here one after the other comes to the same, later.
     private mutating func join(_ search: Search, next: Int, _ context: inout Context) {
         guard next < search.seeds.count else {
-            let mayBeFirst = !search.isBlank || search.hasMetJoiner
+            let mayBeFirst = !isBlank || search.isFounding
             let isTime = !search.remembersOthers || context.now - search.began >= machine.settings.relocationDelay
             if search.round >= Self.roundsBeforeAlone, isTime, mayBeFirst, machine.isJoining {
                 feed(.lifecycle(.alone), &context)
@@ -56,14 +56,15 @@ extension NodeHost {
             search.seeds[next], expecting: nil, .members(claims), bytes: SwimTraffic.exchangeBytes(claims),
             within: Self.joinLimit, &context
         ) { host, response, context in
-            guard case .members(let teller, let claims, let isJoining, let absences) = response, teller != host.name
+            guard case .members(let teller, let claims, let isJoining, let isBlank, let absences) = response,
+                teller != host.name
             else {
                 return host.join(search, next: next + 1, &context)
             }
             if isJoining {
                 host.feed(.membership(.merge(host.heard(claims), from: teller)), &context)
                 var search = search
-                search.hasMetJoiner = true
+                search.joiners[teller] = isBlank
                 return host.join(search, next: next + 1, &context)
             }
             if host.has(.newcomerVouches) {
@@ -86,7 +87,7 @@ extension NodeHost {
     private mutating func waitForDrain(until end: Instant, _ context: inout Context) {
         guard !machine.convergence.isDrained, context.now < end, !has(.leavesEarly) else {
             let end = Observation.left(
-                remaining: machine.convergence.resourcesUnsettled, copies: machine.convergence.copiesOfOthers)
+                remaining: machine.convergence.resourcesShort, copies: machine.convergence.copiesOfOthers)
             feed(.lifecycle(.leave), &context)
             return waitForFarewell(until: context.now + .seconds(3), end, &context)
         }

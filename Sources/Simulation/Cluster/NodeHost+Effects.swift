@@ -17,7 +17,7 @@ extension NodeHost {
                 endpoint, expecting: node, .members(claims), bytes: SwimTraffic.exchangeBytes(claims),
                 within: .seconds(10), &context
             ) { host, response, context in
-                guard case .members(let teller, let claims, _, _) = response else { return }
+                guard case .members(let teller, let claims, _, _, _) = response else { return }
                 host.feed(.membership(.merge(host.heard(claims), from: teller)), &context)
             }
         case .fallbackProbe(let sequence, let node, let endpoint, let claims):
@@ -127,6 +127,8 @@ extension NodeHost {
                 host.feed(.offerAnswered(id, by: node, .stored(OfferReply(status: request.status))), &context)
             } else if case .busy = response {
                 host.feed(.offerAnswered(id, by: node, .busy), &context)
+            } else if case .noRoom = response {
+                host.feed(.offerAnswered(id, by: node, .declined), &context)
             } else {
                 host.feed(.offerAnswered(id, by: node, .failed), &context)
             }

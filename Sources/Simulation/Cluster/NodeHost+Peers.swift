@@ -51,7 +51,7 @@ extension NodeHost {
 
     private func tellMembers(_ claims: [Claim], _ id: CallID, _ context: inout Context) {
         let absences = machine.absences(at: context.now)
-        let answer = Response.members(name, claims, isJoining: machine.isJoining, absences)
+        let answer = Response.members(name, claims, isJoining: machine.isJoining, isBlank: isBlank, absences)
         context.answer(id, answer, bytes: SwimTraffic.exchangeBytes(claims))
     }
 
@@ -81,7 +81,7 @@ extension NodeHost {
             guard end == .durable, !host.machine.isDraining else {
                 host.release(end == .durable ? version.digest : nil, &context)
                 host.feed(.convergence(.declined(version, from: peer, byDisk: end == .refused)), &context)
-                return context.answer(id, .no)
+                return context.answer(id, end == .refused ? .noRoom : .no)
             }
             if host.has(.confirmsUnsynced) {
                 context.answer(id, .offered(OfferReply(status: offer.status)))
@@ -90,7 +90,7 @@ extension NodeHost {
                 host.release(version.digest, &context)
                 guard case .merged(let groups) = done else {
                     host.feed(.convergence(.declined(version, from: peer, byDisk: true)), &context)
-                    return context.answer(id, .no)
+                    return context.answer(id, .noRoom)
                 }
                 host.feed(.convergence(.wrote(groups, version)), &context)
                 host.feed(.convergence(.told(by: peer, offer.status)), &context)

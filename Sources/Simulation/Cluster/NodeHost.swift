@@ -39,6 +39,8 @@ public struct NodeHost: SimulatedMachine {
 
     public internal(set) var machine: NodeMachine
     public internal(set) var isLeaving = false
+    /// Nothing was known of the cluster at the start.
+    var isBlank = false
     let configuration: Configuration
     let epoch: UInt64
 
@@ -136,7 +138,7 @@ public struct NodeHost: SimulatedMachine {
             errands.removeAll { $0.id == id }
             if let (sequence, node) = fallbacks.removeValue(forKey: id) {
                 let outcome = Membership.FallbackResult(result) { response in
-                    if case .members(_, let claims, _, _) = response { heard(claims) } else { nil }
+                    if case .members(_, let claims, _, _, _) = response { heard(claims) } else { nil }
                 }
                 return feed(.membership(.fallback(sequence, of: node, outcome)), &context)
             }

@@ -55,7 +55,8 @@ extension NodeHost {
     }
 
     public enum Response: Sendable {
-        case members(NodeName, [Claim], isJoining: Bool, Absences)
+        /// - isBlank: it is on its way in and knows nothing of the cluster.
+        case members(NodeName, [Claim], isJoining: Bool, isBlank: Bool, Absences)
         case compared(CompareReply)
         case exchanged(ExchangeReply)
         case offered(OfferReply)
@@ -66,6 +67,8 @@ extension NodeHost {
         case versions(VersionSet?)
         /// 404 for bytes, 503 for the rest.
         case no
+        /// 507 to an offer.
+        case noRoom
         /// 503 of a node that has no place for its caller; or nobody was asked, for want of one here.
         case busy
     }

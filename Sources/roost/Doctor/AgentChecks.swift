@@ -91,8 +91,9 @@ struct AgentChecks: Sendable {
         for full in status.withoutRoom ?? [] {
             checks.append(
                 API.Check(
-                    "room", .warn, "\(full.node) has no room for \(full.resources) resources that it is to own",
-                    remedy: "make room on its disk, or lower its weight; till then others hold them in its place"))
+                    "room", .warn,
+                    "\(full.node) has no room, or its disk fails, for \(full.resources) resources that it is to own",
+                    remedy: "see its doctor and its log; till there is room others hold them in its place"))
         }
         if let scrub = status.scrub, scrub.unrepaired > 0 {
             checks.append(
