@@ -9,6 +9,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     case silenceConfirms
     case comparesHalf
     case leavesEarly
+    case keepsInWordOnly
     case leftStaysInRing
     case neverReplaces
     case replacesAtOnce
@@ -52,6 +53,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .silenceConfirms: "a comparison without an answer counts as equal"
         case .comparesHalf: "every other slot is taken for equal, unseen"
         case .leavesEarly: "a drain ends before the copies are made"
+        case .keepsInWordOnly: "who is asked to stand in for an owner without room says that it does, and fetches nothing"
         case .leftStaysInRing: "who left keeps its place as an owner"
         case .neverReplaces: "a crashed member keeps its place as an owner for an hour"
         case .replacesAtOnce: "a crashed member loses its place as an owner at once"
@@ -90,7 +92,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .dropsUnconfirmed, .ignoresTombstones: [1, 2, 3, 5, 6]
         case .oneConfirmsForAll, .silenceConfirms, .comparesHalf: [1, 2, 5, 6]
-        case .leavesEarly: [2]
+        case .leavesEarly, .keepsInWordOnly: [2]
         case .leftStaysInRing: [2, 5]
         case .neverReplaces, .losesFailedPulls, .neverRefutes: [5]
         case .replacesAtOnce: [7]
@@ -132,6 +134,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
             [.kill, .leave, .join, .flap]
         case .leavesEarly, .leftStaysInRing: [.leave, .join]
         case .losesFailedPulls: [.kill, .flap, .fullDisk]
+        case .keepsInWordOnly: [.leave, .fullDisk]
         case .losesConflicts: [.partition]
         case .clockGoesBack: [.clockJump]
         case .newcomerVouches: [.kill, .emptyDisk, .join, .flap]
@@ -154,7 +157,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
             .pullsNoBytes, .ignoresFullDisk, .vouchesForWhatItLacks, .ignoresTombstones,
             .forgetsTombstones, .keepsWhatCameLast,
             .losesConflicts, .losesContext, .clockGoesBack, .reusesDots, .deniesWhatItLacks,
-            .judgesTooEarly, .beginsUnasked, .forwardsInCircles, .neverRefutes, .replacesAtOnce:
+            .judgesTooEarly, .beginsUnasked, .forwardsInCircles, .neverRefutes, .replacesAtOnce, .keepsInWordOnly:
             4
         }
     }

@@ -42,6 +42,15 @@ extension NodeHost {
         return CompareReply(groups: seen + equal(request).groups.filter { $0.key.slot.number % 2 == 0 })
     }
 
+    /// What another node is answered that told what it holds.
+    func spoiled(_ reply: ExchangeReply, to request: ExchangeRequest) -> ExchangeReply {
+        guard has(.keepsInWordOnly) else { return reply }
+        let asked = request.groups.filter(\.toStandIn)
+        let kept = asked.map { ExchangeFinding(asked: $0, mine: $0.sets, owner: false, copies: 1, keeps: true) }
+        let keys = Set(asked.map(\.key))
+        return ExchangeReply(full: reply.full, findings: reply.findings.filter { !keys.contains($0.key) } + kept)
+    }
+
     /// The answer of an owner that holds the same.
     func equal(_ request: CompareRequest) -> CompareReply {
         CompareReply(groups: request.groups.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) })

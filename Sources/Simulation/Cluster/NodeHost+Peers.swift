@@ -66,8 +66,9 @@ extension NodeHost {
         let sets = mine.values.sorted { $0.name < $1.name }
         let reply = machine.convergence.answer(
             ask, from: peer, mine: sets, before: machine.convergence.kept(of: ask, for: peer))
-        context.answer(id, .exchanged(reply), bytes: 2_000)
-        feed(.convergence(.offered(by: peer, ask.groups, mine: sets)), &context)
+        context.answer(id, .exchanged(spoiled(reply, to: ask)), bytes: 2_000)
+        let heard = has(.keepsInWordOnly) ? ask.groups.filter { !$0.toStandIn } : ask.groups
+        feed(.convergence(.offered(by: peer, heard, mine: sets)), &context)
     }
 
     /// Makes an offered version durable here, then says so.
