@@ -26,12 +26,19 @@ extension NodeMachine {
     ///   - held: what this node holds of the name.
     ///   - visited: the nodes that the request has been at, this one excluded.
     ///   - unsure: those of them that may hold something that they could not vouch for (`isBehind`).
+    ///   - vouched: an owner says that this is the newest version (`vouched(reading:held:at:)`).
     public func route(
-        reading name: ResourceName, held: VersionSet?, visited: [NodeName], unsure: [NodeName] = [], at now: Instant
+        reading name: ResourceName, held: VersionSet?, visited: [NodeName], unsure: [NodeName] = [],
+        vouched: Dot? = nil, at now: Instant
     ) -> Route {
         let slot = Slot(ofName: name.text, in: identity.cluster)
         let isSure = isSure(of: name, held: held, at: now)
         if let held, mayAnswer(held, at: now) { return .here }
+        if let vouched {
+            if let held, held.context.covers(vouched), !convergence.knowsNewer(than: held, of: name) { return .here }
+            // It was passed back here for that.
+            if visited.contains(identity.name) { return .nobody }
+        }
         let owners = convergence.owners(of: slot)
         let knowsSlot = isSure && owners.contains(identity.name)
         let fellows = owners.filter { $0 != identity.name && !visited.contains($0) }
@@ -55,6 +62,12 @@ extension NodeMachine {
             return isSettled && hasHeardEnough(of: slot, besides: next + unsure) ? .here : .nobody
         }
         return .forward(isSettled ? next + [identity.name] : next)
+    }
+
+    /// What this node, an owner that may not answer with what it has, can say of a name all the same: whoever holds that
+    /// version may answer.
+    public func vouched(reading name: ResourceName, held: VersionSet?, at now: Instant) -> Convergence.Vouched? {
+        stoodStill(at: now) ? nil : convergence.vouched(newerThan: held, of: name)
     }
 
     private func mayAnswer(_ held: VersionSet, at now: Instant) -> Bool {

@@ -126,9 +126,8 @@ extension Convergence {
             noteConfirmation(by: name, status)
         }
         note(noRoom: reply.noRoom, by: name, of: slots)
-        for key in groups(in: slots) where theirs[key]?.digest != groups[key]?.summary.digest {
-            takeBackWord(of: name, for: key)
-        }
+        // What is held of a group only grows, until all of it is let go of.
+        for key in groups(in: slots) where theirs[key] == nil { takeBackWord(of: name, for: key) }
         let wanted = toStandIn(name, in: slots)
         // Taken out, for there may be thousands of differences in it, which would be copied with the first that changes.
         guard var peer = peers.removeValue(forKey: name) else { return }

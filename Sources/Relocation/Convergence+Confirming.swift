@@ -1,3 +1,4 @@
+import Placement
 import Resources
 import Vocabulary
 
@@ -23,7 +24,12 @@ extension Convergence {
     /// What a peer says of itself when it asks. A cut may have held the question back for long, and its process may have ended
     /// since, and with it its disk: nothing is let go of by that, but by the answer to a question of one's own.
     mutating func noteTold(by peer: NodeName, _ theirs: GroupStatus) {
-        if !theirs.owner { takeBackWord(of: peer, for: theirs.key) }
+        // It speaks without having been asked, as one does whose bytes were lost. Only to who leaves it matters: two that stand
+        // in with each other would ask each other for ever.
+        if !theirs.owner, !view.ring.contains(me), groups[theirs.key]?.standIns.contains(peer) == true {
+            takeBackWord(of: peer, for: theirs.key)
+            peers[peer]?.dirty.insert(theirs.key.slot)
+        }
         guard let state = groups[theirs.key], theirs.owner, !state.owners.contains(me) else {
             return noteConfirmation(by: peer, theirs)
         }

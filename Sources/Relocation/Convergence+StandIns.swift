@@ -74,12 +74,10 @@ extension Convergence {
         peers[name]?.rechecks = 0
     }
 
-    /// Who stands in holds something else now, or speaks of it without having been asked, as one does whose bytes were lost:
-    /// it is to say anew that it keeps it.
+    /// What a member said that it keeps counts no more, until it says so anew.
     mutating func takeBackWord(of name: NodeName, for key: GroupKey) {
         guard groups[key]?.standIns.contains(name) == true else { return }
         groups[key]?.standIns.removeAll { $0 == name }
-        peers[name]?.dirty.insert(key.slot)
     }
 
     /// Whether what this node was asked to stand in for stays here when the asker has gone.

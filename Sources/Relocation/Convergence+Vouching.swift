@@ -20,6 +20,36 @@ extension Convergence {
         newerElsewhere.isNewer(than: held, of: name)
     }
 
+    /// A version that this node, an owner, can not take itself, and can say of that there is none newer.
+    public struct Vouched: Hashable, Sendable {
+        public let dot: Dot
+        /// Those that are there.
+        public let holders: [NodeName]
+    }
+
+    /// The newest version of the name, where this node owns it and knows that others hold it: whatever was acknowledged was
+    /// offered to every owner. Two owners with full disks may be all that there are, and who stands in for them does not know
+    /// whether its copy is the newest.
+    public func vouched(newerThan held: VersionSet?, of name: ResourceName) -> Vouched? {
+        guard let (version, tellers) = newerElsewhere.newest(than: held, of: name) else { return nil }
+        let key = version.group(in: cluster)
+        let holders = tellers.filter { view.canCall($0) }
+        guard !holders.isEmpty, isOwner(key), !isJoining, !isPassedOver, gathering == nil, knowsWhatItLacks(of: key.slot)
+        else { return nil }
+        return Vouched(dot: version.dot, holders: holders)
+    }
+
+    /// Whether everybody who is to be heard of the slot has been, though what they told of may not be here yet.
+    private func knowsWhatItLacks(of slot: Slot) -> Bool {
+        peers.values.allSatisfy { peer in
+            guard peer.mustHear.contains(slot) else { return true }
+            guard !peer.dirty.contains(slot), !peer.hearAnew.contains(slot), !peer.uncounted.contains(slot),
+                let unheard = peer.unheard[slot]
+            else { return false }
+            return unheard.allSatisfy { peer.differences[slot]?[$0].map { $0.lacked && $0.toldAt != nil } ?? false }
+        }
+    }
+
     /// Whether somebody is known to hold a version of the name, newer or concurrent, that this node, which holds `held`, has
     /// not seen: a write that it ordered by itself would not have seen it either.
     public func knowsUnseen(by held: VersionSet?, of name: ResourceName) -> Bool {

@@ -66,6 +66,12 @@ struct NewerElsewhere: Sendable {
         return held.map { Version.precedes($0.head, newest.version) } ?? true
     }
 
+    /// The newest version that somebody holds, if it is newer than `held`, and who does.
+    func newest(than held: VersionSet?, of name: ResourceName) -> (version: Version, holders: [NodeName])? {
+        guard isNewer(than: held, of: name), let newest = entries[name]?.known.first else { return nil }
+        return (newest.version, newest.tellers)
+    }
+
     /// Whether somebody holds a version of the name that whoever has seen `held` has not, newer or not. One that would be
     /// pushed out of the history by what is held is not missed.
     func isUnseen(in held: VersionSet?, of name: ResourceName) -> Bool {

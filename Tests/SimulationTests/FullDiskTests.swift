@@ -15,6 +15,8 @@ struct FullDiskTests {
         var hosts: [HostID] = []
         let cluster: ClusterName
         var versions: [Version] = []
+        /// By the number of the read.
+        var read: [Int: ReadResult] = [:]
         /// What a leaver left behind.
         var remaining: [HostID: Int] = [:]
 
@@ -40,20 +42,26 @@ struct FullDiskTests {
         }
 
         mutating func run(for seconds: Int64) {
-            var (written, remaining) = (versions, self.remaining)
-            defer { (versions, self.remaining) = (written, remaining) }
+            var (written, remaining, read) = (versions, self.remaining, self.read)
+            defer { (versions, self.remaining, self.read) = (written, remaining, read) }
             simulator.run(for: .seconds(seconds)) { _, observed in
                 switch observed.what {
                 case .wrote(_, .written(let version, _, _)): written.append(version)
                 case .left(let left, _): remaining[observed.host] = left
+                case .read(let number, let result): read[number] = result
                 default: break
                 }
             }
         }
 
-        mutating func write(_ count: Int) throws {
+        /// - Parameter round: other bytes under the same names in each.
+        mutating func write(_ count: Int, round: Int = 0, through some: [HostID]? = nil) throws {
+            let hosts = some ?? hosts
+            versions = []
             for number in 0..<count {
-                let bytes = (0..<32).map { UInt8(truncatingIfNeeded: $0 == 0 ? number : number >> 8 + $0) }
+                let bytes = (0..<32).map {
+                    UInt8(truncatingIfNeeded: $0 == 0 ? number : $0 == 1 ? round : number >> 8 + $0)
+                }
                 let digest = try #require(ContentDigest(bytes: bytes))
                 let request = WriteRequest(
                     name: try ResourceName("r\(number)"),
@@ -63,6 +71,18 @@ struct FullDiskTests {
             }
             run(for: 20)
             #expect(versions.count == count)
+        }
+
+        /// How many of the versions are what a read through each of these finds.
+        mutating func found(through hosts: [HostID]) -> Int {
+            read = [:]
+            for (number, version) in versions.enumerated() {
+                for host in hosts { simulator.command(.read(number * 100 + host.number, version.name), to: host) }
+            }
+            run(for: 30)
+            return versions.enumerated().count { number, version in
+                hosts.allSatisfy { read[number * 100 + $0.number] == .found(version) }
+            }
         }
 
         mutating func fill(_ host: HostID) { simulator.withDisk(of: host) { $0.capacity = $0.state.byteCount } }
@@ -120,6 +140,27 @@ struct FullDiskTests {
         cluster.simulator.command(.leave(timeout: .seconds(20)), to: cluster.hosts[4])
         cluster.run(for: 30)
         #expect(try #require(cluster.remaining[cluster.hosts[4]]) > 0)
+    }
+
+    @Test("what two owners with full disks could not take is read through any node, and after another one has left")
+    func bothOwnersFull() throws {
+        var cluster = try Cluster(5, seed: 10)
+        try cluster.write(60)
+        for host in cluster.hosts[1...2] { cluster.fill(host) }
+        let others = [cluster.hosts[0]] + cluster.hosts[3...]
+        try cluster.write(60, round: 1, through: others)
+        #expect(cluster.found(through: cluster.hosts) == 60)
+        cluster.simulator.command(.leave(timeout: .seconds(60)), to: cluster.hosts[0])
+        let steps = cluster.simulator.stepCount
+        cluster.run(for: 40)
+        #expect(cluster.remaining[cluster.hosts[0]] == 0)
+        // Those that stand in with each other do not ask each other again and again.
+        #expect(cluster.simulator.stepCount - steps < 20_000)
+        #expect(cluster.found(through: Array(cluster.hosts[1...])) == 60)
+        for host in cluster.hosts[1...2] { cluster.simulator.withDisk(of: host) { $0.capacity = .max } }
+        cluster.run(for: 90)
+        #expect(cluster.converged(Array(cluster.hosts[1...])))
+        #expect(cluster.found(through: Array(cluster.hosts[1...])) == 60)
     }
 
     @Test("two that leave at once, one of whom would stand in, leave two copies on those that stay")

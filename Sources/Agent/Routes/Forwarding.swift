@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import Node
+import Resources
 import Vocabulary
 
 /// Passes a read on to other nodes and their answer back, byte by byte.
@@ -30,13 +31,14 @@ struct Forwarding: Sendable {
     /// up) is passed over: its disk may be at fault, and another has a copy.
     ///
     /// - Throws: `NobodyAnswered`.
-    func answer(_ request: Request, by nodes: [NodeName], visited: [NodeName], unsure: [NodeName]) async throws
-        -> Response
-    {
+    func answer(
+        _ request: Request, by nodes: [NodeName], visited: [NodeName], unsure: [NodeName], vouched: Dot? = nil
+    ) async throws -> Response {
         var headers: HeaderFields = [:]
         for name in Self.asked { if let value = request.headers[name] { headers.add(name.rawName, value) } }
         headers.add(Visited.header.rawName, Visited.text(visited + [core.name]))
         if !unsure.isEmpty { headers.add(Visited.unsureHeader.rawName, Visited.text(unsure)) }
+        if let vouched { headers.add(Visited.vouchedHeader.rawName, vouched.description) }
         let outgoing = ClientRequest(request.method.rawValue, request.uri.description, headers: headers)
         var nobody = NobodyAnswered()
         // First those that can be asked without waiting for a place in the peers table, here or there; the others when none

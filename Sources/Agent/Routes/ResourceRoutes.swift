@@ -105,14 +105,25 @@ struct ResourceRoutes: Sendable {
                 return try await forwarded { try await asked.answer(request, by: [node], visited: [], unsure: []) }
             }
         }
-        let (route, isBehind) = core.driver.read { machine in
+        let told = try Visited.vouched(of: request, context)
+        let (route, isBehind, vouched) = core.driver.read { machine in
             (
                 machine.route(
-                    reading: name, held: held, visited: visited, unsure: unsureBefore, at: NodeDriver.now),
-                machine.isBehind(on: name, held: held, at: NodeDriver.now)
+                    reading: name, held: held, visited: visited, unsure: unsureBefore, vouched: told,
+                    at: NodeDriver.now),
+                machine.isBehind(on: name, held: held, at: NodeDriver.now),
+                machine.vouched(reading: name, held: held, at: NodeDriver.now)
             )
         }
         let unsure = isBehind ? unsureBefore + [core.name] : unsureBefore
+        if route != .here, let vouched, visited.count + 1 < NodeMachine.hopsMax {
+            do {
+                return try await forwarding.answer(
+                    request, by: vouched.holders, visited: visited, unsure: unsure, vouched: vouched.dot)
+            } catch is NobodyAnswered {
+                // Others may hold it, too, or something newer.
+            }
+        }
         switch route {
         case .here: return try await here(held, visited)
         case .forward(let nodes):

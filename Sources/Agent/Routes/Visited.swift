@@ -1,6 +1,7 @@
 import HTTPTypes
 import Hummingbird
 import Node
+import Resources
 import Vocabulary
 
 /// The nodes that a request has been at, in order: they travel along so that it never goes in a circle (DESIGN §7);
@@ -8,6 +9,8 @@ import Vocabulary
 enum Visited {
     static let header = name("Roost-Visited")
     static let unsureHeader = name("Roost-Unsure")
+
+    static let vouchedHeader = name("Roost-Vouched")
 
     private static func name(_ text: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(text) else { preconditionFailure("\(text) is a token") }
@@ -21,6 +24,13 @@ enum Visited {
 
     static func unsure(of request: Request, _ context: APIContext) throws(APIError) -> [NodeName] {
         try nodes(in: unsureHeader, of: request, context)
+    }
+
+    /// The newest version of the name, as an owner says that can not take it itself.
+    static func vouched(of request: Request, _ context: APIContext) throws(APIError) -> Dot? {
+        guard context.caller.node != nil, let text = request.headers[vouchedHeader] else { return nil }
+        guard let dot = Dot(text) else { throw .badRequest("\(vouchedHeader) names no version") }
+        return dot
     }
 
     private static func nodes(

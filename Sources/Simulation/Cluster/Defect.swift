@@ -53,7 +53,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .silenceConfirms: "a comparison without an answer counts as equal"
         case .comparesHalf: "every other slot is taken for equal, unseen"
         case .leavesEarly: "a drain ends before the copies are made"
-        case .keepsInWordOnly: "who is asked to stand in for an owner without room says that it does, and fetches nothing"
+        case .keepsInWordOnly: "who is asked to stand in for an owner says that it does, and fetches nothing"
         case .leftStaysInRing: "who left keeps its place as an owner"
         case .neverReplaces: "a crashed member keeps its place as an owner for an hour"
         case .replacesAtOnce: "a crashed member loses its place as an owner at once"

@@ -32,7 +32,7 @@ extension NodeHost {
                 host.write(request, visited: [], &context, then: finish)
             }
         case .read(let number, let name):
-            read(name, visited: [], unsure: [], hops: 0, &context) { _, result, _, context in
+            read(name, visited: [], unsure: [], vouched: nil, hops: 0, &context) { _, result, _, context in
                 context.observe(.read(number, result))
             }
         case .leave(let timeout): leave(within: timeout, &context)
@@ -269,8 +269,8 @@ extension NodeHost {
     private static var silenceMax: Duration { .seconds(15) }
 
     mutating func read(
-        _ name: ResourceName, visited: [NodeName], unsure: [NodeName], hops: Int, _ context: inout Context,
-        then: @escaping HasRead
+        _ name: ResourceName, visited: [NodeName], unsure: [NodeName], vouched: Dot?, hops: Int,
+        _ context: inout Context, then: @escaping HasRead
     ) {
         let held = context.disk.durable.sets[name]
         if has(.servesWhateverIsHeld), let held {
@@ -278,13 +278,26 @@ extension NodeHost {
         }
         if has(.deniesWhatItLacks), held == nil { return then(&self, .missing, self.name, &context) }
         let isBehind = machine.isBehind(on: name, held: held, at: context.now)
-        switch machine.route(reading: name, held: held, visited: visited, unsure: unsure, at: context.now) {
+        let route = machine.route(
+            reading: name, held: held, visited: visited, unsure: unsure, vouched: vouched, at: context.now)
+        let search = Search(
+            name: name, held: held, visited: has(.forwardsInCircles) ? [self.name] : visited + [self.name],
+            unsure: isBehind ? unsure + [self.name] : unsure, hops: hops + 1, began: context.now)
+        if route != .here, let vouched = machine.vouched(reading: name, held: held, at: context.now),
+            visited.count + 1 < NodeMachine.hopsMax
+        {
+            var first = search
+            first.vouched = vouched.dot
+            return forward(first, to: vouched.holders[...], &context) { host, result, answerer, context in
+                if let answerer { return then(&host, result, answerer, &context) }
+                if case .busy = result { return then(&host, .busy, nil, &context) }
+                guard case .forward(let nodes) = route else { return then(&host, .behind, nil, &context) }
+                host.forward(search, to: nodes[...], &context, then: then)
+            }
+        }
+        switch route {
         case .here: readHere(held, name, visited: visited, hops: hops, &context, then: then)
-        case .forward(let nodes):
-            let search = Search(
-                name: name, held: held, visited: has(.forwardsInCircles) ? [self.name] : visited + [self.name],
-                unsure: isBehind ? unsure + [self.name] : unsure, hops: hops + 1, began: context.now)
-            forward(search, to: nodes[...], &context, then: then)
+        case .forward(let nodes): forward(search, to: nodes[...], &context, then: then)
         case .nobody:
             then(&self, isBehind ? .behind : .unavailable, nil, &context)
         }
@@ -297,6 +310,7 @@ extension NodeHost {
         let visited: [NodeName]
         let unsure: [NodeName]
         let hops: Int
+        var vouched: Dot?
         var silent: [NodeName] = []
         var isSomebodyBehind = false
         /// Those that could not be asked without waiting for a place.
@@ -362,7 +376,7 @@ extension NodeHost {
                 then: then)
         }
         let request = Request.read(
-            search.name, visited: search.visited, unsure: search.unsure, hops: search.hops)
+            search.name, visited: search.visited, unsure: search.unsure, vouched: search.vouched, hops: search.hops)
         call(node, request, within: Self.silenceMax, patience: search.patience, &context) { host, response, context in
             var search = search
             switch response {

@@ -37,10 +37,11 @@ extension NodeHost {
                 context.answer(id, .no)
             }
         case .versions(let name): context.answer(id, .versions(context.disk.durable.sets[name]))
-        case .read(let name, let visited, let unsure, let hops):
+        case .read(let name, let visited, let unsure, let vouched, let hops):
             hopsMost = max(hopsMost, hops)
             if hops > NodeMachine.hopsMax { context.observe(.strayed(name, hops: hops)) }
-            read(name, visited: visited, unsure: unsure, hops: hops, &context) { _, result, answerer, context in
+            read(name, visited: visited, unsure: unsure, vouched: vouched, hops: hops, &context) {
+                _, result, answerer, context in
                 if case .busy = result { return context.answer(id, .busy) }
                 var bytes = 500
                 if case .found(let version) = result { bytes += Int(clamping: version.size) }

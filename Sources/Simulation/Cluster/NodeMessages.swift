@@ -50,7 +50,7 @@ extension NodeHost {
         case begin(WriteOrders.ID, WriteAttempt?)
         case blob(ContentDigest)
         /// - hops: nodes that it has been at, as the simulation counts them.
-        case read(ResourceName, visited: [NodeName], unsure: [NodeName], hops: Int)
+        case read(ResourceName, visited: [NodeName], unsure: [NodeName], vouched: Dot?, hops: Int)
         case versions(ResourceName)
     }
 
