@@ -2,6 +2,7 @@ import Logging
 import Node
 import Relocation
 import SWIM
+import Vocabulary
 
 /// What `systemctl status` shows, kept as it is; and in the log, when copies began to move and when all were in place.
 extension AgentService {
@@ -13,6 +14,7 @@ extension AgentService {
         var movingSince: ContinuousClock.Instant?
         var isMoveTold = false
         var wasOutnumbered = false
+        var full: Set<NodeName> = []
         while !Task.isCancelled {
             do { try await Task.sleep(for: Self.statusInterval) } catch { return }
             let line = core.driver.read { StatusLine($0) }
@@ -30,6 +32,8 @@ extension AgentService {
                         : "no more members are missing than are here",
                     metadata: ["here": "\(line.alive)", "crashed": "\(line.away)"])
             }
+            sayWhoIsFull(line.withoutRoom, before: full)
+            full = Set(line.withoutRoom.map(\.node))
             guard line.isMoving else {
                 if isMoveTold, let start = movingSince {
                     core.log.info(
@@ -51,6 +55,21 @@ extension AgentService {
     }
 }
 
+extension AgentService {
+    private func sayWhoIsFull(_ now: [(node: NodeName, resources: Int)], before: Set<NodeName>) {
+        for (node, resources) in now where !before.contains(node) {
+            core.log.warning(
+                node == core.name
+                    ? "this node's disk does not take what it is to own; others hold that in its place"
+                    : "a member's disk does not take what it is to own; others hold that in its place",
+                metadata: ["node": "\(node)", "resources": "\(resources)"])
+        }
+        for node in before.subtracting(now.map(\.node)).sorted() {
+            core.log.notice("a member has room again for what it is to own", metadata: ["node": "\(node)"])
+        }
+    }
+}
+
 /// How a node is doing, in one line.
 struct StatusLine {
     let phase: NodeMachine.Phase
@@ -61,6 +80,7 @@ struct StatusLine {
     let underReplicated: Int
     let misplaced: Int
     let transfers: Int
+    let withoutRoom: [(node: NodeName, resources: Int)]
 
     init(_ machine: NodeMachine) {
         phase = machine.phase
@@ -71,6 +91,7 @@ struct StatusLine {
         held = totals.held
         underReplicated = totals.underReplicated
         misplaced = totals.misplaced
+        withoutRoom = machine.convergence.withoutRoom
         transfers = totals.pullsActive + totals.pullsQueued
     }
 

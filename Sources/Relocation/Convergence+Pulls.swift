@@ -115,7 +115,9 @@ extension Convergence {
     public struct Totals: Hashable, Sendable {
         public var held = 0
         public var owned = 0
-        /// Owned here, and not confirmed by every other owner; or with fewer owners than there could be.
+        /// Owned here, and not confirmed by every other owner.
+        public var unconfirmed = 0
+        /// Of those, on fewer nodes than there are owners: nobody stands in.
         public var underReplicated = 0
         /// Held here and owned by others.
         public var misplaced = 0
@@ -126,7 +128,7 @@ extension Convergence {
 
         /// As far as this node knows, everything is where it should be.
         public var isConverged: Bool {
-            underReplicated == 0 && misplaced == 0 && pullsActive == 0 && pullsQueued == 0 && slotsUnsynced == 0
+            unconfirmed == 0 && misplaced == 0 && pullsActive == 0 && pullsQueued == 0 && slotsUnsynced == 0
         }
     }
 
@@ -137,6 +139,7 @@ extension Convergence {
         totals.held = sums.held
         totals.bytes = sums.bytes
         totals.owned = sums.owned
+        totals.unconfirmed = sums.unconfirmed
         totals.underReplicated = sums.underReplicated
         totals.misplaced = sums.misplaced
         totals.pullsActive = pulls.active

@@ -11,8 +11,7 @@ extension Convergence {
     /// This node's disk did not take a version.
     mutating func noteRefusal(of version: Version, at now: Instant) {
         let key = version.group(in: cluster)
-        let time = isOwner(key) ? RefusedSlots.believedOfOwner : RefusedSlots.believedOfOthers
-        refused.refused(version.name, in: key.slot, until: now + time)
+        refused.refused(version.name, in: key.slot, asOwner: isOwner(key), at: now)
     }
 
     /// Members that are to hold the group in the place of owners without room; those that said that they do are among them.
@@ -87,13 +86,16 @@ extension Convergence {
     }
 
     /// Members that have no room for what they are to own, as far as this node holds it and could hear of it, and for how
-    /// many resources; sorted.
+    /// many resources; sorted. This one is among them, with what it knows of.
     public var withoutRoom: [(node: NodeName, resources: Int)] {
-        peers.filter { !$0.value.noRoom.isEmpty }.keys.sorted().compactMap { name in
-            let waiting = groups(in: peers[name]?.noRoom ?? SlotSet()).compactMap { groups[$0] }
-                .filter { $0.owners.contains(name) && !$0.confirmed.contains(name) }
-            return waiting.isEmpty ? nil : (name, waiting.reduce(0) { $0 &+ $1.weight })
-        }
+        let own = refused.ownedCount
+        let others: [(node: NodeName, resources: Int)] = peers.filter { !$0.value.noRoom.isEmpty }.keys.sorted()
+            .compactMap { name in
+                let waiting = groups(in: peers[name]?.noRoom ?? SlotSet()).compactMap { groups[$0] }
+                    .filter { $0.owners.contains(name) && !$0.confirmed.contains(name) }
+                return waiting.isEmpty ? nil : (name, waiting.reduce(0) { $0 &+ $1.weight })
+            }
+        return own == 0 ? others : (others + [(me, own)]).sorted { $0.node < $1.node }
     }
 }
 
@@ -101,6 +103,7 @@ extension Convergence {
 struct RefusedSlots: Sendable {
     private struct Refusal: Sendable {
         var until: Instant
+        var isOwned: Bool
         /// Some of the names.
         var names: Set<ResourceName>
     }
@@ -112,16 +115,18 @@ struct RefusedSlots: Sendable {
     /// What an owner refused it tries again in pauses of `recheckMax`, and a few times that where much is refused. At half,
     /// it passes for one with room between two attempts; at double, others stand in for it that much longer than they need
     /// to, where nothing is to be had any more.
-    static let believedOfOwner = Duration.seconds(300)
+    private static let believedOfOwner = Duration.seconds(300)
     /// Who was to stand in for an owner is asked again when this is over. At half, a disk that stays full is tried twice as
     /// often; at double, a leave that nobody else has room for waits that much longer.
-    static let believedOfOthers = Duration.seconds(60)
+    private static let believedOfOthers = Duration.seconds(60)
     /// Of more in one slot, one that was not counted is refused again soon.
     private static let namesMax = 16
 
-    mutating func refused(_ name: ResourceName, in slot: Slot, until: Instant) {
-        var refusal = refusals[slot] ?? Refusal(until: until, names: [])
+    mutating func refused(_ name: ResourceName, in slot: Slot, asOwner: Bool, at now: Instant) {
+        let until = now + (asOwner ? Self.believedOfOwner : Self.believedOfOthers)
+        var refusal = refusals[slot] ?? Refusal(until: until, isOwned: asOwner, names: [])
         refusal.until = until
+        refusal.isOwned = asOwner
         if refusal.names.count < Self.namesMax { refusal.names.insert(name) }
         refusals[slot] = refusal
         next = min(next ?? until, until)
@@ -137,6 +142,9 @@ struct RefusedSlots: Sendable {
         refusals = refusals.filter { $0.value.until > now }
         next = refusals.values.map(\.until).min()
     }
+
+    /// Names, as far as they are counted, that this node is to have as an owner.
+    var ownedCount: Int { refusals.values.reduce(0) { $0 + ($1.isOwned ? $1.names.count : 0) } }
 
     func slots(of asked: SlotSet) -> SlotSet {
         refusals.isEmpty ? SlotSet() : SlotSet(refusals.keys.filter { asked.contains($0) })

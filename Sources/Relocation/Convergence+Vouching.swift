@@ -34,7 +34,8 @@ extension Convergence {
         guard let (version, tellers) = newerElsewhere.newest(than: held, of: name) else { return nil }
         let key = version.group(in: cluster)
         let holders = tellers.filter { view.canCall($0) }
-        guard !holders.isEmpty, isOwner(key), !isJoining, !isPassedOver, gathering == nil, knowsWhatItLacks(of: key.slot)
+        guard !holders.isEmpty, isOwner(key), !isJoining, !isPassedOver, gathering == nil,
+            knowsWhatItLacks(of: key.slot)
         else { return nil }
         return Vouched(dot: version.dot, holders: holders)
     }

@@ -29,6 +29,8 @@ struct GroupTable: Sendable {
         var bytes: UInt64 = 0
         var owned = 0
         /// Owned, and not confirmed by every other owner.
+        var unconfirmed = 0
+        /// Of those, on fewer nodes than there are owners, whoever stands in counted.
         var underReplicated = 0
         /// Owned by others only.
         var misplaced = 0
@@ -136,6 +138,7 @@ struct GroupTable: Sendable {
         sums.held &+= part.held
         sums.bytes &+= part.bytes
         sums.owned &+= part.owned
+        sums.unconfirmed &+= part.unconfirmed
         sums.underReplicated &+= part.underReplicated
         sums.misplaced &+= part.misplaced
         sums.short &+= part.short
@@ -148,6 +151,7 @@ struct GroupTable: Sendable {
         sums.held &-= part.held
         sums.bytes &-= part.bytes
         sums.owned &-= part.owned
+        sums.unconfirmed &-= part.unconfirmed
         sums.underReplicated &-= part.underReplicated
         sums.misplaced &-= part.misplaced
         sums.short &-= part.short
@@ -163,7 +167,12 @@ struct GroupTable: Sendable {
         let isConfirmed = isConfirmed(group)
         if group.owners.contains(me) {
             sums.owned = group.summary.resources
-            if !isConfirmed { sums.underReplicated = group.weight }
+            if !isConfirmed {
+                sums.unconfirmed = group.weight
+                if 1 + group.confirmed.count + group.standIns.count < group.owners.count {
+                    sums.underReplicated = group.weight
+                }
+            }
         } else {
             sums.misplaced = group.weight
         }

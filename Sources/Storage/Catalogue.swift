@@ -13,12 +13,15 @@ final class Catalogue: Sendable {
     private let pool: DatabasePool
     private let isClosed = NIOLockedValueBox(false)
     private let commits = GroupCommit()
+    let ballast: Ballast
 
     /// Opens or creates the database and checks it. Blocks.
     init(folder: DataFolder, cluster: ClusterName, node: NodeName, readerCount: Int) throws(StorageError) {
         path = folder.catalogue
         self.folder = folder.path
         self.cluster = cluster
+        ballast = Ballast(folder: folder)
+        ballast.letGoIfFull()
         var configuration = Configuration()
         configuration.label = "roost.catalogue"
         configuration.maximumReaderCount = readerCount
@@ -137,7 +140,10 @@ final class Catalogue: Sendable {
 
     private func storageError(_ error: any Error, _ operation: String) -> StorageError {
         if isClosed.withLockedValue({ $0 }) { return .closed(folder: folder) }
-        return Self.storageError(error, operation, path: path, folder: folder)
+        let error = Self.storageError(error, operation, path: path, folder: folder)
+        // Nothing was changed; whoever tries it again finds that much room.
+        if case .full = error { ballast.letGo() }
+        return error
     }
 
     static func storageError(_ error: any Error, _ operation: String, path: String, folder: String) -> StorageError {

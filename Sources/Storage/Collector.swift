@@ -69,7 +69,11 @@ final class Collector: Sendable {
             }
         }
         if retired.isEmpty { return }
-        try await blobs.threads.run { () throws(StorageError) in for file in retired { try Files.remove(file) } }
+        let ballast = catalogue.ballast
+        try await blobs.threads.run { () throws(StorageError) in
+            for file in retired { try Files.remove(file) }
+            ballast.take()
+        }
     }
 
     /// Looks through all blobs once, gently.

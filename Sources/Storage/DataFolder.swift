@@ -9,6 +9,7 @@ import Vocabulary
 /// Where everything is in a data folder:
 ///
 ///     lock                one agent at a time (flock); holds its process id
+///     ballast             room that nobody else can take, for a full disk
 ///     catalogue.sqlite    names, versions, groups, what else the agent keeps (with -wal and -shm beside it)
 ///     blobs/ab/cdef…      the bytes, by SHA-256
 ///     rotten/cdef…        files that did not hold what they were named for, by that SHA-256; kept to a bound once healed
@@ -20,6 +21,7 @@ struct DataFolder: Sendable {
 
     var lock: String { path + "/lock" }
     var catalogue: String { path + "/catalogue.sqlite" }
+    var ballast: String { path + "/ballast" }
     var blobs: String { path + "/blobs" }
     var incoming: String { path + "/incoming" }
     var rotten: String { path + "/rotten" }

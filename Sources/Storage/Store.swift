@@ -84,7 +84,8 @@ public final class Store: Sendable {
         let total = Files.space(at: opened.data.path)?.total ?? .max
         let limits = Streams.Limits(
             uploadsMax: settings.uploadsMax, uploadsPerOwnerMax: settings.uploadsPerOwnerMax,
-            pullsMax: settings.pullsMax, reserveBytes: min(settings.reserveBytes, total / 64))
+            pullsMax: settings.pullsMax,
+            reserveBytes: min(settings.reserveBytes, max(total / 64, Ballast.share(of: total))))
         blobs = Blobs(
             folder: opened.data, threads: opened.threads, streams: Streams(folder: opened.data, limits: limits))
         collector = Collector(catalogue: catalogue, blobs: blobs)
@@ -125,6 +126,7 @@ public final class Store: Sendable {
                 let catalogue = try Catalogue(
                     folder: data, cluster: cluster, node: node, readerCount: max(1, settings.readerCount))
                 let epoch = try catalogue.nextEpoch(wallMilliseconds: wall)
+                catalogue.ballast.take()
                 return Opened(
                     data: data, node: node, threads: threads, lock: lock, catalogue: catalogue, epoch: epoch)
             }

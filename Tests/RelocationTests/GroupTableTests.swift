@@ -127,7 +127,10 @@ import Vocabulary
                 sums.bytes += group.summary.bytes
                 sums.weight += group.weight
                 if isMine { sums.owned += group.summary.resources } else { sums.misplaced += group.weight }
-                if isMine, !isConfirmed { sums.underReplicated += group.weight }
+                if isMine, !isConfirmed {
+                    sums.unconfirmed += group.weight
+                    sums.underReplicated += group.weight
+                }
                 if !isConfirmed { sums.short += group.weight }
                 if group.confirmed.isEmpty { sums.onlyHere += group.summary.resources }
                 #expect(core.groups.unconfirmed.contains(key) == !isConfirmed)

@@ -36,7 +36,8 @@ actor LeaveService {
         let sentBefore = core.traffic.sentBytes
         if !now { await drain(within: timeout) }
         let remaining = core.driver.read { max($0.convergence.resourcesShort, $0.convergence.resourcesOnlyHere) }
-        let (copies, withoutRoom) = core.driver.read { ($0.convergence.copiesOfOthers, API.NoRoom.all(in: $0)) }
+        let (copies, full) = core.driver.read { ($0.convergence.copiesOfOthers, API.NoRoom.all(in: $0)) }
+        let withoutRoom = full.filter { $0.node != core.name.text }
         let leftBehind = remaining > 0 ? await leftBehind() : []
         core.driver.feed(.lifecycle(.leave))
         await Polling.wait(atMost: Self.farewellMax, every: Self.pollInterval) {

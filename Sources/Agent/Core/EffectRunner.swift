@@ -86,13 +86,15 @@ struct EffectRunner: Sendable {
             }
             core.driver.feed(.convergence(.pulled(version, .durable)))
         } catch {
-            core.log.info(
-                "could not pull a version yet",
+            // A full disk refuses one after the other, and that is told once (`AgentService+Status`).
+            let isOfDisk = StorageError.isOfDisk(error)
+            core.log.log(
+                level: isOfDisk ? .debug : .info, "could not pull a version yet",
                 metadata: [
                     "name": "\(version.name)", "from": "\(holders.map(\.text).joined(separator: ","))",
                     "error": "\(error)",
                 ])
-            core.driver.feed(.convergence(.pulled(version, StorageError.isOfDisk(error) ? .refused : .unavailable)))
+            core.driver.feed(.convergence(.pulled(version, isOfDisk ? .refused : .unavailable)))
         }
     }
 

@@ -53,7 +53,7 @@ struct MetricsRoutes: Sendable {
             "roost_resources_misplaced", to: Double(totals.misplaced), help: "Held ones that others own.")
         metrics.set(
             "roost_resources_without_room", to: Double(withoutRoom.reduce(0) { $0 &+ $1.resources }),
-            help: "Held ones that an owner has no room for.")
+            help: "Those that an owner, this node or one of its fellows, has no room for.")
         metrics.set("roost_data_bytes", to: Double(totals.bytes), help: "Bytes of all versions held.")
         metrics.set("roost_slots_unsynced", to: Double(totals.slotsUnsynced), help: "Slots that are forwarded still.")
         metrics.set("roost_moves_active", to: Double(totals.pullsActive), help: "Versions being pulled.")
