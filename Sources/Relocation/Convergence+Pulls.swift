@@ -148,8 +148,8 @@ extension Convergence {
         return totals
     }
 
-    /// Whether all that is held here is held by every owner there is, or by who stands in for it: a drain may end. With nobody to take
-    /// over, there is nothing to wait for; while the others are still looked for, there is.
+    /// Whether all that is held here is with every owner there is, or with who stands in for it: a drain may end. With nobody
+    /// to take over, there is nothing to wait for; while the others are still looked for, there is.
     public var isDrained: Bool { groups.isEmpty || !isJoining && groups.shortCount == 0 }
 
     /// Resources that would be left here only: what a drain has still to hand over.

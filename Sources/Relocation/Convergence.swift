@@ -235,6 +235,7 @@ public struct Convergence: Sendable {
             for summary in summaries where update(summary) { touch(summary.key) }
         case .wrote(let summaries, let version):
             newerElsewhere.has(version)
+            refused.took(version.name, in: Slot(ofName: version.name.text, in: cluster))
             for summary in summaries where update(summary) { touchLater(summary.key, at: now) }
         case .declined(let version, let peer, let byDisk): decline(version, from: peer, byDisk: byDisk, at: now)
         case .view(let view, let hear, let restarted): adopt(view, hear: hear, restarted: restarted, at: now)

@@ -21,12 +21,14 @@ final class Ballast: Sendable {
 
     private let folder: String
     private let path: String
-    private let isHeld: NIOLockedValueBox<Bool>
+    private let isHeldBox: NIOLockedValueBox<Bool>
+
+    var isHeld: Bool { isHeldBox.withLockedValue { $0 } }
 
     init(folder: DataFolder) {
         self.folder = folder.path
         path = folder.ballast
-        isHeld = NIOLockedValueBox((try? Files.facts(folder.ballast)) ?? nil != nil)
+        isHeldBox = NIOLockedValueBox((try? Files.facts(folder.ballast)) ?? nil != nil)
     }
 
     /// Lets go of it when there is no more room than it has. Blocks.
@@ -37,7 +39,7 @@ final class Ballast: Sendable {
 
     /// Blocks.
     func letGo() {
-        isHeld.withLockedValue { isHeld in
+        isHeldBox.withLockedValue { isHeld in
             guard isHeld else { return }
             isHeld = (try? Files.remove(path)) == nil
         }
@@ -45,7 +47,7 @@ final class Ballast: Sendable {
 
     /// Sets it aside where there is room, and it is not. Blocks.
     func take() {
-        isHeld.withLockedValue { isHeld in
+        isHeldBox.withLockedValue { isHeld in
             guard !isHeld, let free = Files.space(at: folder)?.free, free >= Self.freeMin else { return }
             // Without it the agent is as well off as it was before: what fails here fails silently.
             guard let file = try? Files.open(path, O_RDWR | O_CREAT) else { return }

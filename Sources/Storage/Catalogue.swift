@@ -86,9 +86,24 @@ final class Catalogue: Sendable {
     ///
     /// - Parameters:
     ///   - committed: called on the writer right after the commit, before the next transaction begins.
-    ///   - body: run again, in a transaction of its own, when another of those together with it failed.
+    ///   - body: run again, in a transaction of its own, when another of those together with it failed, or when there was
+    ///     no room but the ballast's.
     func write<T: Sendable>(
         _ operation: String, committed: @escaping @Sendable (T) -> Void = { _ in },
+        _ body: @escaping @Sendable (Database) throws -> T
+    ) async throws(StorageError) -> T {
+        do throws(StorageError) {
+            return try await writeOnce(operation, committed: committed, body)
+        } catch {
+            guard case .full = error, ballast.isHeld else { throw error }
+            let ballast = ballast
+            try await onWriter("let go of the ballast") { _ in ballast.letGo() }
+            return try await writeOnce(operation, committed: committed, body)
+        }
+    }
+
+    private func writeOnce<T: Sendable>(
+        _ operation: String, committed: @escaping @Sendable (T) -> Void,
         _ body: @escaping @Sendable (Database) throws -> T
     ) async throws(StorageError) -> T {
         try checkOpen()
@@ -140,10 +155,7 @@ final class Catalogue: Sendable {
 
     private func storageError(_ error: any Error, _ operation: String) -> StorageError {
         if isClosed.withLockedValue({ $0 }) { return .closed(folder: folder) }
-        let error = Self.storageError(error, operation, path: path, folder: folder)
-        // Nothing was changed; whoever tries it again finds that much room.
-        if case .full = error { ballast.letGo() }
-        return error
+        return Self.storageError(error, operation, path: path, folder: folder)
     }
 
     static func storageError(_ error: any Error, _ operation: String, path: String, folder: String) -> StorageError {

@@ -33,7 +33,8 @@ struct DoctorCommand: AsyncParsableCommand {
     static let standardConfiguration = "/etc/roost/roost.yaml"
 
     func run() async throws {
-        let checkup = await Self.examine(self)
+        // What is wrong usage of every verb is that of this one, which would else look at another agent than the one named.
+        let checkup = await Self.examine(self, addresses: try connection.addresses())
         if json {
             try Terminal.print(json: checkup)
         } else {
@@ -42,9 +43,8 @@ struct DoctorCommand: AsyncParsableCommand {
         guard checkup.isWell else { throw ExitCode(ExitStatus.failed.rawValue) }
     }
 
-    private static func examine(_ command: DoctorCommand) async -> API.Checkup {
+    private static func examine(_ command: DoctorCommand, addresses: [AgentAddress]) async -> API.Checkup {
         let (configuration, settings) = command.configuration()
-        let addresses = (try? command.connection.addresses()) ?? []
         let address =
             command.connection.agent.isEmpty && Environment["ROOST_AGENT"] == nil
             ? AgentAddress.unix(path: settings.socketPath) : addresses.first ?? .standard

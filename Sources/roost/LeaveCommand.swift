@@ -34,6 +34,11 @@ struct LeaveCommand: AsyncParsableCommand {
                     "roost: only \(copies) \(copies == 1 ? "member is" : "members are") there to hold what it held: "
                         + "\(copies) of \(wanted) copies of each, until others come back or join")
             }
+            if !result.complete, !now, result.copies == 0 {
+                throw CommandFailure(
+                    "\(result.remaining) resources of \(result.node) are on its disk alone: no other member is there",
+                    hint: "start it again when others are there to take them over", status: .tryAgain)
+            }
             if !result.complete && !now {
                 let full = (result.withoutRoom ?? []).map(\.node).joined(separator: ", ")
                 throw CommandFailure(
@@ -76,8 +81,14 @@ struct LeaveCommand: AsyncParsableCommand {
                 return nil
             }
             defer { group.cancelAll() }
-            while let result = try await group.next() {
-                if let result { return result }
+            do {
+                while let result = try await group.next() {
+                    if let result { return result }
+                }
+            } catch is CancellationError {
+                bar.finish()
+                Terminal.say("roost: the agent goes on leaving; roost status says how far it is")
+                throw CancellationError()
             }
             throw CommandFailure("the agent gave no answer")
         }
