@@ -151,6 +151,17 @@ struct ConvergenceTests {
         #expect(outcome.violations.isEmpty && outcome.rest != nil, "\(outcome.violations)")
     }
 
+    /// Two with empty disks, whose other ways in had gone, found each other, and waited for more of those to join, while
+    /// members that had a cluster had told them of themselves.
+    @Test("nor does one with an empty disk wait for ever")
+    func blank() throws {
+        var plan = ClusterPlan()
+        plan.nodes = 4...7
+        plan.faults = .drawn([.leave, .fullDisk, .kill, .flap, .emptyDisk, .restart])
+        let outcome = try ClusterExperiment.run(seed: 30261, plan)
+        #expect(outcome.violations.isEmpty, "\(outcome.violations)")
+    }
+
     /// A newcomer did not reckon with members that had crashed before, and whose places the others still kept.
     @Test("nor what broke one when homes move", arguments: [193, 3404] as [UInt64])
     func movingHomes(seed: UInt64) throws {

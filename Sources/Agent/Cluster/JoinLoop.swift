@@ -71,7 +71,7 @@ struct JoinLoop: Sendable {
         while !Task.isCancelled {
             // systemd's TimeoutStartSec is for a start that hangs; this one waits for others, and says so.
             if !isWaiting { notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60)) }
-            await look(&way, isWoken: false)
+            await look(&way, isWoken: false, asksAll: isWaiting)
             if way.hasJoined { return joined() }
             if let refusal = way.refusal {
                 // Not alone either: two of one name would both take writes as the same node. When the other has gone,
@@ -101,7 +101,7 @@ struct JoinLoop: Sendable {
                 }
                 // Who comes meanwhile may have got in, or be the last one to wait for.
                 guard await wait(until: due) else { break }
-                await look(&way, isWoken: true)
+                await look(&way, isWoken: true, asksAll: isWaiting)
                 if way.hasJoined { return joined() }
             }
             if way.refusal == nil { pause = min(pause * 2, pace.max) }
@@ -144,9 +144,11 @@ struct JoinLoop: Sendable {
     /// Many that start together hear of each other from the first one they ask: if each then asked each other, who are all
     /// on their way in like itself, they would do nothing else for seconds.
     ///
-    /// - Parameter isWoken: between two rounds, since somebody came. Those who just said that they are on their way in
-    ///   are not asked again.
-    private func look(_ way: inout WayIn, isWoken: Bool) async {
+    /// - Parameters:
+    ///   - isWoken: between two rounds, since somebody came. Those who just said that they are on their way in are not
+    ///     asked again.
+    ///   - asksAll: those to join are not enough to go on by: all whom gossip made known are asked, too.
+    private func look(_ way: inout WayIn, isWoken: Bool, asksAll: Bool) async {
         let present = members.others
         let fresh = members.arrivals.joiners
         let freshAt = Set(present.filter { fresh[$0.name] != nil }.map(\.endpoint))
@@ -165,7 +167,7 @@ struct JoinLoop: Sendable {
             let nobodyAnswered = way.joiners.isEmpty
             let second = present.filter { member in
                 fresh[member.name] == nil && outcome.joiners[member.name] == nil
-                    && (nobodyAnswered || missed.contains(member.name))
+                    && (nobodyAnswered || asksAll || missed.contains(member.name))
             }
             if !second.isEmpty {
                 outcome = await round(second.prefix(Self.roundAddressesMax).map(\.endpoint), endsAtFirst: true)

@@ -12,7 +12,9 @@ extension NodeHost {
 
     /// The way in, as far as it has come.
     private struct Search: Sendable {
-        let seeds: [Endpoint]
+        /// Configured or remembered; and whoever was met since, while those are not enough.
+        var seeds: [Endpoint]
+        let addressCount: Int
         /// Members of an earlier life: they are owners still, until the relocation delay is over.
         let remembersOthers: Bool
         let began: Instant
@@ -21,7 +23,7 @@ extension NodeHost {
         var joiners: [NodeName: Bool] = [:]
 
         /// Whether a node with nothing of its own may be the first of a cluster: most of those it is to join are the same.
-        var isFounding: Bool { joiners.values.allSatisfy { $0 } && 2 * (joiners.count + 1) > seeds.count + 1 }
+        var isFounding: Bool { joiners.values.allSatisfy { $0 } && 2 * (joiners.count + 1) > addressCount + 1 }
         var pause = Duration.milliseconds(500)
     }
 
@@ -33,7 +35,10 @@ extension NodeHost {
         guard !seeds.isEmpty else { return }
         if !has(.newcomerVouches) { feed(.lifecycle(.joining), &context) }
         isBlank = others.isEmpty && context.disk.durable.sets.isEmpty
-        join(Search(seeds: seeds, remembersOthers: !others.isEmpty, began: context.now), next: 0, &context)
+        join(
+            Search(
+                seeds: seeds, addressCount: seeds.count, remembersOthers: !others.isEmpty, began: context.now),
+            next: 0, &context)
     }
 
     /// The shell asks eight at a time; here one after the other comes to the same, later.
@@ -47,6 +52,12 @@ extension NodeHost {
             return after(search.pause, &context) { host, context in
                 var search = search
                 search.round += 1
+                if !mayBeFirst {
+                    let met = host.machine.membership.members.filter { member in
+                        member.name != host.name && !member.status.isDeparted && search.joiners[member.name] == nil
+                    }
+                    search.seeds += met.map(\.endpoint).filter { !search.seeds.contains($0) }
+                }
                 search.pause = min(search.pause * 2, .seconds(5))
                 host.join(search, next: 0, &context)
             }
