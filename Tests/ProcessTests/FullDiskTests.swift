@@ -163,6 +163,47 @@ extension ProcessTests {
             }
         }
 
+        @Test(
+            "what both owners' disks could not take is read through any node",
+            .enabled("mounting a small tmpfs needs the right to mount") { try await canMount() })
+        func bothOwners() async throws {
+            try await TestCluster.run { cluster in
+                let disks = ["narok", "naivasha"].map { "\(cluster.path)/small-\($0)" }
+                try await withDisk(32, at: disks[0], cluster) {
+                    try await withDisk(32, at: disks[1], cluster) {
+                        try await cluster.start("meru")
+                        try await cluster.start("moyale", joining: ["meru"])
+                        try await cluster.start("narok", joining: ["meru"], ["data_dir": "\(disks[0])/data"])
+                        try await cluster.start("naivasha", joining: ["meru"], ["data_dir": "\(disks[1])/data"])
+                        let names = ["meru", "moyale", "narok", "naivasha"]
+                        try await cluster.settled(names)
+                        let client = try await cluster.client("meru")
+                        let files = (0..<48).map { "file-\($0)" }
+                        for file in files { try await cluster.put(file, [1], through: client) }
+                        let places = try await cluster.placed(files, asking: "meru")
+                        let theirs = files.filter { Set(places[$0]?.owners ?? []) == ["narok", "naivasha"] }
+                        try #require(!theirs.isEmpty)
+                        for disk in disks { _ = try fill(disk) }
+                        for (number, file) in theirs.enumerated() {
+                            let answer = try await client.put(file, bytes: Sample.bytes(100_000, seed: number))
+                            #expect(!answer.isShortOfCopies)
+                        }
+                        await client.close()
+                        for name in names {
+                            let reader = try await cluster.client(name)
+                            for (number, file) in theirs.enumerated() {
+                                let bytes = try await reader.getBytes(file).bytes
+                                #expect(bytes == Sample.bytes(100_000, seed: number), "\(file) through \(name)")
+                                // What went before it is with the owners, and comes with them.
+                                #expect(try await reader.history(file).versions.first?.size == 100_000)
+                            }
+                            await reader.close()
+                        }
+                    }
+                }
+            }
+        }
+
         private func held(_ files: [String], through client: AgentClient) async throws {
             try await Patience.wait(atMost: .seconds(90), for: "two copies of each") { () -> Patience.Look<Void> in
                 for file in files {
