@@ -69,8 +69,9 @@ extension Convergence {
     mutating func decline(_ version: Version, from peer: NodeName, byDisk: Bool, at now: Instant) {
         let key = version.group(in: cluster)
         if byDisk { noteRefusal(of: version, at: now) }
+        // Also where the name leaves the slot's owners for another home by this: what this one knew of it is not the newest.
+        if isOwner(key) || owners(of: key.slot).contains(me) { noteNewer(version, saidBy: peer) }
         guard isOwner(key) else { return }
-        noteNewer(version, saidBy: peer)
         lookAgain(with: [peer], in: key.slot, at: now)
     }
 

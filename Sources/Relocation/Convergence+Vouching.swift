@@ -44,6 +44,10 @@ extension Convergence {
     private func knowsWhatItLacks(of slot: Slot) -> Bool {
         peers.values.allSatisfy { peer in
             guard peer.mustHear.contains(slot) else { return true }
+            switch peer.call?.work {
+            case .compare(let slots), .review(let slots): if slots.contains(slot) { return false }
+            case .exchange, nil: break
+            }
             guard !peer.dirty.contains(slot), !peer.hearAnew.contains(slot), !peer.uncounted.contains(slot),
                 let unheard = peer.unheard[slot]
             else { return false }

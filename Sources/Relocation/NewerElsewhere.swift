@@ -13,6 +13,8 @@ struct NewerElsewhere: Sendable {
 
     private struct Entry: Sendable {
         let slot: Slot
+        /// The greatest that was known, and that nobody is known any more to hold: what is left is not the newest.
+        var lost: Version?
         /// Greatest first; never empty, at most `VersionSet.versionCountMax`, as there are kept of a name.
         var known: [Known]
     }
@@ -49,6 +51,7 @@ struct NewerElsewhere: Sendable {
             }
             if entry.known.count > VersionSet.versionCountMax { entry.known.removeLast() }
         }
+        if let lost = entry.lost, !Version.precedes(version, lost) { entry.lost = nil }
         entries[version.name] = entry
         return true
     }
@@ -57,6 +60,7 @@ struct NewerElsewhere: Sendable {
     mutating func has(_ version: Version) {
         guard var entry = entries[version.name] else { return }
         entry.known.removeAll { $0.version.dot == version.dot || version.context.covers($0.version.dot) }
+        if let lost = entry.lost, !Version.precedes(version, lost) { entry.lost = nil }
         entries[version.name] = entry.known.isEmpty ? nil : entry
     }
 
@@ -68,7 +72,9 @@ struct NewerElsewhere: Sendable {
 
     /// The newest version that somebody holds, if it is newer than `held`, and who does.
     func newest(than held: VersionSet?, of name: ResourceName) -> (version: Version, holders: [NodeName])? {
-        guard isNewer(than: held, of: name), let newest = entries[name]?.known.first else { return nil }
+        guard isNewer(than: held, of: name), let entry = entries[name], entry.lost == nil,
+            let newest = entry.known.first
+        else { return nil }
         return (newest.version, newest.tellers)
     }
 
@@ -98,6 +104,7 @@ struct NewerElsewhere: Sendable {
         for (name, entry) in entries {
             var rest = entry
             for index in rest.known.indices { rest.known[index].tellers.removeAll { gone.contains($0) } }
+            if rest.lost == nil, let first = rest.known.first, first.tellers.isEmpty { rest.lost = first.version }
             rest.known.removeAll { $0.tellers.isEmpty }
             entries[name] = rest.known.isEmpty ? nil : rest
         }

@@ -28,7 +28,8 @@ final class Ballast: Sendable {
     init(folder: DataFolder) {
         self.folder = folder.path
         path = folder.ballast
-        isHeldBox = NIOLockedValueBox((try? Files.facts(folder.ballast)) ?? nil != nil)
+        let size = (try? Files.facts(folder.ballast))?.map(\.size) ?? 0
+        isHeldBox = NIOLockedValueBox(size >= Self.bytes)
     }
 
     /// Lets go of it when there is no more room than it has. Blocks.

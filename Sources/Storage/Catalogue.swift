@@ -92,11 +92,13 @@ final class Catalogue: Sendable {
         _ operation: String, committed: @escaping @Sendable (T) -> Void = { _ in },
         _ body: @escaping @Sendable (Database) throws -> T
     ) async throws(StorageError) -> T {
+        let ballast = ballast
+        // Of several that find no room at the same time each goes on with what the first of them has let go of.
+        let wasHeld = ballast.isHeld
         do throws(StorageError) {
             return try await writeOnce(operation, committed: committed, body)
         } catch {
-            guard case .full = error, ballast.isHeld else { throw error }
-            let ballast = ballast
+            guard case .full = error, wasHeld else { throw error }
             try await onWriter("let go of the ballast") { _ in ballast.letGo() }
             return try await writeOnce(operation, committed: committed, body)
         }

@@ -138,6 +138,8 @@ struct JoinLoop: Sendable {
         var ownCount = 0
         /// Where the next round begins, of more addresses than it asks.
         var position = 0
+        /// The same of whom gossip made known.
+        var positionOfMet = 0
     }
 
     /// One round: first those of whom an operator or an earlier life knows; then whom they made known, as far as it matters.
@@ -170,7 +172,8 @@ struct JoinLoop: Sendable {
                     && (nobodyAnswered || asksAll || missed.contains(member.name))
             }
             if !second.isEmpty {
-                outcome = await round(second.prefix(Self.roundAddressesMax).map(\.endpoint), endsAtFirst: true)
+                let next = Self.next(&way.positionOfMet, of: second.map(\.endpoint))
+                outcome = await round(next, endsAtFirst: true)
                 way.joiners.merge(outcome.joiners) { $1 }
             }
         }

@@ -150,7 +150,7 @@ struct NobodyAnswered: Error {
     var silent: [NodeName] = []
     var isSomebodyBehind = false
     /// Somebody had no place for the question, and whoever passed it on here is to ask again.
-    private var isBusy = false
+    private(set) var isBusy = false
     var failures: [String] = []
 
     mutating func note(_ node: NodeName, _ error: any Error) {

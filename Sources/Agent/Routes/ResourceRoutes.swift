@@ -51,7 +51,8 @@ struct ResourceRoutes: Sendable {
             }
             return dot
         }
-        return try await read(name, request, context, core, via: query["via"]) { held, visited in
+        return try await read(name, request, context, core, via: query["via"], isOfHead: wanted == nil) {
+            held, visited in
             try await serve(held, name: name, wanted: wanted, request, context, visited: visited, core)
         } redirecting: { node in
             guard query["redirect"] == "1", visitedIsEmpty(request) else { return nil }
@@ -68,7 +69,7 @@ struct ResourceRoutes: Sendable {
     private func history(_ request: Request, _ context: APIContext) async throws -> Response {
         let core = try box.parts.core
         let name = try Self.name(request, after: "/v1/history/")
-        return try await read(name, request, context, core, via: nil) { held, visited in
+        return try await read(name, request, context, core, via: nil, isOfHead: false) { held, visited in
             guard let held else { throw Self.notFound(name, visited + [core.name]) }
             let versions = held.versions.enumerated().map { index, version in
                 let seen = held.versions.contains { $0.context.covers(version.dot) }
@@ -87,8 +88,11 @@ struct ResourceRoutes: Sendable {
     }
 
     /// Answers here when this node may; else passes the request along the slot's ring.
+    ///
+    /// - Parameter isOfHead: the newest version is all that is asked for: who holds that need not have what went before.
     private func read(
         _ name: ResourceName, _ request: Request, _ context: APIContext, _ core: AgentCore, via: String?,
+        isOfHead: Bool,
         here: (VersionSet?, [NodeName]) async throws -> Response, redirecting: (NodeName) throws -> Response?
     ) async throws -> Response {
         let visited = try Visited.nodes(of: request, context)
@@ -116,10 +120,12 @@ struct ResourceRoutes: Sendable {
             )
         }
         let unsure = isBehind ? unsureBefore + [core.name] : unsureBefore
-        if route != .here, let vouched, visited.count + 1 < NodeMachine.hopsMax {
+        if route != .here, let vouched, isOfHead, visited.count + 1 < NodeMachine.hopsMax {
             do {
                 return try await forwarding.answer(
                     request, by: vouched.holders, visited: visited, unsure: unsure, vouched: vouched.dot)
+            } catch let nobody as NobodyAnswered where nobody.isBusy && !visited.isEmpty {
+                throw nobody.apiError
             } catch is NobodyAnswered {
                 // Others may hold it, too, or something newer.
             }
