@@ -25,18 +25,8 @@ struct FullDiskTests {
             cluster = try ClusterName("sim")
             var settings = NodeMachine.Settings()
             settings.relocationDelay = .seconds(5)
-            for number in 0..<count {
-                let zone = number < zones.count ? zones[number] : nil
-                let configuration = NodeHost.Configuration(
-                    cluster: cluster, settings: settings, metadata: try Metadata(zone: zone),
-                    join: hosts.prefix(1).map { simulator.endpoint(of: $0) })
-                hosts.append(
-                    simulator.addHost(
-                        try NodeName("n\(number)"),
-                        at: try Endpoint(host: "10.0.0.\(number + 1)", port: Endpoint.roostPort), configuration))
-            }
-            for (number, host) in hosts.enumerated() {
-                simulator.schedule(after: .milliseconds(300 * Int64(number))) { $0.boot(host) }
+            hosts = try simulator.addHosts(count, of: cluster, settings) { number in
+                try Metadata(zone: number < zones.count ? zones[number] : nil)
             }
             run(for: 15)
         }

@@ -28,19 +28,7 @@ struct SmallerSideTests {
             var simulator = Simulator<NodeHost>(seed: seed, link: .lan, trace: .hashOnly)
             var settings = NodeMachine.Settings()
             settings.relocationDelay = .seconds(this.delay)
-            var hosts: [HostID] = []
-            for number in 0..<this.nodes {
-                let configuration = NodeHost.Configuration(
-                    cluster: try ClusterName("sim"), settings: settings,
-                    join: hosts.prefix(1).map { simulator.endpoint(of: $0) })
-                hosts.append(
-                    simulator.addHost(
-                        try NodeName("n\(number)"),
-                        at: try Endpoint(host: "10.0.0.\(number + 1)", port: Endpoint.roostPort), configuration))
-            }
-            for (number, host) in hosts.enumerated() {
-                simulator.schedule(after: .milliseconds(300 * Int64(number))) { $0.boot(host) }
-            }
+            let hosts = try simulator.addHosts(this.nodes, of: try ClusterName("sim"), settings)
             simulator.run(for: .seconds(20 + Int64(this.nodes)))
             (few, many) = (Array(hosts.prefix(this.few)), Array(hosts.dropFirst(this.few)))
             names = hosts.map { simulator.name(of: $0) }.sorted()
