@@ -32,7 +32,8 @@ extension Executable {
             }
             return lines.isEmpty ? "its configuration is not valid" : lines.joined(separator: "; ")
         } catch {
-            return "\(installedPath) can not be started: \(error)"
+            // The check itself may have found no room for what it says: only a program that is not there tells of the start.
+            return access(installedPath, X_OK) == 0 ? nil : "\(installedPath) can not be started: \(error)"
         }
     }
 

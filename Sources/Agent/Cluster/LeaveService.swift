@@ -35,8 +35,13 @@ actor LeaveService {
         let began = ContinuousClock.now
         let sentBefore = core.traffic.sentBytes
         if !now { await drain(within: timeout) }
-        let remaining = core.driver.read { max($0.convergence.resourcesShort, $0.convergence.resourcesOnlyHere) }
-        let (copies, full) = core.driver.read { ($0.convergence.copiesOfOthers, API.NoRoom.all(in: $0)) }
+        let (remaining, copies, full) = core.driver.read { machine in
+            let convergence = machine.convergence
+            return (
+                max(convergence.resourcesShort, convergence.resourcesOnlyHere), convergence.copiesOfOthers,
+                API.NoRoom.all(in: machine)
+            )
+        }
         let withoutRoom = full.filter { $0.node != core.name.text }
         let leftBehind = remaining > 0 ? await leftBehind() : []
         core.driver.feed(.lifecycle(.leave))
@@ -65,16 +70,25 @@ actor LeaveService {
 
     /// As many names are told.
     private static let namesMax = 100
+    /// So many groups are looked at for them: some may hold deleted names only.
+    private static let groupsNamedMax = 1_000
+    /// A disk that hangs may be why this node goes: to name what is left is help for a person, and not waited for.
+    private static let namingMax = Duration.seconds(2)
 
     private nonisolated func leftBehind() async -> [String] {
-        let keys = core.driver.read { $0.convergence.groupsShort }
-        var names: [String] = []
-        for key in keys where names.count < Self.namesMax {
-            // To name them is help for a person: the number stands without it.
-            let sets = (try? await core.store.versions(in: [key]).first) ?? []
-            names += sets.filter { !$0.head.isTombstone }.map(\.name.text)
+        let keys = core.driver.read { $0.convergence.groupsShort.prefix(Self.groupsNamedMax) }
+        let found = NIOLockedValueBox<[String]?>(nil)
+        let naming = Task { [core] in
+            var names: [String] = []
+            for key in keys where names.count < Self.namesMax && !Task.isCancelled {
+                let sets = (try? await core.store.versions(in: [key]).first) ?? []
+                names += sets.filter { !$0.head.isTombstone }.map(\.name.text)
+            }
+            found.withLockedValue { [names] in $0 = names }
         }
-        return Array(names.sorted().prefix(Self.namesMax))
+        await Polling.wait(atMost: Self.namingMax, every: Self.pollInterval) { found.withLockedValue { $0 } != nil }
+        naming.cancel()
+        return Array((found.withLockedValue { $0 } ?? []).sorted().prefix(Self.namesMax))
     }
 
     private nonisolated func drain(within timeout: Duration) async {
