@@ -53,9 +53,7 @@ extension AgentService {
             movingSince = movingSince ?? .now
         }
     }
-}
 
-extension AgentService {
     private func sayWhoIsFull(_ now: [(node: NodeName, resources: Int)], before: Set<NodeName>) {
         for (node, resources) in now where !before.contains(node) {
             core.log.warning(

@@ -37,17 +37,19 @@ public struct AgentService: Sendable {
     let readSettings: ReadSettings?
 
     public typealias ReadSettings = @Sendable () throws -> AgentSettings
+    /// Why a new start would fail, as far as that can be told before this one ends; `nil` when nothing is known against it.
+    public typealias RefusalToStart = @Sendable () async -> String?
 
     /// Runs an agent until it is told to stop, or has left.
     ///
     /// - Parameters:
     ///   - version: what `members` shows of this build.
-    ///   - refusalToStart: why a new start would fail, as far as that can be told before this one ends.
+    ///   - refusalToStart: asked before an announced restart.
     ///   - readSettings: reads the settings again, at a reload.
     /// - Returns: whether the process should end or start again.
     /// - Throws: `StartError` when it can not start; then nothing was changed.
     public static func run(
-        settings: AgentSettings, version: String, refusalToStart: RestartService.RefusalToStart? = nil,
+        settings: AgentSettings, version: String, refusalToStart: RefusalToStart? = nil,
         readSettings: ReadSettings? = nil
     ) async throws -> AgentEnding {
         let log = Logger(label: "roost") { _ in LineLogHandler(format: settings.log.format, level: settings.log.level) }
@@ -76,7 +78,7 @@ public struct AgentService: Sendable {
 
     static func start(
         _ settings: AgentSettings, version: String, log: Logger, pace: JoinLoop.Pace = JoinLoop.Pace(),
-        flood: FloodMeter.Bounds = .init(), refusalToStart: RestartService.RefusalToStart? = nil,
+        flood: FloodMeter.Bounds = .init(), refusalToStart: RefusalToStart? = nil,
         readSettings: ReadSettings? = nil
     ) async throws -> AgentService {
         let group = MultiThreadedEventLoopGroup.singleton
@@ -120,7 +122,7 @@ public struct AgentService: Sendable {
     private static func start(
         _ settings: AgentSettings, version: String, log: Logger, group: any EventLoopGroup, name: NodeName,
         cluster: ClusterName, credentials: CurrentCredentials, store: Store, pace: JoinLoop.Pace,
-        flood: FloodMeter.Bounds, refusalToStart: RestartService.RefusalToStart?, readSettings: ReadSettings?
+        flood: FloodMeter.Bounds, refusalToStart: RefusalToStart?, readSettings: ReadSettings?
     ) async throws -> AgentService {
         let box = CoreBox()
         let revoked = try await RevocationList(store: store, cluster: cluster, log: log)

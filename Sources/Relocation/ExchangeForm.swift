@@ -6,19 +6,14 @@ import Vocabulary
 extension ExchangeRequest {
     public init(_ bytes: ArraySlice<UInt8>, _ form: PeerForm) throws {
         var reader = ByteReader(bytes)
-        let groups = try reader.readList { reader throws in
+        var groups = try reader.readList { reader throws in
             ExchangeGroup(
                 key: try GroupKey(&reader), sets: try reader.readList { try VersionSet(&$0) },
                 copies: Int(try reader.read(UInt8.self)))
         }
         let standIn = try MarkedGroups.read(&reader, form)
-        self.init(
-            groups: standIn.isEmpty
-                ? groups
-                : groups.map {
-                    ExchangeGroup(
-                        key: $0.key, sets: $0.sets, copies: $0.copies, toStandIn: standIn.contains($0.key))
-                })
+        for index in groups.indices where standIn.contains(groups[index].key) { groups[index].toStandIn = true }
+        self.init(groups: groups)
     }
 
     public func bytes(_ form: PeerForm) -> [UInt8] {
@@ -37,22 +32,15 @@ extension ExchangeReply {
     public init(_ bytes: ArraySlice<UInt8>, _ form: PeerForm) throws {
         var reader = ByteReader(bytes)
         let isFull = try reader.readFlag()
-        let findings = try reader.readList { reader throws in
+        var findings = try reader.readList { reader throws in
             ExchangeFinding(
                 key: try GroupKey(&reader), sets: try reader.readList { try VersionSet(&$0) },
                 missing: try reader.readList { try ResourceName(&$0) }, owner: try reader.readFlag(),
-                copies: Int(try reader.read(UInt8.self)), keeps: false)
+                copies: Int(try reader.read(UInt8.self)))
         }
         let kept = try MarkedGroups.read(&reader, form)
-        self.init(
-            full: isFull,
-            findings: kept.isEmpty
-                ? findings
-                : findings.map {
-                    ExchangeFinding(
-                        key: $0.key, sets: $0.sets, missing: $0.missing, owner: $0.owner, copies: $0.copies,
-                        keeps: kept.contains($0.key))
-                })
+        for index in findings.indices where kept.contains(findings[index].key) { findings[index].keeps = true }
+        self.init(full: isFull, findings: findings)
     }
 
     public func bytes(_ form: PeerForm) -> [UInt8] {

@@ -74,7 +74,7 @@ public struct ExchangeGroup: Hashable, Sendable {
     /// How many nodes hold all of this, as the speaker knows: the fewest are restored first.
     public let copies: Int
     /// The listener is to hold this in the place of an owner that has no room for it.
-    public let toStandIn: Bool
+    public internal(set) var toStandIn: Bool
 
     public init(key: GroupKey, sets: [VersionSet], copies: Int, toStandIn: Bool = false) {
         self.key = key
@@ -108,15 +108,15 @@ public struct ExchangeFinding: Hashable, Sendable {
     public let copies: Int
     /// What it was asked to stand in for it holds, and lets go of only when all the owners that it sees have it; the asker
     /// is none of those.
-    public let keeps: Bool
+    public internal(set) var keeps: Bool
 
-    init(key: GroupKey, sets: [VersionSet], missing: [ResourceName], owner: Bool, copies: Int, keeps: Bool) {
+    init(key: GroupKey, sets: [VersionSet], missing: [ResourceName], owner: Bool, copies: Int) {
         self.key = key
         self.sets = sets
         self.missing = missing
         self.owner = owner
         self.copies = copies
-        self.keeps = keeps
+        keeps = false
     }
 
     /// - Parameters:

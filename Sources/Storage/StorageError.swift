@@ -47,8 +47,7 @@ public enum StorageError: Error, Hashable, Sendable {
         switch error as? StorageError {
         case .full, .io, .database, .damaged: true
         case .inUse, .notOurs, .belongsTo, .newerSchema, .refused, .missingBlob, .rotten, .digestMismatch,
-            .sizeMismatch,
-            .alreadyReceiving, .tooManyStreams, .valueTooLarge, .streamClosed, .cancelled, .closed, nil:
+            .sizeMismatch, .alreadyReceiving, .tooManyStreams, .valueTooLarge, .streamClosed, .cancelled, .closed, nil:
             false
         }
     }

@@ -9,14 +9,11 @@ import Vocabulary
 
 /// Going for a moment (an upgrade, a new certificate): the members are told `restarting`, so that nobody takes the silence
 /// for a crash, and no data moves (DESIGN law 7). The counterpart of `LeaveService`, which hands everything over.
-public struct RestartService: Sendable {
+struct RestartService: Sendable {
     let core: AgentCore
     let members: MembersService
     let notifier: SystemdNotifier
-    let refusalToStart: RefusalToStart?
-
-    /// Why a new start would fail, as far as that can be told before this one ends.
-    public typealias RefusalToStart = @Sendable () async -> String?
+    let refusalToStart: AgentService.RefusalToStart?
 
     /// How often progress is looked at; nothing else depends on it.
     private static let pollInterval = Duration.milliseconds(20)

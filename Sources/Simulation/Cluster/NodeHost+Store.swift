@@ -146,6 +146,8 @@ extension NodeHost {
 
     // MARK: Bytes
 
+    typealias Obtained = @Sendable (inout NodeHost, Convergence.PullEnd, inout HostContext<NodeHost>) -> Void
+
     mutating func lease(_ digest: ContentDigest) { leases[digest, default: 0] += 1 }
 
     mutating func release(_ digest: ContentDigest?, _ context: inout Context) {
@@ -184,7 +186,7 @@ extension NodeHost {
     /// The bytes of a version, from whoever has them: durable here, and leased, when `then` is told `.durable`.
     mutating func obtain(
         _ content: Version.Content, from holders: [NodeName], _ context: inout Context,
-        then: @escaping @Sendable (inout NodeHost, Convergence.PullEnd, inout HostContext<NodeHost>) -> Void
+        then: @escaping Obtained
     ) {
         guard case .blob(let digest, let size, _) = content else { return then(&self, .durable, &context) }
         if has(.pullsNoBytes) || mayRead(digest, &context) {

@@ -68,8 +68,7 @@ public struct NodeHost: SimulatedMachine {
     var leases: [ContentDigest: Int] = [:]
     /// Bytes that a version here needs and that are not here.
     var lacks: Set<ContentDigest> = []
-    var pulls: [ContentDigest: [@Sendable (inout NodeHost, Convergence.PullEnd, inout HostContext<NodeHost>) -> Void]] =
-        [:]
+    var pulls: [ContentDigest: [Obtained]] = [:]
 
     var acknowledgements: [NodeMachine.WriteID: Acknowledge] = [:]
     var writeNumber: UInt64 = 0
