@@ -103,10 +103,11 @@ extension Convergence {
 
     private mutating func lookAgain(with names: [NodeName], in slot: Slot, at now: Instant) {
         for name in names where view.canCall(name) {
-            var peer = peers[name] ?? PeerState()
+            var peer = peers.removeValue(forKey: name) ?? PeerState()
             peer.recheck.insert(slot)
             peer.lacking.insert(slot)
-            peer.differences[slot] = nil
+            // What it lacks is known for all that.
+            for key in peer.differences[slot, default: [:]].keys { peer.differences[slot]?[key]?.toldAt = nil }
             scheduleRecheck(&peer, at: now)
             peers[name] = peer
         }

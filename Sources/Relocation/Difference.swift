@@ -10,7 +10,7 @@ extension Convergence {
         let isOwnedThere: Bool
         /// When it was exchanged, and whoever lacked something had room to queue it.
         var toldAt: Instant?
-        /// This node lacked something.
+        /// This node lacked something, all of which is known (`NewerElsewhere`), whether or not it is on its way.
         var lacked = false
 
         func isAs(_ other: Difference) -> Bool {

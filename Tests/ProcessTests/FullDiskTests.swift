@@ -189,16 +189,26 @@ extension ProcessTests {
                             #expect(!answer.isShortOfCopies)
                         }
                         await client.close()
-                        for name in names {
-                            let reader = try await cluster.client(name)
-                            for (number, file) in theirs.enumerated() {
-                                let bytes = try await reader.getBytes(file).bytes
-                                #expect(bytes == Sample.bytes(100_000, seed: number), "\(file) through \(name)")
-                            }
-                            await reader.close()
+                        try await readable(theirs, through: names, cluster)
+                        // Nor does a restart make them forget for long what they have no room for.
+                        for (name, disk) in zip(["narok", "naivasha"], disks) {
+                            try await cluster.kill(name)
+                            try await cluster.start(name, joining: ["meru"], ["data_dir": "\(disk)/data"])
+                            try await readable(theirs, through: names, cluster)
                         }
                     }
                 }
+            }
+        }
+
+        private func readable(_ files: [String], through names: [String], _ cluster: TestCluster) async throws {
+            for name in names {
+                let reader = try await cluster.client(name)
+                for (number, file) in files.enumerated() {
+                    let bytes = try await reader.getBytes(file).bytes
+                    #expect(bytes == Sample.bytes(100_000, seed: number), "\(file) through \(name)")
+                }
+                await reader.close()
             }
         }
 
