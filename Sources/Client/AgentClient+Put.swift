@@ -38,8 +38,9 @@ extension AgentClient {
         public let node: String?
     }
 
-    /// Puts the bytes under the name. It is never sent twice: an error after the connection was made leaves open
-    /// whether the write happened, and `where` or `history` tells.
+    /// Puts the bytes under the name. They are sent again only when the answer says that nothing was written, and they
+    /// can be read once more: an error after the connection was made leaves open whether the write happened, and `where`
+    /// or `history` tells.
     ///
     /// - Throws: `ClientError`; `.checksum` when the cluster kept other bytes than were read here.
     public func put(_ name: String, _ upload: Upload, options: WriteOptions = WriteOptions()) async throws
@@ -49,21 +50,27 @@ extension AgentClient {
         headers.add("Content-Type", options.contentType ?? "application/octet-stream")
         if let home = options.home { headers.add("Roost-Home", home) }
         if let digest = options.sha256 { headers.add("Roost-SHA256", digest.hex) }
-        let request = ClientRequest(
-            "PUT", "/v1/resources/" + ResourcePath.encode(name), headers: headers,
-            body: .stream(length: upload.length, upload))
         // Only then is an agent asked: it waits for the bytes of a body for a minute, and whoever feeds a pipe may need
         // longer for the first of them.
         try await upload.readAhead()
+        var sent = upload
         let answer: WriteAnswer
-        do { answer = try await write(request) } catch ClientError.closed(let address, _, let cause)
-            where upload.length == nil
-        {
+        do {
+            answer = try await write { isFirst in
+                if !isFirst {
+                    guard let again = upload.again() else { return nil }
+                    sent = again
+                }
+                return ClientRequest(
+                    "PUT", "/v1/resources/" + ResourcePath.encode(name), headers: headers,
+                    body: .stream(length: sent.length, sent))
+            }
+        } catch ClientError.closed(let address, _, let cause) where upload.length == nil {
             throw ClientError.closed(
                 by: address, during: "the upload",
                 cause: "\(cause) (an agent waits at most 60 s for the next bytes of a put)")
         }
-        if let digest = upload.digest, let kept = answer.result.sha256, kept != digest.hex {
+        if let digest = sent.digest, let kept = answer.result.sha256, kept != digest.hex {
             throw ClientError.checksum(name: name, expected: digest.hex, actual: kept)
         }
         return answer
@@ -75,10 +82,11 @@ extension AgentClient {
     }
 
     public func delete(_ name: String, ifVersion: String? = nil) async throws -> WriteAnswer {
-        try await write(
+        try await write { _ in
             ClientRequest(
                 "DELETE", "/v1/resources/" + ResourcePath.encode(name),
-                headers: Self.conditions(WriteOptions(ifVersion: ifVersion))))
+                headers: Self.conditions(WriteOptions(ifVersion: ifVersion)))
+        }
     }
 
     /// `If-Match` carries a version as it carries an ETag, quoted: 64 hexadecimal digits are a digest, `a.b.c` is a
@@ -90,7 +98,37 @@ extension AgentClient {
         return headers
     }
 
-    private func write(_ request: ClientRequest) async throws -> WriteAnswer {
+    /// Asks each agent once while the answers say that nothing was written, and goes round again for as long as
+    /// `writePatience` lasts where that may pass.
+    ///
+    /// - Parameter request: the request, the first time and again; `nil` when it can not be sent again.
+    private func write(_ request: (_ isFirst: Bool) throws -> ClientRequest?) async throws -> WriteAnswer {
+        let deadline = ContinuousClock.now + writePatience
+        var next = try request(true)
+        var refusals = 0
+        var failure: ClientError?
+        while let present = next {
+            do { return try await writeOnce(present) } catch let error as ClientError where error.saysNothingWasWritten
+            {
+                failure = error
+                refusals += 1
+            }
+            if refusals.isMultiple(of: agents.count) {
+                guard failure?.isPassing == true, ContinuousClock.now + Self.pauseBetweenRounds < deadline else {
+                    break
+                }
+                try await Task.sleep(for: Self.pauseBetweenRounds)
+            }
+            preferNextAgent()
+            next = try request(false)
+        }
+        throw failure ?? CancellationError()
+    }
+
+    /// As long as agents ask to wait (`Retry-After`).
+    private static let pauseBetweenRounds = Duration.seconds(1)
+
+    private func writeOnce(_ request: ClientRequest) async throws -> WriteAnswer {
         let response = try await send(request, timeouts: timeouts.writing)
         try await Self.check(response, request)
         let body = try await response.body.collect(upTo: 1 << 20)
@@ -98,5 +136,19 @@ extension AgentClient {
             result: try API.JSON.decode(API.PutResult.self, from: body.readableBytesView),
             isShortOfCopies: response.status == 202, isNew: response.status == 201,
             node: response.headers["roost-node"])
+    }
+}
+
+extension ClientError {
+    /// An answer to a write by which it neither took place nor will: by this agent, another one may take it.
+    fileprivate var saysNothingWasWritten: Bool {
+        guard case .status(let code, let problem, _, _) = self else { return false }
+        return code == 507 || code == 503 && !API.ErrorBody.ofUnknownOutcome.contains(problem.code)
+    }
+
+    /// It says so of the present moment only.
+    fileprivate var isPassing: Bool {
+        guard case .status(503, _, _, _) = self else { return false }
+        return true
     }
 }

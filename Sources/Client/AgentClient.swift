@@ -17,6 +17,7 @@ public final class AgentClient: Sendable {
     let expecting: ExpectedPeer
     let connectTimeout: Duration
     let timeouts: ClientTimeouts
+    let writePatience: Duration
     let eventLoopGroup: any EventLoopGroup
 
     private struct State {
@@ -30,10 +31,12 @@ public final class AgentClient: Sendable {
     /// - Parameters:
     ///   - agents: tried in order; at least one.
     ///   - expecting: who must answer at an `https` address.
+    ///   - writePatience: how long a write that all agents put off (503, of which nothing was written) is asked for again.
     /// - Throws: `ClientError.badAddress` for an empty or over-long list.
     public init(
         agents: [AgentAddress], tls: TLSContext?, expecting: ExpectedPeer = .anyNode,
         connectTimeout: Duration = .seconds(10), timeouts: ClientTimeouts = .standard,
+        writePatience: Duration = .zero,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) throws(ClientError) {
         guard (1...Self.agentsMax).contains(agents.count) else {
@@ -44,6 +47,7 @@ public final class AgentClient: Sendable {
         self.expecting = expecting
         self.connectTimeout = connectTimeout
         self.timeouts = timeouts
+        self.writePatience = writePatience
         self.eventLoopGroup = eventLoopGroup
     }
 

@@ -16,10 +16,12 @@ extension AgentClient {
     ///   - certificates: the folder with `ca.pem`, `cert.pem`, `key.pem`; needed for `https` addresses.
     ///   - node: who must answer; `nil` for any node of the cluster.
     ///   - presenting: whether our certificate is shown. Agents refuse who shows none; the demo has them do it.
+    ///   - writePatience: how long a write that all agents put off is asked for again.
     /// - Throws: `ClientError.credentials`, `.badAddress`.
     public convenience init(
         agents: [AgentAddress], certificates: String?, node: String? = nil, presenting: Bool = true,
-        connectTimeout: Duration = .seconds(10), timeouts: ClientTimeouts = .standard
+        connectTimeout: Duration = .seconds(10), timeouts: ClientTimeouts = .standard,
+        writePatience: Duration = .zero
     ) throws(ClientError) {
         var context: TLSContext?
         if let certificates {
@@ -36,7 +38,8 @@ extension AgentClient {
             }
         }
         try self.init(
-            agents: agents, tls: context, expecting: expecting, connectTimeout: connectTimeout, timeouts: timeouts)
+            agents: agents, tls: context, expecting: expecting, connectTimeout: connectTimeout, timeouts: timeouts,
+            writePatience: writePatience)
     }
 
     public enum Target: Sendable, Hashable {

@@ -11,8 +11,8 @@ import Vocabulary
     import Darwin
 #endif
 
-/// The bytes of a put as they are read: from a file, from standard input or from memory. Read once; hashed on the way,
-/// so that what the cluster says it kept can be compared with what was read.
+/// The bytes of a put as they are read: from a file, from standard input or from memory. Read once (`again` gives another
+/// one); hashed on the way, so that what the cluster says it kept can be compared with what was read.
 public final class Upload: AsyncSequence, Sendable {
     public typealias Element = ByteBuffer
     public typealias Failure = any Error
@@ -36,11 +36,16 @@ public final class Upload: AsyncSequence, Sendable {
     /// `nil` when the end is not known yet: a pipe.
     public let length: UInt64?
     private let source: Source
+    /// Where a file's bytes begin; `nil` of what can be read but once.
+    private let start: off_t?
     private let state: NIOLockedValueBox<State>
     private let progress: (@Sendable (UInt64) -> Void)?
 
-    private init(source: Source, length: UInt64?, progress: (@Sendable (UInt64) -> Void)?) throws {
+    private init(
+        source: Source, length: UInt64?, start: off_t? = nil, progress: (@Sendable (UInt64) -> Void)?
+    ) throws {
         self.source = source
+        self.start = start
         self.length = length
         self.progress = progress
         state = NIOLockedValueBox(State(hasher: try SHA256Hasher()))
@@ -85,18 +90,41 @@ public final class Upload: AsyncSequence, Sendable {
                 path: path, doing: "reading", cause: "it is a folder", remedy: "put its files one by one")
         }
         var length: UInt64?
+        var start: off_t?
         if status.st_mode & S_IFMT == S_IFREG {
             // Standard input may be a file that was read in part already: `tail -c +5 <f` style redirections.
-            let position = lseek(descriptor, 0, SEEK_CUR)
-            length = UInt64(Swift.max(0, Int64(status.st_size) - Int64(Swift.max(0, position))))
+            let position = Swift.max(0, lseek(descriptor, 0, SEEK_CUR))
+            length = UInt64(Swift.max(0, Int64(status.st_size) - Int64(position)))
+            start = position
             // What the kernel makes up when it is read, as in /proc, says that it is empty.
             var byte: UInt8 = 0
-            if status.st_size == 0, pread(descriptor, &byte, 1, 0) != 0 { length = nil }
+            if status.st_size == 0, pread(descriptor, &byte, 1, 0) != 0 {
+                length = nil
+                start = nil
+            }
         }
         let upload = try Upload(
-            source: .descriptor(descriptor, path: path, closes: closes), length: length, progress: progress)
+            source: .descriptor(descriptor, path: path, closes: closes), length: length, start: start,
+            progress: progress)
         isOurs = true
         return upload
+    }
+
+    /// The same bytes, to be read from their beginning; `nil` where that can not be: a pipe.
+    func again() -> Upload? {
+        switch source {
+        case .memory(let bytes): return try? Upload(source: .memory(bytes), length: length, progress: progress)
+        case .descriptor(let descriptor, let path, _):
+            guard let start else { return nil }
+            // Whoever read it last may not be done yet, and would move a position that both have.
+            let own = open("/proc/self/fd/\(descriptor)", O_RDONLY | O_CLOEXEC)
+            guard own >= 0 else { return nil }
+            guard lseek(own, start, SEEK_SET) == start else {
+                close(own)
+                return nil
+            }
+            return try? Self.from(descriptor: own, path: path, closes: true, progress: progress)
+        }
     }
 
     /// The SHA-256 of all that was read; `nil` before the end.

@@ -5,8 +5,8 @@ import Client
 struct ConnectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The agent to ask: unix:/path or https://host[:port]; repeat for more, tried in order.",
-            discussion: "Default: $ROOST_AGENT (a comma-separated list), or else unix:/run/roost/roost.sock. "
+            "The agent to ask: unix:/path or https://host[:port]; more, tried in order: again, or with commas.",
+            discussion: "Default: $ROOST_AGENT, or else unix:/run/roost/roost.sock. "
                 + "join, leave and restart are about the agent asked: they ask the first alone."))
     var agent: [String] = []
 
@@ -17,11 +17,12 @@ struct ConnectionOptions: ParsableArguments {
     var certs: String?
 
     func addresses() throws -> [AgentAddress] {
-        var texts = agent
-        if texts.isEmpty, let list = Environment["ROOST_AGENT"] {
-            texts = list.split(separator: ",").map { String($0.trimming(" ")) }.filter { !$0.isEmpty }
+        let lists = agent.isEmpty ? [Environment["ROOST_AGENT"] ?? ""] : agent
+        let texts = lists.flatMap { $0.split(separator: ",") }.map { String($0.trimming(" ")) }.filter { !$0.isEmpty }
+        guard !texts.isEmpty else {
+            guard agent.isEmpty else { throw CommandFailure("--agent names no agent", status: .usage) }
+            return [.standard]
         }
-        guard !texts.isEmpty else { return [.standard] }
         var addresses: [AgentAddress] = []
         for text in texts {
             do { addresses.append(try AgentAddress(parsing: text)) } catch { throw CommandFailure(client: error) }
@@ -50,9 +51,14 @@ struct ConnectionOptions: ParsableArguments {
                 hint: "name the folder of yours with --certs or ROOST_CERTS", status: .usage)
         }
         do {
-            return try AgentClient(agents: agents, certificates: needsCertificates ? certificates : nil, node: node)
+            return try AgentClient(
+                agents: agents, certificates: needsCertificates ? certificates : nil, node: node,
+                writePatience: Self.writePatience)
         } catch { throw CommandFailure(client: error) }
     }
+
+    /// The time of one detection and a few moments: whoever has gone is seen to be gone, and another takes the write.
+    private static let writePatience = Duration.seconds(10)
 
     /// The first agent named and no other: for what is about the agent asked, such as its leave. Passed on to the next
     /// one while the first is down, it would make a healthy node leave.

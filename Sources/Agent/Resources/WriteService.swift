@@ -220,7 +220,7 @@ struct WriteService: Sendable {
         // Somebody may have made it: whatever the others say of it, that it did not happen nobody knows.
         var doubt: WriteFailure?
         for node in nodes {
-            guard !core.driver.isStopped else { throw doubt ?? .stopping }
+            guard !core.driver.isStopped else { throw doubt ?? .notTaken }
             if node == core.name {
                 // It took a while to get here: who fell behind in between takes no write any more.
                 guard core.driver.read({ $0.mayTake(writeOf: request.name, at: NodeDriver.now) }) else {
@@ -251,7 +251,7 @@ struct WriteService: Sendable {
                 if answer == nil { try Task.checkCancellation() }
                 // What is waited for no more since this node stops may be under way there, and is no work for a third.
                 guard answer != nil || !core.driver.isStopped else {
-                    throw doubt ?? (progress == .given ? .stopping : .outcomeUnknown(request.name, node, "\(error)"))
+                    throw doubt ?? (progress == .given ? .notTaken : .outcomeUnknown(request.name, node, "\(error)"))
                 }
                 failures.append(error is PeerCallError ? "\(error)" : "\(node): \(error)")
                 switch answer {
@@ -262,7 +262,7 @@ struct WriteService: Sendable {
                 case .some((500..., let body)) where progress == .given && !WriteFailure.mayHaveHappened(body): break
                 // Another has built on what may have been made: that is the last word on a plain put.
                 case .some((503, let body))
-                where !request.attempts.isEmpty && body.error.code == WriteFailure.unknownCode:
+                where !request.attempts.isEmpty && body.error.code == API.ErrorBody.unknownOutcomeCode:
                     throw doubt ?? WriteFailure.refused(status: 503, body)
                 case nil, .some((500..., _)):
                     let unknown = WriteFailure.outcomeUnknown(
@@ -304,14 +304,13 @@ enum WriteFailure: Error, CustomStringConvertible {
     case unheard(ResourceName, [NodeName])
     /// The owner's own answer, to be passed on as it is.
     case refused(status: Int, API.ErrorBody)
+    /// This node is, and nobody has begun with the write, nor will.
+    case notTaken
+    /// This node is, before anybody else had what it wrote.
     case stopping
 
-    static let stoppingCode = "stopping"
-    static let unknownCode = "outcome_unknown"
-
-    /// Of a node that is stopping, or that does not know itself: the write may have taken place.
     static func mayHaveHappened(_ body: API.ErrorBody) -> Bool {
-        [stoppingCode, unknownCode].contains(body.error.code)
+        API.ErrorBody.ofUnknownOutcome.contains(body.error.code)
     }
 
     var description: String {
@@ -327,7 +326,8 @@ enum WriteFailure: Error, CustomStringConvertible {
             "\(name) is written here, but \(nodes.map(\.text).joined(separator: ", ")) could not be told, and may have "
                 + "taken another write on the same version"
         case .refused(let status, let body): "refused with \(status): \(body.error.message)"
-        case .stopping: "this node is stopping"
+        case .notTaken: "this node is stopping and took no write"
+        case .stopping: "this node is stopping, and may have made the write"
         }
     }
 }

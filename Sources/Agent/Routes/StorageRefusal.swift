@@ -60,7 +60,9 @@ enum StorageRefusal {
         switch failure {
         case .nobody, .unreachable, .givenUp, .notMade:
             APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
-        case .stopping: APIError.unavailable("\(failure)", code: WriteFailure.stoppingCode, retryAfterSeconds: 1)
+        case .notTaken: APIError.unavailable("\(failure)", code: "draining", retryAfterSeconds: 1)
+        case .stopping:
+            APIError.unavailable("\(failure)", code: API.ErrorBody.stoppingCode, retryAfterSeconds: 1)
         case .outcomeUnknown, .unheard: outcomeUnknown("\(failure)")
         case .refused(let status, let body):
             APIError(
@@ -70,7 +72,7 @@ enum StorageRefusal {
 
     private static func outcomeUnknown(_ text: String) -> APIError {
         APIError(
-            .serviceUnavailable, code: WriteFailure.unknownCode, text,
+            .serviceUnavailable, code: API.ErrorBody.unknownOutcomeCode, text,
             hint: "look at its history before you write it again")
     }
 }

@@ -20,6 +20,12 @@ extension API {
 
         public var error: Problem
 
+        /// Of a node that is stopping, or that does not know itself, whether it made a write: it may have taken place. Any
+        /// other 503 says that it has not and will not.
+        public static let ofUnknownOutcome: Set<String> = [stoppingCode, unknownOutcomeCode]
+        public static let stoppingCode = "stopping"
+        public static let unknownOutcomeCode = "outcome_unknown"
+
         public init(code: String, message: String, hint: String? = nil) {
             error = Problem(code: code, message: message, hint: hint)
         }
