@@ -109,7 +109,9 @@ struct EffectRunner: Sendable {
             }
             core.driver.feed(.convergence(.dropped(key, isGone ? .gone : .changed)))
         } catch {
-            core.log.warning(
+            // An agent that stops leaves the rest for its next start.
+            core.log.log(
+                level: error is CancellationError ? .debug : .warning,
                 "could not drop what others hold now; it is tried again",
                 metadata: ["group": "\(key)", "error": "\(error)"])
             core.driver.feed(.convergence(.dropped(key, .failed)))
