@@ -54,9 +54,9 @@ struct Run: AsyncParsableCommand {
 
     @Flag(
         name: .long,
-        help: """
-            Whoever goes is back before its place is given away, and nothing may move (law 7). For faults after which a             member is back by itself: kill,flap,restart,slow-disk,delay.
-            """)
+        help: ArgumentHelp(
+            "Whoever goes is back before its place is given away, and nothing may move (law 7).",
+            discussion: "For faults after which a member is back by itself: kill,flap,restart,slow-disk,delay."))
     var keepsPlaces = false
 
     @Option(name: .long, help: "peers.max of every node: how many others it may be connected with at once (1-50).")
