@@ -105,31 +105,45 @@ extension AgentClient {
     private func write(_ request: (_ isFirst: Bool) throws -> ClientRequest?) async throws -> WriteAnswer {
         let deadline = ContinuousClock.now + writePatience
         var next = try request(true)
-        var refusals = 0
+        // What an agent said is worth more than that another could not be reached, and that it may pass more than all.
+        var refusal: ClientError?
         var failure: ClientError?
-        while let present = next {
-            do { return try await writeOnce(present) } catch let error as ClientError where error.saysNothingWasWritten
-            {
-                failure = error
-                refusals += 1
-            }
-            if refusals.isMultiple(of: agents.count) {
-                guard failure?.isPassing == true, ContinuousClock.now + Self.pauseBetweenRounds < deadline else {
-                    break
+        var isFirstRound = true
+        while true {
+            for index in agentsInOrder {
+                guard let present = next, isFirstRound || ContinuousClock.now < deadline else { break }
+                let connection: ClientConnection
+                do { connection = try await connect(to: index) } catch let error as ClientError
+                    where error.isWorthAnotherAgent
+                {
+                    failure = failure ?? error
+                    continue
                 }
-                try await Task.sleep(for: Self.pauseBetweenRounds)
+                do { return try await write(present, on: connection) } catch let error as ClientError
+                    where error.saysNothingWasWritten
+                {
+                    if refusal?.isPassing != true || error.isPassing { refusal = error }
+                    next = try request(false)
+                }
             }
-            preferNextAgent()
-            next = try request(false)
+            // One that restarts may not listen when it is asked again.
+            guard next != nil, refusal?.isPassing == true, ContinuousClock.now + Self.pauseBetweenRounds < deadline
+            else {
+                break
+            }
+            isFirstRound = false
+            try await Task.sleep(for: Self.pauseBetweenRounds)
         }
-        throw failure ?? CancellationError()
+        throw refusal ?? failure ?? ClientError.badAddress(text: "", reason: "no agent is named")
     }
 
     /// As long as agents ask to wait (`Retry-After`).
     private static let pauseBetweenRounds = Duration.seconds(1)
 
-    private func writeOnce(_ request: ClientRequest) async throws -> WriteAnswer {
-        let response = try await send(request, timeouts: timeouts.writing)
+    /// Whether a write was carried out could not be told of a kept connection that turns out to be closed, so it goes out
+    /// on one of its own.
+    private func write(_ request: ClientRequest, on connection: ClientConnection) async throws -> WriteAnswer {
+        let response = try await connection.send(request, timeouts: timeouts.writing)
         try await Self.check(response, request)
         let body = try await response.body.collect(upTo: 1 << 20)
         return WriteAnswer(
@@ -142,7 +156,10 @@ extension AgentClient {
 extension ClientError {
     /// An answer to a write by which it neither took place nor will: by this agent, another one may take it.
     fileprivate var saysNothingWasWritten: Bool {
-        guard case .status(let code, let problem, _, _) = self else { return false }
+        // An answer that broke off says nothing of the write.
+        guard case .status(let code, let problem, _, _) = self, problem.code != Self.unreadCode(status: code) else {
+            return false
+        }
         return code == 507 || code == 503 && !API.ErrorBody.ofUnknownOutcome.contains(problem.code)
     }
 

@@ -64,7 +64,7 @@ public final class AgentClient: Sendable {
     public func send(_ request: ClientRequest, timeouts: ClientTimeouts? = nil) async throws -> ClientResponse {
         let isRead = request.method == "GET" || request.method == "HEAD"
         // A kept connection may have been closed at the other end just now: a read is simply asked again, but whether
-        // a write was carried out could not be told. So writes go out on connections of their own.
+        // anything else was carried out could not be told. So that goes out on connections of its own.
         if isRead, let kept = keptConnection() {
             do {
                 return try await kept.send(request, timeouts: timeouts ?? self.timeouts)
@@ -85,24 +85,29 @@ public final class AgentClient: Sendable {
 
     /// A new connection to the first agent that takes one, beginning with the one that did last.
     func connect() async throws -> ClientConnection {
-        let first = state.withLockedValue { $0.current }
         var failure: (any Error)?
-        for step in agents.indices {
-            let index = (first + step) % agents.count
-            do {
-                let connection = try await ClientConnection.connect(
-                    to: agents[index], tls: tls, expecting: expecting, timeout: connectTimeout,
-                    eventLoopGroup: eventLoopGroup)
-                state.withLockedValue { state in
-                    state.current = index
-                    state.kept[agents[index]] = connection
-                }
-                return connection
-            } catch let error as ClientError where error.isWorthAnotherAgent {
+        for index in agentsInOrder {
+            do { return try await connect(to: index) } catch let error as ClientError where error.isWorthAnotherAgent {
                 failure = failure ?? error
             }
         }
         throw failure ?? ClientError.badAddress(text: "", reason: "no agent is named")
+    }
+
+    /// Where the agents are in the list, beginning with the one that took a connection last.
+    var agentsInOrder: [Int] {
+        let first = state.withLockedValue { $0.current }
+        return agents.indices.map { (first + $0) % agents.count }
+    }
+
+    func connect(to index: Int) async throws -> ClientConnection {
+        let connection = try await ClientConnection.connect(
+            to: agents[index], tls: tls, expecting: expecting, timeout: connectTimeout, eventLoopGroup: eventLoopGroup)
+        state.withLockedValue { state in
+            state.current = index
+            state.kept[agents[index]] = connection
+        }
+        return connection
     }
 
     /// Begins with another agent next time: the present one broke off.
@@ -161,7 +166,8 @@ public final class AgentClient: Sendable {
         } catch {
             // Something else than an agent answers so, or the body did not arrive: the status says enough.
             problem = API.ErrorBody.Problem(
-                code: "http_\(response.status)", message: "the request was answered with status \(response.status)")
+                code: ClientError.unreadCode(status: response.status),
+                message: "the request was answered with status \(response.status)")
         }
         throw ClientError.status(
             response.status, problem, request: "\(request.method) \(request.path)", node: response.headers["roost-node"]

@@ -59,6 +59,9 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
         }
     }
 
+    /// The code of an answer whose own could not be read.
+    static func unreadCode(status: Int) -> String { "http_\(status)" }
+
     /// Whether asking again, here or at another agent, may work where this failed: for reads.
     public var isWorthAnotherAgent: Bool {
         switch self {

@@ -123,7 +123,9 @@ public final class Upload: AsyncSequence, Sendable {
                 close(own)
                 return nil
             }
-            return try? Self.from(descriptor: own, path: path, closes: true, progress: progress)
+            let again = try? Self.from(descriptor: own, path: path, closes: true, progress: progress)
+            // Cut short meanwhile, it is another file.
+            return again?.length == length ? again : nil
         }
     }
 

@@ -315,6 +315,7 @@ extension Convergence {
         let isQueued = pulls.count < settings.pullsQueuedMax
         peers[name]?.differences[finding.key.slot]?[finding.key]?.toldAt = isTaken && isSeen && isQueued ? now : nil
         peers[name]?.differences[finding.key.slot]?[finding.key]?.lacked = lacks
+        peers[name]?.differences[finding.key.slot]?[finding.key]?.isLackKnown = lacks && newerElsewhere.hasRoom
     }
 
     /// With the pauses in between, half a minute: at half, a full peers table may pass for it; at double, a node whose API

@@ -51,7 +51,7 @@ extension Convergence {
             guard !peer.dirty.contains(slot), !peer.hearAnew.contains(slot), !peer.uncounted.contains(slot),
                 let unheard = peer.unheard[slot]
             else { return false }
-            return unheard.allSatisfy { peer.differences[slot]?[$0]?.lacked ?? false }
+            return unheard.allSatisfy { peer.differences[slot]?[$0]?.isLackKnown ?? false }
         }
     }
 

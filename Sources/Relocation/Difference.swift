@@ -10,8 +10,10 @@ extension Convergence {
         let isOwnedThere: Bool
         /// When it was exchanged, and whoever lacked something had room to queue it.
         var toldAt: Instant?
-        /// This node lacked something, all of which is known (`NewerElsewhere`), whether or not it is on its way.
+        /// This node lacked something.
         var lacked = false
+        /// It did, and there was room to note all of it (`NewerElsewhere`), whether or not it is on its way.
+        var isLackKnown = false
 
         func isAs(_ other: Difference) -> Bool {
             mine == other.mine && theirs == other.theirs && isOwnedThere == other.isOwnedThere

@@ -25,10 +25,12 @@ struct NewerElsewhere: Sendable {
     static let countMax = 65_536
     private static let tellersMax = 4
 
+    var hasRoom: Bool { entries.count < Self.countMax }
+
     /// - Returns: `false` when there is no room to remember it.
     mutating func note(_ version: Version, in slot: Slot, saidBy teller: NodeName) -> Bool {
         guard var entry = entries[version.name] else {
-            guard entries.count < Self.countMax else { return false }
+            guard hasRoom else { return false }
             entries[version.name] = Entry(slot: slot, known: [Known(version: version, tellers: [teller])])
             return true
         }

@@ -25,8 +25,8 @@ extension NetworkTests {
                 let digest = SHA256.digest(bytes).hex
                 await tally.note(digest)
                 guard takes(number) else {
-                    return try await conversation.answer(
-                        status, body: #"{"error":{"code":"\#(code)","message":"not now"}}"#)
+                    let problem = #"{"error":{"code":"\#(code)","message":"not now"}}"#
+                    return try await conversation.answer(status, body: code == broken ? "{" : problem)
                 }
                 try await conversation.answer(
                     201,
@@ -36,6 +36,9 @@ extension NetworkTests {
                             copies: ["simba", "mkango"])))
             }
         }
+
+        /// An answer of which its code did not arrive.
+        private static let broken = "broken"
 
         private static func client(_ addresses: [AgentAddress], patience: Duration = .zero) throws -> AgentClient {
             try AgentClient(agents: addresses, tls: nil, connectTimeout: .seconds(5), writePatience: patience)
@@ -78,14 +81,17 @@ extension NetworkTests {
 
         @Test(
             "stay where they were when the answer leaves open whether they were made, or refuses them for good",
-            arguments: [(503, "outcome_unknown"), (503, "stopping"), (500, "internal"), (412, "precondition_failed")])
+            arguments: [
+                (503, "outcome_unknown"), (503, "stopping"), (503, broken), (500, "internal"),
+                (412, "precondition_failed"),
+            ])
         func open(status: Int, code: String) async throws {
             let notes = try await pair(status, code) { client, _ in
                 await #expect {
                     _ = try await client.put("a", bytes: [1, 2, 3])
                 } throws: { error in
                     guard case ClientError.status(status, let problem, _, _) = error else { return false }
-                    return problem.code == code
+                    return problem.code == (code == Self.broken ? "http_503" : code)
                 }
             }
             #expect(notes.first.count == 1 && notes.second.isEmpty)
@@ -124,6 +130,48 @@ extension NetworkTests {
                 await #expect(throws: ClientError.self) { try await patient.put("a", bytes: [7]) }
             }
             #expect(await full.count == 1)
+        }
+
+        @Test("are sent to no agent twice that is full, whoever else is down")
+        func full() async throws {
+            let workshop = try Workshop()
+            let tally = Tally()
+            try await TestServer.run(unix: workshop.path("a"), answer: Self.agent(tally, 507, "no_space")) { address in
+                let down = AgentAddress.unix(path: workshop.path("none"))
+                let client = try Self.client([address, down, down], patience: .seconds(60))
+                await #expect {
+                    _ = try await client.put("a", bytes: [7])
+                } throws: { error in
+                    guard case ClientError.status(507, _, _, _) = error else { return false }
+                    return true
+                }
+            }
+            #expect(await tally.count == 1)
+        }
+
+        @Test("end with what the agent said, though it listens no more, or another that is full was asked after it")
+        func words() async throws {
+            let workshop = try Workshop()
+            let tallies = (Tally(), Tally())
+            let path = workshop.path("a")
+            let stops = Self.agent(tallies.0, 503, "draining")
+            try await TestServer.run(unix: path) { conversation in
+                unlink(path)
+                try await stops(&conversation)
+            } _: { first in
+                let full = Self.agent(tallies.1, 507, "no_space")
+                try await TestServer.run(unix: workshop.path("b"), answer: full) { second in
+                    let client = try Self.client([first, second], patience: .milliseconds(2_500))
+                    await #expect {
+                        _ = try await client.put("a", bytes: [7])
+                    } throws: { error in
+                        guard case ClientError.status(503, _, _, _) = error else { return false }
+                        return true
+                    }
+                }
+            }
+            #expect(await tallies.0.count == 1)
+            #expect(await tallies.1.count > 1)
         }
     }
 }

@@ -138,7 +138,10 @@ struct WriteService: Sendable {
         guard !acknowledgement.copies.isEmpty else { throw WriteFailure.stopping }
         if request.precondition != .none {
             // The rival may have come here itself, by its writer's offer.
-            let here = try await core.store.versions(of: request.name)?.rival(of: outcome.version)?.dot
+            let here: Dot?
+            do { here = try await core.store.versions(of: request.name)?.rival(of: outcome.version)?.dot } catch {
+                throw WriteFailure.unjudged(request.name, "\(error)")
+            }
             if let rival = here ?? acknowledgement.rival { throw StorageError.refused(.outranked(by: rival)) }
             guard acknowledgement.unheard.isEmpty else {
                 throw WriteFailure.unheard(request.name, acknowledgement.unheard)
@@ -302,6 +305,8 @@ enum WriteFailure: Error, CustomStringConvertible {
     case outcomeUnknown(ResourceName, NodeName, String)
     /// The condition held here, and these, who are there and have a word in it, could not be told.
     case unheard(ResourceName, [NodeName])
+    /// It is written here, and what goes before it could not be read.
+    case unjudged(ResourceName, String)
     /// The owner's own answer, to be passed on as it is.
     case refused(status: Int, API.ErrorBody)
     /// This node is, and nobody has begun with the write, nor will.
@@ -325,6 +330,8 @@ enum WriteFailure: Error, CustomStringConvertible {
         case .unheard(let name, let nodes):
             "\(name) is written here, but \(nodes.map(\.text).joined(separator: ", ")) could not be told, and may have "
                 + "taken another write on the same version"
+        case .unjudged(let name, let cause):
+            "\(name) is written here, but whether another write goes before it could not be read: \(cause)"
         case .refused(let status, let body): "refused with \(status): \(body.error.message)"
         case .notTaken: "this node is stopping and took no write"
         case .stopping: "this node is stopping, and may have made the write"

@@ -63,7 +63,7 @@ enum StorageRefusal {
         case .notTaken: APIError.unavailable("\(failure)", code: "draining", retryAfterSeconds: 1)
         case .stopping:
             APIError.unavailable("\(failure)", code: API.ErrorBody.stoppingCode, retryAfterSeconds: 1)
-        case .outcomeUnknown, .unheard: outcomeUnknown("\(failure)")
+        case .outcomeUnknown, .unheard, .unjudged: outcomeUnknown("\(failure)")
         case .refused(let status, let body):
             APIError(
                 HTTPResponse.Status(code: status), code: body.error.code, body.error.message, hint: body.error.hint)

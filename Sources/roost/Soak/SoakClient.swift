@@ -91,7 +91,8 @@ struct SoakClient: Sendable {
             // Kept on fewer nodes than wanted is a promise of less.
             return answer.isShortOfCopies ? .unknown : .acknowledged(version: answer.result.version)
         } catch ClientError.status(let status, let problem, _, _)
-            where [404, 412, 507].contains(status) || status == 503 && problem.code != "outcome_unknown"
+            where [404, 412, 507].contains(status)
+            || status == 503 && !API.ErrorBody.ofUnknownOutcome.contains(problem.code)
         {
             return .refused
         } catch ClientError.cannotConnect {
