@@ -142,8 +142,9 @@ struct ConvergenceTests {
     }
 
     /// 4090: the bytes of a write under way, which went with it, passed for the copy that lets another one rot. 8906: one
-    /// stayed away whose fellow owner had rotten unread, while a third dropped its copy on the word of both.
-    @Test("nor does what only the simulation broke", arguments: [4090, 8906] as [UInt64])
+    /// stayed away whose fellow owner had rotten unread, while a third dropped its copy on the word of both. 5786: one
+    /// was about to drop its copy when the rot was read.
+    @Test("nor does what only the simulation broke", arguments: [4090, 5786, 8906] as [UInt64])
     func simulationOnly(seed: UInt64) throws {
         var plan = ClusterPlan()
         plan.faults = .drawn(FaultKind.allCases)

@@ -218,7 +218,7 @@ extension ClusterExperiment {
         // Until the others know that the disk is gone, writes and drops under way may still count its copies. Rot counts as a
         // copy for as long as nobody has read it.
         let isForgotten =
-            now - wipedAt > .seconds(15)
+            now - wipedAt > Laws.timeToHear
             && !hosts.contains {
                 $0.state != .absent && !simulator.disk(of: $0.id).durable.rotten.isEmpty
             }

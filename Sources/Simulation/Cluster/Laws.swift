@@ -52,6 +52,11 @@ public struct Laws: Sendable {
     private var writes: [ResourceName: [Write]] = [:]
     /// A disk with copies was emptied, and its copies are not all made anew yet.
     var isShortOfOneDisk = false
+    /// When there was rot last that nobody had read: it counts as a copy until then, and a little longer for whoever is
+    /// about to drop one on the word of its holder (seed 5786).
+    private var rotUnreadAt: Instant?
+    /// How long it takes until the others know of what a disk has lost.
+    static var timeToHear: Duration { .seconds(15) }
     /// A cut keeps members from one another, or did so until lately and they have not yet told each other what happened.
     /// Each side goes on by itself then, as it must, and knows nothing of what the other takes: what is promised of reads
     /// and of the number of copies is promised of a cluster that is one. What was acknowledged is kept all the same.
@@ -252,11 +257,13 @@ public struct Laws: Sendable {
         // One that stands still may have been about to drop its copy, and does so when it goes on.
         let moving = simulator.hostIDs.filter { !departed.contains($0) && (pausedUntil[$0] ?? .zero) < simulator.now }
             .map { simulator.disk(of: $0).durable }
+        if disks.contains(where: { !$0.rotten.isEmpty }) { rotUnreadAt = simulator.now }
+        let isRotFresh = rotUnreadAt.map { simulator.now - $0 <= Self.timeToHear } ?? false
         for version in frontier {
             let count = disks.count { $0.holds(version) }
             let floor = max(floors[version.dot] ?? 0, min(moving.count { $0.holds(version) }, replicas))
             floors[version.dot] = floor
-            let wanted = floor - (isShortOfOneDisk ? 1 : 0)
+            let wanted = floor - (isShortOfOneDisk || isRotFresh ? 1 : 0)
             if count < wanted {
                 broken(2, simulator.now, "\(version.name) \(version.dot) is on \(count) disks, not on \(wanted)")
             }
