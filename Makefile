@@ -18,7 +18,7 @@ SOAK ?= --minutes 5
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
 TEST ?=
 
-.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership bench-scale bench-floods deb test-systemd install clean
+.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership bench-scale bench-floods deb test-systemd test-upgrade install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ test-systemd: ## the package on three hosts with real systemd: install, crash, r
 	@.ci/setup systemd
 	@.ci/build roost
 	@exec .ci/systemd-test
+
+test-upgrade: ## five agents of an earlier revision (FROM) upgraded one by one under load, with a crash and leaves in between
+	@.ci/build roost
+	@exec .ci/upgrade-test
 
 install: ## the built program, its systemd unit, completions and manual into PREFIX (/usr/local); never over a configuration
 	@[[ -x .build/release/roost ]] || $(MAKE) build

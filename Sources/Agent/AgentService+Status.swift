@@ -1,3 +1,4 @@
+import Client
 import Logging
 import Node
 import Relocation
@@ -38,7 +39,9 @@ extension AgentService {
                 if isMoveTold, let start = movingSince {
                     core.log.info(
                         "every copy is in its place",
-                        metadata: ["after": "\(ContinuousClock.now - start)", "resources": "\(line.held)"])
+                        metadata: [
+                            "after": "\(HumanUnits.duration(ContinuousClock.now - start))", "resources": "\(line.held)",
+                        ])
                 }
                 (movingSince, isMoveTold) = (nil, false)
                 continue
