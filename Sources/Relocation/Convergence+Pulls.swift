@@ -48,10 +48,11 @@ extension Convergence {
     /// A version that this node has not seen is known: until it has it, the name is not this node's to answer for, or to
     /// order writes of.
     private mutating func noteNewer(_ version: Version, saidBy teller: NodeName) {
-        // What somebody has who is gone can not be waited for: it would never be taken back.
-        guard view.canCall(teller) else { return }
+        // What somebody has who is gone for good can not be waited for: it would never be taken back. One that restarts may
+        // have given it to others before it went (seed 40198).
+        guard view.canCall(teller) || view.ring.contains(teller) else { return }
         let slot = Slot(ofName: version.name.text, in: cluster)
-        guard !newerElsewhere.note(version, in: slot, saidBy: teller) else { return }
+        guard !newerElsewhere.note(version, in: slot, saidBy: teller), view.canCall(teller) else { return }
         mustHear(teller, SlotSet([slot]))
     }
 

@@ -44,7 +44,9 @@ extension Convergence {
                 for (_, slots) in stoodIn([name], in: past) { giveUpHearing(slots, at: now) }
             }
         }
-        newerElsewhere.forget(tellers: gone)
+        // Also of those who go, or come back, without having been there in between.
+        let replaced = ringChanged ? past.ring.candidates.map(\.name).filter { !next.ring.contains($0) } : []
+        newerElsewhere.forget(tellers: gone + fresh + replaced)
         var inherited: [NodeName: SlotSet] = [:]
         let concerned = touched(byOwnersIn: changed, from: past.ring, byThose: gone + fresh)
         groupsReplanned &+= UInt64(concerned.count)

@@ -152,14 +152,15 @@ struct ConvergenceTests {
         #expect(outcome.violations.isEmpty && outcome.rest != nil, "\(outcome.violations)")
     }
 
-    /// Two with empty disks, whose other ways in had gone, found each other, and waited for more of those to join, while
-    /// members that had a cluster had told them of themselves.
-    @Test("nor does one with an empty disk wait for ever")
-    func blank() throws {
+    /// 30261: two with empty disks, whose other ways in had gone, found each other, and waited for more of those to join,
+    /// while members that had a cluster had told them of themselves. 40198: an owner with a full disk was offered a write
+    /// by one that was about to restart, took no note of it, and answered with what the name was before.
+    @Test("nor does an empty disk, or a full one", arguments: [30261, 40198] as [UInt64])
+    func disks(seed: UInt64) throws {
         var plan = ClusterPlan()
         plan.nodes = 4...7
         plan.faults = .drawn([.leave, .fullDisk, .kill, .flap, .emptyDisk, .restart])
-        let outcome = try ClusterExperiment.run(seed: 30261, plan)
+        let outcome = try ClusterExperiment.run(seed: seed, plan)
         #expect(outcome.violations.isEmpty, "\(outcome.violations)")
     }
 
