@@ -154,15 +154,6 @@ extension AgentClient {
 }
 
 extension ClientError {
-    /// An answer to a write by which it neither took place nor will: by this agent, another one may take it.
-    fileprivate var saysNothingWasWritten: Bool {
-        // An answer that broke off says nothing of the write.
-        guard case .status(let code, let problem, _, _) = self, problem.code != Self.unreadCode(status: code) else {
-            return false
-        }
-        return code == 507 || code == 503 && !API.ErrorBody.ofUnknownOutcome.contains(problem.code)
-    }
-
     /// It says so of the present moment only.
     fileprivate var isPassing: Bool {
         guard case .status(503, _, _, _) = self else { return false }

@@ -62,6 +62,15 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
     /// The code of an answer whose own could not be read.
     static func unreadCode(status: Int) -> String { "http_\(status)" }
 
+    /// An answer to a write by which it neither took place nor will: by this agent, another one may take it.
+    public var saysNothingWasWritten: Bool {
+        // An answer that broke off says nothing of the write.
+        guard case .status(let code, let problem, _, _) = self, problem.code != Self.unreadCode(status: code) else {
+            return false
+        }
+        return code == 507 || code == 503 && !API.ErrorBody.ofUnknownOutcome.contains(problem.code)
+    }
+
     /// Whether asking again, here or at another agent, may work where this failed: for reads.
     public var isWorthAnotherAgent: Bool {
         switch self {

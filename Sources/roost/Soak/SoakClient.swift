@@ -90,10 +90,9 @@ struct SoakClient: Sendable {
             let answer = try await write()
             // Kept on fewer nodes than wanted is a promise of less.
             return answer.isShortOfCopies ? .unknown : .acknowledged(version: answer.result.version)
-        } catch ClientError.status(let status, let problem, _, _)
-            where [404, 412, 507].contains(status)
-            || status == 503 && !API.ErrorBody.ofUnknownOutcome.contains(problem.code)
-        {
+        } catch let error as ClientError where error.saysNothingWasWritten {
+            return .refused
+        } catch ClientError.status(404, _, _, _), ClientError.status(412, _, _, _) {
             return .refused
         } catch ClientError.cannotConnect {
             return .refused
