@@ -219,6 +219,10 @@ public struct NodeMachine: Sendable {
         convergence.answer(request, from: peer)
     }
 
+    public mutating func answer(_ request: SumsRequest, from peer: NodeName) -> SumsReply {
+        convergence.answer(request, from: peer)
+    }
+
     // MARK: Parts
 
     private mutating func feed(

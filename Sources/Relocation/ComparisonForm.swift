@@ -41,9 +41,7 @@ extension CompareReply {
         let isSame = try reader.readFlag()
         let isCounted = try reader.readFlag()
         let groups = try reader.readList { try GroupStatus(&$0) }
-        let newer = try reader.readList { reader throws in
-            HolderOfNewer(holder: try NodeName(try reader.readShortText()), slots: try SlotSet(&reader))
-        }
+        let newer = try reader.readList { try HolderOfNewer(&$0) }
         let noRoom = form == .first ? SlotSet() : try SlotSet(&reader)
         guard reader.remaining == 0 else { throw ByteError.illegal }
         self.init(groups: groups, same: isSame, counted: isCounted, newer: newer, noRoom: noRoom)
@@ -54,12 +52,64 @@ extension CompareReply {
         writer.write(flag: same)
         writer.write(flag: counted)
         writer.write(list: groups) { $0.write(to: &$1) }
-        writer.write(list: newer) { entry, writer in
-            writer.write(shortText: entry.holder.text)
-            entry.slots.write(to: &writer)
-        }
+        writer.write(list: newer) { $0.write(to: &$1) }
         if form != .first { noRoom.write(to: &writer) }
         return writer.bytes
+    }
+}
+
+extension SumsRequest {
+    public init(_ bytes: ArraySlice<UInt8>) throws {
+        var reader = ByteReader(bytes)
+        let slots = try SlotSet(&reader)
+        let ring = try SetDigest(&reader)
+        let sums = try reader.readList { try SetDigest(&$0) }
+        let groups = try reader.readList { try GroupStatus(&$0) }
+        guard reader.remaining == 0, sums.count == slots.spans.count else { throw ByteError.illegal }
+        self.init(slots: slots, ring: ring, sums: sums, groups: groups)
+    }
+
+    public var bytes: [UInt8] {
+        var writer = ByteWriter(capacity: 2100 + sums.count * 16 + groups.count * 24)
+        slots.write(to: &writer)
+        ring.write(to: &writer)
+        writer.write(list: sums) { $0.write(to: &$1) }
+        writer.write(list: groups) { $0.write(to: &$1) }
+        return writer.bytes
+    }
+}
+
+extension SumsReply {
+    public init(_ bytes: ArraySlice<UInt8>) throws {
+        var reader = ByteReader(bytes)
+        let same = try SlotSet(&reader)
+        let isCounted = try reader.readFlag()
+        let groups = try reader.readList { try GroupStatus(&$0) }
+        let newer = try reader.readList { try HolderOfNewer(&$0) }
+        let noRoom = try SlotSet(&reader)
+        guard reader.remaining == 0 else { throw ByteError.illegal }
+        self.init(same: same, groups: groups, counted: isCounted, newer: newer, noRoom: noRoom)
+    }
+
+    public var bytes: [UInt8] {
+        var writer = ByteWriter(capacity: 32 + groups.count * 24)
+        same.write(to: &writer)
+        writer.write(flag: counted)
+        writer.write(list: groups) { $0.write(to: &$1) }
+        writer.write(list: newer) { $0.write(to: &$1) }
+        noRoom.write(to: &writer)
+        return writer.bytes
+    }
+}
+
+extension HolderOfNewer {
+    fileprivate init(_ reader: inout ByteReader) throws {
+        self.init(holder: try NodeName(try reader.readShortText()), slots: try SlotSet(&reader))
+    }
+
+    fileprivate func write(to writer: inout ByteWriter) {
+        writer.write(shortText: holder.text)
+        slots.write(to: &writer)
     }
 }
 

@@ -80,13 +80,7 @@ extension Convergence {
                             key: key, copies: copies(of: key), toStandIn: isWantedAsStandIn(name, for: key))
                     }))
         } else if !peer.dirty.isEmpty {
-            let slots = peer.dirty.takeFirst(settings.slotsPerCompare)
-            peer.review.subtract(slots)
-            let id = newCall()
-            peer.call = (id, .compare(slots))
-            effects.append(
-                .compare(
-                    id, with: name, CompareRequest(slots: slots, groups: groups(in: slots).map { status(of: $0) })))
+            startComparison(with: name, &peer, into: &effects)
         } else if !peer.review.isEmpty {
             // The answer may be all groups of them, where something does differ.
             let slots = peer.review.takeFirst(settings.slotsPerCompare)
@@ -99,7 +93,30 @@ extension Convergence {
         }
     }
 
-    private func peer(calling id: CallID) -> NodeName? {
+    private mutating func startComparison(with name: NodeName, _ peer: inout PeerState, into effects: inout [Effect]) {
+        let id = newCall()
+        let toList = peer.dirty.intersection(peer.byList)
+        var rest = toList.isEmpty ? peer.dirty : toList
+        var slots = rest.takeFirst(settings.slotsPerCompare)
+        let ask = toList.isEmpty ? sums(of: slots, with: name) : nil
+        if let ask {
+            peer.byList.formUnion(slots)
+            peer.byList.subtract(ask.slots)
+            slots = ask.slots
+            peer.call = (id, .sums(slots))
+            effects.append(.compareSums(id, with: name, ask))
+        } else {
+            peer.byList.subtract(slots)
+            peer.call = (id, .compare(slots))
+            effects.append(
+                .compare(
+                    id, with: name, CompareRequest(slots: slots, groups: groups(in: slots).map { status(of: $0) })))
+        }
+        peer.dirty.subtract(slots)
+        peer.review.subtract(slots)
+    }
+
+    func peer(calling id: CallID) -> NodeName? {
         peers.first { $0.value.call?.id == id }?.key
     }
 
@@ -111,21 +128,29 @@ extension Convergence {
         hearHoldersOfNewer(reply.newer, toldBy: name)
         let slots: SlotSet
         switch work {
-        case .exchange: return
+        case .exchange, .sums: return
         case .compare(let compared): slots = compared
         case .review(let reviewed):
             slots = reviewed
             guard !reply.same else { return finishReview(with: name, of: slots, isCounted, at: now) }
         }
+        settle(slots, with: name, by: reply.groups, noRoom: reply.noRoom, isCounted: isCounted, at: now)
+    }
+
+    /// Takes what the peer said that it holds of the slots, which is all that it holds of them that matters here.
+    mutating func settle(
+        _ slots: SlotSet, with name: NodeName, by groupsThere: [GroupStatus], noRoom: SlotSet, isCounted: Bool,
+        at now: Instant
+    ) {
         var theirs: [GroupKey: GroupStatus] = [:]
         var told: [Slot: [GroupKey]] = [:]
-        for status in reply.groups where slots.contains(status.key.slot) {
+        for status in groupsThere where slots.contains(status.key.slot) {
             if theirs.updateValue(status, forKey: status.key) == nil {
                 told[status.key.slot, default: []].append(status.key)
             }
             noteConfirmation(by: name, status)
         }
-        note(noRoom: reply.noRoom, by: name, of: slots)
+        note(noRoom: noRoom, by: name, of: slots)
         // What is held of a group only grows, until all of it is let go of.
         for key in groups(in: slots) where theirs[key] == nil { takeBackWord(of: name, for: key) }
         let wanted = toStandIn(name, in: slots)
@@ -199,7 +224,7 @@ extension Convergence {
     /// Where this node is about to take the peer's word for what there is, it hears those, too, of whom the peer knows that
     /// they hold more: an owner with a full disk can not take what others wrote in its place. Elsewhere it changes nothing:
     /// for as long as that disk is full the peer says it with each comparison.
-    private mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName) {
+    mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName) {
         guard let peer = peers[name], !peer.mustHear.isEmpty else { return }
         var awaited = peer.mustHear
         awaited.subtract(peer.hearAsTold)
@@ -327,7 +352,7 @@ extension Convergence {
         peer.call = nil
         peer.hearAnew = SlotSet()
         switch call.work {
-        case .compare(let slots): peer.dirty.formUnion(slots)
+        case .compare(let slots), .sums(let slots): peer.dirty.formUnion(slots)
         case .review(let slots): peer.review.formUnion(slots)
         case .exchange(let keys): for key in keys { peer.dirty.insert(key.slot) }
         }
@@ -336,7 +361,8 @@ extension Convergence {
         if peer.failures >= Self.failuresBeforeUnheard {
             // It is there by its datagrams and not to be talked to: what it may know is not waited for any longer.
             giveUpHearing(&peer, at: now)
-            newerElsewhere.forget(tellers: [name])
+            let unsaid = newerElsewhere.forget(tellers: [name])
+            for other in view.contactable where other != name { mustHear(other, unsaid) }
         }
         peers[name] = peer
     }

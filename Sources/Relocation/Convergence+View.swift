@@ -46,7 +46,7 @@ extension Convergence {
         }
         // Also of those who go, or come back, without having been there in between.
         let replaced = ringChanged ? past.ring.candidates.map(\.name).filter { !next.ring.contains($0) } : []
-        newerElsewhere.forget(tellers: gone + fresh + replaced)
+        let unsaid = newerElsewhere.forget(tellers: gone + fresh + replaced)
         var inherited: [NodeName: SlotSet] = [:]
         let concerned = touched(byOwnersIn: changed, from: past.ring, byThose: gone + fresh)
         groupsReplanned &+= UInt64(concerned.count)
@@ -81,6 +81,7 @@ extension Convergence {
             touch(key)
         }
         for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
+        for name in view.contactable { mustHear(name, unsaid) }
         for name in fresh {
             if let slots = owed.removeValue(forKey: name) { mustHear(name, slots) }
         }

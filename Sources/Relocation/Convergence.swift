@@ -16,6 +16,10 @@ public struct Convergence: Sendable {
         public var replicas: Int
         /// Slots in one comparison. Four calls cover all; at half there are twice the round trips at a start.
         public var slotsPerCompare = 4096
+        /// Slots in which this node holds that many groups are compared by sums first. A call of 4,096 slots has 64 sums of 16
+        /// bytes each, a group takes some 22: at half, a list would be as short as the sums; at double, a node that comes back
+        /// sends twice as much in lists.
+        public var groupsForSums = 64
         /// Names in one exchange: some 50 KiB, and 5 ms of a core on either side, which queries wait for. At half, a link of
         /// 150 ms tells of 850 names a second; at double, queries feel each of them.
         public var namesPerExchange = 256
@@ -80,6 +84,7 @@ public struct Convergence: Sendable {
         /// The groups of which this node lacks bytes that it is to have (its disk lost them): all of them, each time.
         case lacking(Set<GroupKey>)
         case compared(CallID, CompareReply)
+        case comparedSums(CallID, SumsReply)
         /// - told: what went out with the exchange, as the driver loaded it.
         case exchanged(CallID, told: [ExchangeGroup], ExchangeReply)
         /// A comparison or an exchange got no answer.
@@ -137,6 +142,7 @@ public struct Convergence: Sendable {
 
     public enum Effect: Sendable {
         case compare(CallID, with: NodeName, CompareRequest)
+        case compareSums(CallID, with: NodeName, SumsRequest)
         /// The driver loads the sets of these groups, sends them, and answers `.exchanged` or `.failed`.
         case exchange(CallID, with: NodeName, [ExchangeIntent])
         /// Fetch the version's bytes from one of the holders, make bytes and record durable.
@@ -241,6 +247,7 @@ public struct Convergence: Sendable {
         case .view(let view, let hear, let restarted): adopt(view, hear: hear, restarted: restarted, at: now)
         case .lacking(let keys): note(lacking: keys)
         case .compared(let id, let reply): finishCompare(id, reply, at: now)
+        case .comparedSums(let id, let reply): finishSums(id, reply, at: now)
         case .exchanged(let id, let told, let reply): finishExchange(id, told: told, reply, at: now)
         case .failed(let id): fail(id, at: now)
         case .offered(let peer, let offered, let mine): consider(offered, by: peer, mine: mine)

@@ -101,14 +101,22 @@ struct NewerElsewhere: Sendable {
     }
 
     /// What only these had can not be waited for.
-    mutating func forget(tellers gone: [NodeName]) {
-        guard !gone.isEmpty, !entries.isEmpty else { return }
+    ///
+    /// - Returns: the slots in which the newest version of a name was theirs alone. Others may hold it as well, who had no
+    ///   reason to tell.
+    mutating func forget(tellers gone: [NodeName]) -> SlotSet {
+        var unsaid = SlotSet()
+        guard !gone.isEmpty, !entries.isEmpty else { return unsaid }
         for (name, entry) in entries {
             var rest = entry
             for index in rest.known.indices { rest.known[index].tellers.removeAll { gone.contains($0) } }
-            if rest.lost == nil, let first = rest.known.first, first.tellers.isEmpty { rest.lost = first.version }
+            if rest.lost == nil, let first = rest.known.first, first.tellers.isEmpty {
+                rest.lost = first.version
+                unsaid.insert(entry.slot)
+            }
             rest.known.removeAll { $0.tellers.isEmpty }
             entries[name] = rest.known.isEmpty ? nil : rest
         }
+        return unsaid
     }
 }

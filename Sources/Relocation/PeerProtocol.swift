@@ -56,6 +56,49 @@ public struct CompareReply: Hashable, Sendable {
     }
 }
 
+/// "Do we hold the same of these slots?": a sum for each span of 64 slots in the place of a list of all groups, where there are
+/// many and few are thought to differ, as after a short absence.
+public struct SumsRequest: Hashable, Sendable {
+    public let slots: SlotSet
+    /// Of the members that may own, as the asker sees them (`Convergence.ringDigest`): where the answerer's is another, a group
+    /// may be in the sums of one of them and not of the other, and neither tell of it.
+    public let ring: SetDigest
+    /// For each of `slots.spans` the sum of `SharedDigest` over the groups that both nodes own.
+    public let sums: [SetDigest]
+    /// The groups that the asker holds, and the answerer owns without it.
+    public let groups: [GroupStatus]
+
+    public init(slots: SlotSet, ring: SetDigest, sums: [SetDigest], groups: [GroupStatus]) {
+        self.slots = slots
+        self.ring = ring
+        self.sums = sums
+        self.groups = groups
+    }
+}
+
+public struct SumsReply: Hashable, Sendable {
+    /// Those of the slots in which the answerer holds the same of all groups that both own; all others are to be compared group
+    /// by group.
+    public let same: SlotSet
+    /// Of those slots, what the answerer holds of the groups told of, and of those that the asker owns without it.
+    public let groups: [GroupStatus]
+    /// As in `CompareReply`.
+    public let counted: Bool
+    public let newer: [HolderOfNewer]
+    public let noRoom: SlotSet
+
+    public init(
+        same: SlotSet = SlotSet(), groups: [GroupStatus] = [], counted: Bool = true, newer: [HolderOfNewer] = [],
+        noRoom: SlotSet = SlotSet()
+    ) {
+        self.same = same
+        self.groups = groups
+        self.counted = counted
+        self.newer = newer
+        self.noRoom = noRoom
+    }
+}
+
 /// A node that holds versions of names in these slots that the speaker has not seen.
 public struct HolderOfNewer: Hashable, Sendable {
     public let holder: NodeName

@@ -6,6 +6,8 @@ extension Convergence {
     struct PeerState: Sendable {
         /// To be compared as soon as the peer is free.
         var dirty = SlotSet()
+        /// Those of them whose sums told that something differs, or that sums can not tell of: compared group by group.
+        var byList = SlotSet()
         /// To be looked over when nothing else is to be done with it: all is confirmed there, as far as is known.
         var review = SlotSet()
         /// To be compared again at `recheckAt`, where something is still unconfirmed, unheard or lacking then.
@@ -76,6 +78,6 @@ extension Convergence {
 
         var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
 
-        enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet) }
+        enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet), sums(SlotSet) }
     }
 }

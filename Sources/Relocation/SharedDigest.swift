@@ -7,9 +7,13 @@ enum SharedDigest {
     static func of(_ status: GroupStatus) -> SetDigest {
         var writer = ByteWriter(capacity: 96)
         status.write(to: &writer)
-        return SetDigest(
-            high: SipHash(key0: 0x726f_6f73_742d_7368, key1: 0x6172_6564_2d68_6967).hash(writer.bytes),
-            low: SipHash(key0: 0x726f_6f73_742d_7368, key1: 0x6172_6564_2d6c_6f77).hash(writer.bytes))
+        return of(writer.bytes)
+    }
+
+    static func of(_ bytes: [UInt8]) -> SetDigest {
+        SetDigest(
+            high: SipHash(key0: 0x726f_6f73_742d_7368, key1: 0x6172_6564_2d68_6967).hash(bytes),
+            low: SipHash(key0: 0x726f_6f73_742d_7368, key1: 0x6172_6564_2d6c_6f77).hash(bytes))
     }
 }
 

@@ -53,6 +53,19 @@ public struct SlotSet: Hashable, Sendable {
         }
     }
 
+    /// The numbers of the spans of 64 slots, from a multiple of 64 on, in which it has any; they rise.
+    public var spans: [Int] { words.indices.filter { words[$0] != 0 } }
+
+    /// Those of its slots that are in these spans.
+    public func inSpans(_ numbers: some Sequence<Int>) -> SlotSet {
+        var some = SlotSet()
+        for number in numbers where words.indices.contains(number) {
+            some.words[number] = words[number]
+            some.count += words[number].nonzeroBitCount
+        }
+        return some
+    }
+
     /// Takes out and returns the lowest slots, at most `limit` of them.
     public mutating func takeFirst(_ limit: Int) -> SlotSet {
         var taken = SlotSet()
@@ -60,6 +73,11 @@ public struct SlotSet: Hashable, Sendable {
         subtract(taken)
         return taken
     }
+}
+
+extension Slot {
+    /// Which span of 64 slots it is in, 0 ..< 256.
+    var span: Int { Int(number) >> 6 }
 }
 
 extension SlotSet: Sequence {

@@ -54,6 +54,42 @@ struct ComparisonFormTests {
         #expect(try CompareReply(full.bytes(.first)[...], .first) == first)
     }
 
+    @Test("sums and what is answered to them come back as they were")
+    func sums() throws {
+        for slots in sets() {
+            let sums = slots.spans.map { SetDigest(high: UInt64($0), low: .max) }
+            let ring = SetDigest(high: 7, low: 9)
+            for groups in [[], try statuses()] {
+                let request = SumsRequest(slots: slots, ring: ring, sums: sums, groups: groups)
+                #expect(try SumsRequest(request.bytes[...]) == request)
+                let newer = [HolderOfNewer(holder: try NodeName("simba"), slots: slots)]
+                let reply = SumsReply(same: slots, groups: groups, counted: groups.isEmpty, newer: newer, noRoom: slots)
+                #expect(try SumsReply(reply.bytes[...]) == reply)
+            }
+            // One for each span, no more and no less.
+            for wrong in [sums + [ring], Array(sums.dropLast())] where wrong != sums {
+                let request = SumsRequest(slots: slots, ring: ring, sums: wrong, groups: [])
+                #expect(throws: ByteError.illegal) { try SumsRequest(request.bytes[...]) }
+            }
+        }
+        let all = SumsRequest(
+            slots: SlotSet.all, ring: .empty, sums: Array(repeating: .empty, count: 256), groups: [])
+        #expect(all.bytes.count == 6 + 16 + 4 + 256 * 16 + 4)
+        #expect(SumsReply(same: SlotSet.all).bytes.count == 6 + 1 + 4 + 4 + 2)
+    }
+
+    @Test("the spans of a set of slots are those that it has any of, and all that is in them")
+    func spans() {
+        for slots in sets() {
+            let numbers = slots.spans
+            #expect(Set(numbers) == Set(slots.map { Int($0.number) / 64 }))
+            #expect(slots.inSpans(numbers) == slots)
+            let odd = numbers.filter { $0 % 2 == 1 }
+            #expect(slots.inSpans(odd) == SlotSet(slots.filter { Int($0.number) / 64 % 2 == 1 }))
+        }
+        #expect(SlotSet.all.inSpans([-1, 256, Int.max]).isEmpty)
+    }
+
     @Test("no part of one, and none with more behind it, passes for the whole")
     func parts() throws {
         let request = CompareRequest(slots: sets()[1], groups: try statuses()).bytes
@@ -64,6 +100,14 @@ struct ComparisonFormTests {
             #expect(throws: (any Error).self) { try CompareRequest(request.prefix(length)) }
         }
         #expect(throws: ByteError.illegal) { try CompareRequest((request + [0])[...]) }
+        let sums = SumsRequest(
+            slots: SlotSet([Slot.first]), ring: .empty, sums: [.empty], groups: try statuses()
+        ).bytes
+        let summed = SumsReply(same: sets()[1], groups: try statuses(), newer: reply.newer, noRoom: sets()[2]).bytes
+        for length in sums.indices { #expect(throws: (any Error).self) { try SumsRequest(sums.prefix(length)) } }
+        for length in summed.indices { #expect(throws: (any Error).self) { try SumsReply(summed.prefix(length)) } }
+        #expect(throws: ByteError.illegal) { try SumsRequest((sums + [0])[...]) }
+        #expect(throws: ByteError.illegal) { try SumsReply((summed + [0])[...]) }
         for form in PeerForm.allCases {
             let bytes = reply.bytes(form)
             for length in bytes.indices {

@@ -49,6 +49,42 @@ import Vocabulary
         #expect(cid.core.isSynced(slot))
     }
 
+    @Test(
+        "when the only one that told an owner of a newer version goes or restarts, the owner hears the others before it answers",
+        arguments: [true, false])
+    func tellerGoes(restarts: Bool) {
+        let names = ["ada", "bob", "cid", "dan"]
+        let text = World.nameOwned(by: ["ada", "cid"], among: names)
+        let old = VersionSet(World.version(text, by: "ada"))
+        let new = World.version(text, by: "bob", counter: 2, time: 2000, seen: old)
+        let slot = new.group(in: World.cluster).slot
+        var ada = Subject("ada", among: names)
+        ada.feed(.stored(World.summary([old])))
+        #expect(ada.core.isSynced(slot))
+        ada.feed(.declined(new, from: World.node("bob"), byDisk: true))
+        #expect(ada.core.knowsNewer(than: old, of: new.name) && ada.core.isSynced(slot))
+        let view = restarts ? World.view(names, for: "ada") : World.view(["ada", "cid", "dan"], for: "ada")
+        ada.feed(.view(view, hear: .asOwnersChange, restarted: restarts ? [World.node("bob")] : []))
+        // Dan may have it as well, and had no reason to tell. Of other slots it hears of as for any such change.
+        #expect(!ada.core.isSynced(slot))
+        #expect(!restarts || ada.core.slotsUnsynced == 1)
+        for name in ["bob", "cid", "dan"] {
+            while let id = ada.takeCompare(with: name) { ada.feed(.compared(id, CompareReply(groups: []))) }
+        }
+        for effect in ada.effects {
+            guard case .exchange(let id, _, let intents) = effect else { continue }
+            ada.feed(
+                .exchanged(
+                    id, told: intents.map { $0.telling([old]) },
+                    ExchangeReply(
+                        findings: intents.map {
+                            ExchangeFinding(asked: $0.telling([old]), mine: [], owner: true, copies: 1)
+                        })))
+        }
+        #expect(ada.core.isSynced(slot))
+        #expect(!ada.core.knowsNewer(than: old, of: new.name))
+    }
+
     @Test("two that each lack what the other has are heard once each, and not in turns for ever")
     func nameEachOther() {
         let old = VersionSet(World.version("a", by: "ada"))

@@ -69,9 +69,14 @@ struct Subject {
     var effects: [Convergence.Effect] = []
     var now = Instant.zero
 
-    /// - Parameter gathering: what a newcomer waits before it compares; nothing where that is not the subject.
-    init(_ me: String, among names: [String], replicas: Int = 2, gathering: Duration = .zero) {
+    /// - Parameters:
+    ///   - gathering: what a newcomer waits before it compares; nothing where that is not the subject.
+    ///   - groupsForSums: by lists where sums are not the subject.
+    init(
+        _ me: String, among names: [String], replicas: Int = 2, gathering: Duration = .zero, groupsForSums: Int = .max
+    ) {
         var settings = Convergence.Settings(replicas: replicas)
+        settings.groupsForSums = groupsForSums
         settings.antiEntropy = .seconds(3600)
         settings.gathering = gathering
         core = Convergence(

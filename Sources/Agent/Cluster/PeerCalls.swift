@@ -31,6 +31,15 @@ struct PeerCalls: Sendable {
         }
     }
 
+    /// Of one that has no answer to sums, an agent of an earlier release, nothing is known to be the same.
+    func compareSums(_ request: SumsRequest, with node: NodeName) async throws -> SumsReply {
+        do {
+            return try SumsReply(await octets("/v1/peer/sums", request.bytes, of: node, within: .seconds(30)))
+        } catch PeerCallError.refused(_, _, status: 404, _) {
+            return SumsReply()
+        }
+    }
+
     func exchange(_ request: ExchangeRequest, with node: NodeName) async throws -> ExchangeReply {
         try await inItsForm { form in
             let path = "/\(form.rawValue)/peer/exchange"

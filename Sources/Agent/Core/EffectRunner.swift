@@ -42,6 +42,13 @@ struct EffectRunner: Sendable {
             } catch {
                 failed(id, "compare", node, error)
             }
+        case .compareSums(let id, let node, let request):
+            do {
+                let reply = try await core.calls.compareSums(request, with: node)
+                core.driver.feed(.convergence(.comparedSums(id, reply)))
+            } catch {
+                failed(id, "compare", node, error)
+            }
         case .exchange(let id, let node, let intents): await exchange(id, intents, with: node)
         case .pull(let version, let holders): await pull(version, from: holders)
         case .drop(let key, let digest): await drop(key, ifDigest: digest)

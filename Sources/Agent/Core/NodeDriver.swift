@@ -76,6 +76,10 @@ final class NodeDriver: Sendable {
         state.withLockedValue { $0.machine.answer(request, from: peer) }
     }
 
+    func answer(_ request: SumsRequest, from peer: NodeName) -> SumsReply {
+        state.withLockedValue { $0.machine.answer(request, from: peer) }
+    }
+
     /// Reports a write that is durable here, and waits until it has its copies, nobody is left to ask, or the time
     /// is up.
     func acknowledgement(

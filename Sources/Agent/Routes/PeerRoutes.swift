@@ -67,6 +67,10 @@ struct PeerRoutes: Sendable {
                 return Self.octets(try await exchange(ask, from: Self.asker(context)).bytes(form))
             }
         }
+        router.post("/v1/peer/sums") { request, context in
+            let ask = try await Self.octets(of: request, context) { try SumsRequest($0) }
+            return Self.octets(try box.parts.core.driver.answer(ask, from: Self.asker(context)).bytes)
+        }
         router.post("/v1/peer/offer") { request, context in
             let ask = try await request.json(OfferRequest.self, upTo: Self.bodyBytesMax, context: context)
             return Response.json(

@@ -42,6 +42,14 @@ extension NodeHost {
         return CompareReply(groups: seen + equal(request).groups.filter { $0.key.slot.number % 2 == 0 })
     }
 
+    func spoiled(_ reply: SumsReply, to request: SumsRequest) -> SumsReply {
+        guard has(.comparesHalf) else { return reply }
+        var same = reply.same
+        same.formUnion(SlotSet(request.slots.filter { $0.number % 2 == 0 }))
+        return SumsReply(
+            same: same, groups: reply.groups, counted: reply.counted, newer: reply.newer, noRoom: reply.noRoom)
+    }
+
     /// What another node is answered that told what it holds.
     func spoiled(_ reply: ExchangeReply, to request: ExchangeRequest) -> ExchangeReply {
         guard has(.keepsInWordOnly) else { return reply }
@@ -63,6 +71,16 @@ extension NodeHost {
                 feed(.convergence(.confirmed(by: owner, status)), &context)
             }
         }
+    }
+
+    mutating func confirmForAll(_ reply: SumsReply, with node: NodeName, _ context: inout Context) {
+        guard has(.oneConfirmsForAll) else { return }
+        let equal = context.disk.durable.groups(cluster).filter { group in
+            let owners = machine.convergence.owners(of: group.key)
+            return reply.same.contains(group.key.slot) && owners.contains(node) && owners.contains(name)
+        }
+        let statuses = equal.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
+        confirmForAll(CompareReply(groups: statuses + reply.groups), &context)
     }
 
     mutating func countForAll(_ id: NodeMachine.WriteID, _ reply: OfferReply, _ context: inout Context) {

@@ -59,6 +59,18 @@ extension NodeHost {
                     host.feed(.convergence(.failed(id)), &context)
                 }
             }
+        case .compareSums(let id, let node, let request):
+            let bytes = 500 + 16 * request.sums.count + 22 * request.groups.count
+            call(node, .compareSums(request), bytes: bytes, within: .seconds(30), &context) { host, response, context in
+                if case .comparedSums(let reply) = response {
+                    host.confirmForAll(reply, with: node, &context)
+                    host.feed(.convergence(.comparedSums(id, host.spoiled(reply, to: request))), &context)
+                } else if host.has(.silenceConfirms) {
+                    host.feed(.convergence(.comparedSums(id, SumsReply(same: request.slots))), &context)
+                } else {
+                    host.feed(.convergence(.failed(id)), &context)
+                }
+            }
         case .exchange(let id, let node, let intents):
             let told = intents.map { intent in
                 intent.telling(context.disk.durable.sets(in: intent.key, cluster))

@@ -18,6 +18,9 @@ extension NodeHost {
         case .compare(let request):
             let reply = machine.answer(request, from: peer)
             context.answer(id, .compared(reply), bytes: 500 + 60 * reply.groups.count)
+        case .compareSums(let request):
+            let reply = machine.answer(request, from: peer)
+            context.answer(id, .comparedSums(reply), bytes: 500 + 22 * reply.groups.count)
         case .exchange(let request): exchange(request, id, from: peer, &context)
         case .offer(let offer): accept(offer, id, from: peer, &context)
         case .write(let order):

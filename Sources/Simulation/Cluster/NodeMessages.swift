@@ -43,6 +43,7 @@ extension NodeHost {
         /// A membership probe by way of TLS.
         case probe([Claim])
         case compare(CompareRequest)
+        case compareSums(SumsRequest)
         case exchange(ExchangeRequest)
         case offer(OfferRequest)
         case write(SimulatedWriteOrder)
@@ -58,6 +59,7 @@ extension NodeHost {
         /// - isBlank: it is on its way in and knows nothing of the cluster.
         case members(NodeName, [Claim], isJoining: Bool, isBlank: Bool, Absences)
         case compared(CompareReply)
+        case comparedSums(SumsReply)
         case exchanged(ExchangeReply)
         case offered(OfferReply)
         case wrote(WriteResult)

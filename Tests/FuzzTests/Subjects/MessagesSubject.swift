@@ -78,6 +78,25 @@ struct MessagesSubject: Subject {
                 try demand(
                     try CompareReply(reply.bytes(.second)[...], .second) == reply, "it is read as it was written")
             },
+            Kind([
+                SumsRequest(
+                    slots: SlotSet([try Self.group().key.slot]), ring: try Self.status().digest,
+                    sums: [try Self.status().digest], groups: [try Self.status()]
+                ).bytes
+            ]) { bytes in
+                guard let request = try? SumsRequest(bytes[...]) else { return }
+                try demand(request.sums.count == request.slots.spans.count, "there is a sum for each span")
+                try demand(try SumsRequest(request.bytes[...]) == request, "it is read as it was written")
+            },
+            Kind([
+                SumsReply(
+                    same: SlotSet.all, groups: [try Self.status()],
+                    newer: [HolderOfNewer(holder: try NodeName("simba"), slots: SlotSet([try Self.status().key.slot]))]
+                ).bytes
+            ]) { bytes in
+                guard let reply = try? SumsReply(bytes[...]) else { return }
+                try demand(try SumsReply(reply.bytes[...]) == reply, "it is read as it was written")
+            },
             Kind([ExchangeRequest(groups: [try Self.exchange()]).bytes(.second)]) { bytes in
                 guard let request = try? ExchangeRequest(bytes[...], .second) else { return }
                 try demand(
