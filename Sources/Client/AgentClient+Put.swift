@@ -103,7 +103,7 @@ extension AgentClient {
     ///
     /// - Parameter request: the request, the first time and again; `nil` when it can not be sent again.
     private func write(_ request: (_ isFirst: Bool) throws -> ClientRequest?) async throws -> WriteAnswer {
-        let deadline = ContinuousClock.now + writePatience
+        let deadline = ContinuousClock.now + writePatience.limit
         var next = try request(true)
         // What an agent said is worth more than that another could not be reached, and that it may pass more than all.
         var refusal: ClientError?
@@ -127,10 +127,12 @@ extension AgentClient {
                 }
             }
             // One that restarts may not listen when it is asked again.
-            guard next != nil, refusal?.isPassing == true, ContinuousClock.now + Self.pauseBetweenRounds < deadline
+            guard next != nil, let refusal, refusal.isPassing,
+                ContinuousClock.now + Self.pauseBetweenRounds < deadline
             else {
                 break
             }
+            if isFirstRound { writePatience.waits(refusal) }
             isFirstRound = false
             try await Task.sleep(for: Self.pauseBetweenRounds)
         }

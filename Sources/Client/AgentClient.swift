@@ -17,7 +17,7 @@ public final class AgentClient: Sendable {
     let expecting: ExpectedPeer
     let connectTimeout: Duration
     let timeouts: ClientTimeouts
-    let writePatience: Duration
+    let writePatience: WritePatience
     let eventLoopGroup: any EventLoopGroup
 
     private struct State {
@@ -36,7 +36,7 @@ public final class AgentClient: Sendable {
     public init(
         agents: [AgentAddress], tls: TLSContext?, expecting: ExpectedPeer = .anyNode,
         connectTimeout: Duration = .seconds(10), timeouts: ClientTimeouts = .standard,
-        writePatience: Duration = .zero,
+        writePatience: WritePatience = .none,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) throws(ClientError) {
         guard (1...Self.agentsMax).contains(agents.count) else {

@@ -21,7 +21,7 @@ extension AgentClient {
     public convenience init(
         agents: [AgentAddress], certificates: String?, node: String? = nil, presenting: Bool = true,
         connectTimeout: Duration = .seconds(10), timeouts: ClientTimeouts = .standard,
-        writePatience: Duration = .zero
+        writePatience: WritePatience = .none
     ) throws(ClientError) {
         var context: TLSContext?
         if let certificates {

@@ -58,7 +58,9 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     /// The time of one detection and a few moments: whoever has gone is seen to be gone, and another takes the write.
-    private static let writePatience = Duration.seconds(10)
+    private static let writePatience = WritePatience(.seconds(10)) { error in
+        Terminal.say("\(error); asking again for up to 10 s")
+    }
 
     /// The first agent named and no other: for what is about the agent asked, such as its leave. Passed on to the next
     /// one while the first is down, it would make a healthy node leave.

@@ -1,5 +1,6 @@
 import Client
 import Foundation
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
 import TLS
@@ -40,8 +41,13 @@ extension NetworkTests {
         /// An answer of which its code did not arrive.
         private static let broken = "broken"
 
-        private static func client(_ addresses: [AgentAddress], patience: Duration = .zero) throws -> AgentClient {
-            try AgentClient(agents: addresses, tls: nil, connectTimeout: .seconds(5), writePatience: patience)
+        private static func client(
+            _ addresses: [AgentAddress], patience: Duration = .zero,
+            waits: @escaping @Sendable (ClientError) -> Void = { _ in }
+        ) throws -> AgentClient {
+            try AgentClient(
+                agents: addresses, tls: nil, connectTimeout: .seconds(5),
+                writePatience: WritePatience(patience, waits: waits))
         }
 
         /// Two agents: the first refuses, the second takes.
@@ -116,9 +122,15 @@ extension NetworkTests {
             let tally = Tally()
             let passing = Self.agent(tally, 503, "no_owner") { $0 == 3 }
             try await TestServer.run(unix: workshop.path("a"), answer: passing) { address in
-                let patient = try Self.client([address], patience: .seconds(60))
+                let said = NIOLockedValueBox<[String]>([])
+                let patient = try Self.client([address], patience: .seconds(60)) { error in
+                    said.withLockedValue { $0.append("\(error)") }
+                }
                 #expect(try await patient.put("a", bytes: [7]).isNew)
                 #expect(await tally.count == 3)
+                // However many rounds it takes, it is told of once.
+                #expect(said.withLockedValue { $0.count } == 1)
+                #expect(said.withLockedValue { $0.first }?.contains("no_owner") == true)
                 // Without it the first answer is the last.
                 let hasty = try Self.client([address])
                 await #expect(throws: ClientError.self) { try await hasty.put("a", bytes: [7]) }
