@@ -103,7 +103,7 @@ extension Convergence {
             peer.byList.formUnion(slots)
             peer.byList.subtract(ask.slots)
             slots = ask.slots
-            peer.call = (id, .sums(slots))
+            peer.call = (id, .sums(slots, ring: ask.ring))
             effects.append(.compareSums(id, with: name, ask))
         } else {
             peer.byList.subtract(slots)
@@ -124,7 +124,7 @@ extension Convergence {
         guard let name = peer(calling: id), let work = peers[name]?.call?.work else { return }
         // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
         let isCounted = reply.counted
-        if !isCounted { mustHear(name, SlotSet.all) }
+        if !isCounted { isNotCounted(by: name) }
         hearHoldersOfNewer(reply.newer, toldBy: name)
         let slots: SlotSet
         switch work {
@@ -135,6 +135,12 @@ extension Convergence {
             guard !reply.same else { return finishReview(with: name, of: slots, isCounted, at: now) }
         }
         settle(slots, with: name, by: reply.groups, noRoom: reply.noRoom, isCounted: isCounted, at: now)
+    }
+
+    /// The peer takes this node for gone, and writes without it.
+    mutating func isNotCounted(by name: NodeName) {
+        groups.vouchForNothing()
+        mustHear(name, SlotSet.all)
     }
 
     /// Takes what the peer said that it holds of the slots, which is all that it holds of them that matters here.
@@ -352,7 +358,13 @@ extension Convergence {
         peer.call = nil
         peer.hearAnew = SlotSet()
         switch call.work {
-        case .compare(let slots), .sums(let slots): peer.dirty.formUnion(slots)
+        case .compare(let slots):
+            peer.dirty.formUnion(slots)
+            peer.byList.formUnion(slots)
+        case .sums(let slots, _):
+            peer.dirty.formUnion(slots)
+            // Where only that fails, lists may do.
+            if peer.failures > 0 { peer.byList.formUnion(slots) }
         case .review(let slots): peer.review.formUnion(slots)
         case .exchange(let keys): for key in keys { peer.dirty.insert(key.slot) }
         }
@@ -362,7 +374,8 @@ extension Convergence {
             // It is there by its datagrams and not to be talked to: what it may know is not waited for any longer.
             giveUpHearing(&peer, at: now)
             let unsaid = newerElsewhere.forget(tellers: [name])
-            for other in view.contactable where other != name { mustHear(other, unsaid) }
+            peers[name] = peer
+            return doubt(unsaid, until: view.contactable.filter { $0 != name })
         }
         peers[name] = peer
     }

@@ -53,7 +53,7 @@ extension Convergence {
         guard view.canCall(teller) || view.ring.contains(teller) else { return }
         let slot = Slot(ofName: version.name.text, in: cluster)
         guard !newerElsewhere.note(version, in: slot, saidBy: teller), view.canCall(teller) else { return }
-        mustHear(teller, SlotSet([slot]))
+        doubt(SlotSet([slot]), until: [teller])
     }
 
     /// A home that is no owner of the slot got a name of its group: from somebody who came back, perhaps, with what the
@@ -61,9 +61,9 @@ extension Convergence {
     private mutating func hearSlotOwners(of key: GroupKey) {
         let slotOwners = owners(of: key.slot)
         guard key.home != nil, isOwner(key), !slotOwners.contains(me) else { return }
-        for owner in Set(owners(of: key) + slotOwners).sorted() where owner != me && view.canCall(owner) {
-            mustHear(owner, SlotSet([key.slot]))
-        }
+        doubt(
+            SlotSet([key.slot]),
+            until: Set(owners(of: key) + slotOwners).sorted().filter { $0 != me && view.canCall($0) })
     }
 
     /// An offered version could not be taken; it is looked for again after a while.

@@ -6,8 +6,9 @@ import Vocabulary
 /// quarter of a byte a slot, however many groups that are.
 ///
 /// Under one ring the two agree on the owners of each group. Those that both own are in the sums; those that only the other one
-/// owns each tells of; any other group, neither is to have from the other. Names that move from one home to another are in two
-/// groups of a slot, and an owner of one of them is to hear of the other: such slots are left to the lists.
+/// owns each tells of; any other group, neither is to have from the other. Whoever holds what it does not own asks its owners
+/// itself, and is not told by them. Names that move from one home to another are in two groups of a slot, and an owner of one
+/// of them is to hear of the other: such slots are left to the lists.
 extension Convergence {
     /// The question for those of the slots that sums can tell of; nil when lists are as short, or when somebody's disk is full:
     /// who stands in for whom is told group by group.
@@ -20,7 +21,7 @@ extension Convergence {
             slots.subtract(unfit)
             keys.removeAll { unfit.contains($0.slot) }
         }
-        guard keys.count >= settings.groupsForSums else { return nil }
+        guard !keys.isEmpty, keys.count / slots.spans.count >= settings.groupsForSums else { return nil }
         return SumsRequest(
             slots: slots, ring: ringDigest, sums: spanSums(of: keys, in: slots, with: peer),
             groups: keys.filter { isFor(peer, $0) }.map { status(of: $0) })
@@ -37,7 +38,7 @@ extension Convergence {
         guard request.ring == ringDigest, request.sums.count == spans.count else {
             return SumsReply(counted: counted, newer: newer, noRoom: noRoom)
         }
-        let unfit = Set(keys.lazy.filter { $0.home != nil }.map(\.slot.span))
+        let unfit = Set(keys.filter { isOnlyForLists($0) }.map(\.slot.span))
         let mine = spanSums(of: keys, in: request.slots, with: peer)
         let agreed = zip(spans, zip(mine, request.sums)).filter { $1.0 == $1.1 && !unfit.contains($0) }.map(\.0)
         let same = request.slots.inSpans(agreed)
@@ -55,10 +56,12 @@ extension Convergence {
     }
 
     mutating func finishSums(_ id: CallID, _ reply: SumsReply, at now: Instant) {
-        guard let name = peer(calling: id), case .sums(let slots) = peers[name]?.call?.work else { return }
-        if !reply.counted { mustHear(name, SlotSet.all) }
+        guard let name = peer(calling: id), case .sums(let slots, let ring) = peers[name]?.call?.work else { return }
+        if !reply.counted { isNotCounted(by: name) }
         hearHoldersOfNewer(reply.newer, toldBy: name)
-        let same = reply.same.intersection(slots)
+        // It is an answer about the owners that there were when it was asked for.
+        let isOfThisRing = ring == ringDigest
+        let same = isOfThisRing ? reply.same.intersection(slots) : SlotSet()
         // What the sums stand for, as the peer would have told it.
         let shared = groups(in: same).filter { isShared($0, with: name) }.map { status(of: $0) }
         settle(
@@ -67,7 +70,7 @@ extension Convergence {
         var differing = slots
         differing.subtract(same)
         peers[name]?.dirty.formUnion(differing)
-        peers[name]?.byList.formUnion(differing)
+        if isOfThisRing { peers[name]?.byList.formUnion(differing) }
     }
 
     /// Of all that decides who owns what: the replicas wanted and the members that may own, with their weights and zones.
@@ -103,5 +106,8 @@ extension Convergence {
         return owners.contains(peer) && !owners.contains(me)
     }
 
-    private func isOnlyForLists(_ key: GroupKey) -> Bool { key.home != nil || groups[key]?.standIns.isEmpty == false }
+    /// Or a word is to be taken back, by one who owns the group, from whoever holds it for its owners.
+    private func isOnlyForLists(_ key: GroupKey) -> Bool {
+        key.home != nil || groups[key]?.standIns.isEmpty == false || lacking.contains(key)
+    }
 }

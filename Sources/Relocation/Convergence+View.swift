@@ -81,7 +81,7 @@ extension Convergence {
             touch(key)
         }
         for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
-        for name in view.contactable { mustHear(name, unsaid) }
+        doubt(unsaid, until: view.contactable)
         for name in fresh {
             if let slots = owed.removeValue(forKey: name) { mustHear(name, slots) }
         }
@@ -158,6 +158,13 @@ extension Convergence {
         guard gathering == nil else { return }
         let unsynced = unsyncedSlots
         for key in groups.unvouched where !unsynced.contains(key.slot) { groups[key]?.vouched = true }
+    }
+
+    /// Whatever this node holds of the slots answers no more before it has heard these members, however well in step it was.
+    mutating func doubt(_ slots: SlotSet, until names: [NodeName]) {
+        guard !slots.isEmpty else { return }
+        for key in groups(in: slots) where groups[key]?.vouched == true { groups[key]?.vouched = false }
+        for name in names { mustHear(name, slots) }
     }
 
     mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {

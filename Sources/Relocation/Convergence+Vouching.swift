@@ -45,7 +45,7 @@ extension Convergence {
         peers.values.allSatisfy { peer in
             guard peer.mustHear.contains(slot) else { return true }
             switch peer.call?.work {
-            case .compare(let slots), .review(let slots), .sums(let slots): if slots.contains(slot) { return false }
+            case .compare(let slots), .review(let slots), .sums(let slots, _): if slots.contains(slot) { return false }
             case .exchange, nil: break
             }
             guard !peer.dirty.contains(slot), !peer.hearAnew.contains(slot), !peer.uncounted.contains(slot),

@@ -16,10 +16,11 @@ public struct Convergence: Sendable {
         public var replicas: Int
         /// Slots in one comparison. Four calls cover all; at half there are twice the round trips at a start.
         public var slotsPerCompare = 4096
-        /// Slots in which this node holds that many groups are compared by sums first. A call of 4,096 slots has 64 sums of 16
-        /// bytes each, a group takes some 22: at half, a list would be as short as the sums; at double, a node that comes back
-        /// sends twice as much in lists.
-        public var groupsForSums = 64
+        /// Where this node holds as many groups for each span of 64 slots, sums go before lists; 0: wherever it holds any. A sum
+        /// has 16 bytes, a group in a list some 22 in the question and as many in the answer: at half, the lists that follow
+        /// where something differs make it dearer than lists alone; at double, a node with some thousand names that comes back
+        /// sends lists.
+        public var groupsForSums = 2
         /// Names in one exchange: some 50 KiB, and 5 ms of a core on either side, which queries wait for. At half, a link of
         /// 150 ms tells of 850 names a second; at double, queries feel each of them.
         public var namesPerExchange = 256
@@ -289,14 +290,15 @@ public struct Convergence: Sendable {
     /// - Returns: whether the owners are to be asked about it.
     private mutating func update(_ summary: GroupSummary) -> Bool {
         let key = summary.key
+        let isNews = summary.isEmpty ? groups[key] != nil : groups[key]?.summary.digest != summary.digest
+        guard isNews else { return false }
+        hasChanged(SlotSet([key.slot]))
         if summary.isEmpty {
-            guard groups[key] != nil else { return false }
             groups[key] = nil
             drops.remove(key)
             return false
         }
         if var state = groups[key] {
-            guard state.summary.digest != summary.digest else { return false }
             state.summary = summary
             state.confirmed = []
             state.standIns = []
@@ -310,6 +312,12 @@ public struct Convergence: Sendable {
             peers[name]?.dirty.insert(key.slot)
         }
         return true
+    }
+
+    private mutating func hasChanged(_ slots: SlotSet) {
+        for (name, peer) in peers {
+            if case .sums = peer.call?.work { peers[name]?.hasChanged(slots) }
+        }
     }
 
     private mutating func touchLater(_ key: GroupKey, at now: Instant) {
@@ -364,8 +372,11 @@ public struct Convergence: Sendable {
         lacking = keys
         guard !changed.isEmpty else { return }
         for slot in changed { groups.sharedSums.forget(slot) }
+        hasChanged(changed)
         for name in view.contactable where name != me {
             peers[name, default: PeerState()].dirty.formUnion(changed)
+            // Who has let go of what it owned once is told, too, and sums would not.
+            peers[name]?.byList.formUnion(changed)
         }
     }
 

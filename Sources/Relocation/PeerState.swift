@@ -78,6 +78,18 @@ extension Convergence {
 
         var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
 
-        enum Work: Sendable { case compare(SlotSet), exchange([GroupKey]), review(SlotSet), sums(SlotSet) }
+        /// Sums that were asked for do not stand for what is held of these slots any more.
+        mutating func hasChanged(_ slots: SlotSet) {
+            guard let call, case .sums(var asked, let ring) = call.work else { return }
+            dirty.formUnion(asked.intersection(slots))
+            asked.subtract(slots)
+            self.call = (call.id, .sums(asked, ring: ring))
+        }
+
+        enum Work: Sendable {
+            case compare(SlotSet), exchange([GroupKey]), review(SlotSet)
+            /// - ring: `ringDigest` as it was told.
+            case sums(SlotSet, ring: SetDigest)
+        }
     }
 }

@@ -111,7 +111,7 @@ struct SpanSumsTests {
         for seed in UInt64(1)...6 {
             let held = Holdings(seed: seed, names: names, differing: differing, homes: homes)
             let byLists = outcome(held, groupsForSums: .max)
-            let bySums = outcome(held, groupsForSums: 1)
+            let bySums = outcome(held, groupsForSums: 0)
             #expect(byLists.sums == 0 && bySums.sums > 0)
             #expect(bySums == byLists, "seed \(seed)")
             if differing == 0, homes == 0 { #expect(bySums.lists == 0 && bySums.unsynced == 0) }
@@ -124,7 +124,7 @@ struct SpanSumsTests {
             for differing in [0, 0.01] {
                 let held = Holdings(seed: seed, names: names, differing: differing, homes: 0)
                 let views = ["bob": ["ada", "bob", "cid"], "cid": ["ada", "cid", "dan"]]
-                let bySums = outcome(held, groupsForSums: 1, views: views)
+                let bySums = outcome(held, groupsForSums: 0, views: views)
                 #expect(bySums == outcome(held, groupsForSums: .max, views: views), "seed \(seed)")
                 #expect(bySums.lists > 0)
             }
@@ -151,7 +151,7 @@ struct SpanSumsTests {
     @Test("whoever has a full disk, or is told of one, is compared with group by group")
     func fullDisk() throws {
         let held = Holdings(seed: 1, names: names, differing: 0, homes: 0)
-        var ada = Subject("ada", among: names, groupsForSums: 1)
+        var ada = Subject("ada", among: names, groupsForSums: 0)
         ada.feed(.loaded(held.summaries("ada")))
         let slots = SlotSet.all
         #expect(ada.core.sums(of: slots, with: World.node("bob")) != nil)
@@ -164,10 +164,121 @@ struct SpanSumsTests {
         #expect(ada.core.sums(of: slots, with: World.node("cid")) == nil)
     }
 
+    /// Ada, back from an absence, and the sums that she asks bob for.
+    private func asking(_ held: Holdings, among names: [String]) throws -> (Subject, Convergence.CallID, SumsRequest) {
+        var ada = Subject("ada", among: ["ada"], groupsForSums: 0)
+        ada.core.isJoining = true
+        ada.feed(.loaded(held.summaries("ada")))
+        ada.feed(.view(World.view(names, for: "ada"), hear: .everyone, restarted: []))
+        ada.core.isJoining = false
+        ada.feed(.tick)
+        let call = ada.effects.lazy.compactMap { effect in
+            if case .compareSums(let id, World.node("bob"), let ask) = effect { (id, ask) } else { nil }
+        }.first
+        let (id, ask) = try #require(call)
+        ada.effects = []
+        return (ada, id, ask)
+    }
+
+    @Test("an answer about other owners than there are now clears nothing up")
+    func ringChanges() throws {
+        let held = Holdings(seed: 1, names: names, differing: 0, homes: 0)
+        var (ada, id, ask) = try asking(held, among: names)
+        var bob = Subject("bob", among: names)
+        bob.feed(.loaded(held.summaries("bob")))
+        let reply = bob.core.answer(ask, from: World.node("ada"))
+        #expect(reply.same == ask.slots)
+        var before = ada
+        before.feed(.comparedSums(id, reply))
+        #expect(before.core.totals.unconfirmed < ada.core.totals.unconfirmed)
+        ada.feed(.view(World.view(names + ["eve"], for: "ada"), hear: .asOwnersChange, restarted: []))
+        let unsynced = ada.core.slotsUnsynced
+        let unconfirmedNow = ada.core.totals.unconfirmed
+        ada.feed(.comparedSums(id, reply))
+        #expect(ada.core.slotsUnsynced == unsynced && ada.core.totals.unconfirmed == unconfirmedNow)
+        // It is asked again.
+        let again = ada.effects.contains { effect in
+            switch effect {
+            case .compareSums(_, World.node("bob"), _), .compare(_, World.node("bob"), _): true
+            default: false
+            }
+        }
+        #expect(again)
+    }
+
+    @Test("what was written, or lost, after the sums were asked for is not confirmed by the answer")
+    func groupChanges() throws {
+        let held = Holdings(seed: 1, names: names, differing: 0, homes: 0)
+        let (asked, id, ask) = try asking(held, among: names)
+        var bob = Subject("bob", among: names)
+        bob.feed(.loaded(held.summaries("bob")))
+        let reply = bob.core.answer(ask, from: World.node("ada"))
+        let both = [World.node("ada"), World.node("bob")]
+        let sets = held.sets["ada"] ?? [:]
+        let old = try #require(
+            sets.values.sorted { $0.name < $1.name }.first { set in
+                let key = set.group(in: World.cluster)
+                return ask.slots.contains(key.slot) && asked.core.owners(of: key).sorted() == both
+            })
+        let key = old.group(in: World.cluster)
+        #expect(asked.core.holders(of: key) == [World.node("ada")])
+        var untouched = asked
+        untouched.feed(.comparedSums(id, reply))
+        #expect(untouched.core.holders(of: key) == both)
+
+        var wrote = asked
+        let new = World.version(old.name.text, by: "cid", counter: 9, time: 9000, seen: old)
+        let now = sets.values.filter { $0.group(in: World.cluster) == key && $0.name != old.name }
+        wrote.feed(.wrote(World.summary(now + [old.merged(with: [new])]), new))
+        wrote.feed(.comparedSums(id, reply))
+        #expect(wrote.core.holders(of: key) == [World.node("ada")] && !wrote.core.isSynced(key.slot))
+
+        var lost = asked
+        lost.feed(.lacking([key]))
+        lost.feed(.comparedSums(id, reply))
+        #expect(!lost.core.isSynced(key.slot))
+    }
+
+    @Test("an owner that lost bytes takes its word back from whoever holds them for the owners")
+    func wordTakenBack() throws {
+        let held = Holdings(seed: 1, names: names, differing: 0, homes: 0)
+        let ring = World.ring(names)
+        let set = try #require(
+            (held.sets["bob"] ?? [:]).values.sorted { $0.name < $1.name }.first { set in
+                let key = set.group(in: World.cluster)
+                return !ring.owners(of: key.slot, home: nil, count: 2).contains(World.node("ada"))
+            })
+        let key = set.group(in: World.cluster)
+        let both = [World.node("ada"), World.node("bob")]
+        // Ada holds what bob and another own, and has bob's word.
+        var ada = Subject("ada", among: names, groupsForSums: 0)
+        let summary = try #require(held.summaries("bob").first { $0.key == key })
+        ada.feed(.loaded([summary]))
+        ada.feed(.confirmed(by: World.node("bob"), GroupStatus(key: key, digest: summary.digest, owner: true)))
+        #expect(ada.core.holders(of: key) == both)
+        var bob = Subject("bob", among: names, groupsForSums: 0)
+        bob.feed(.loaded(held.summaries("bob")))
+        bob.feed(.lacking([key]))
+        // Whatever bob asks ada, at once or when that fails, tells her.
+        for _ in 0..<4 {
+            for effect in bob.effects {
+                switch effect {
+                case .compare(let id, World.node("ada"), let ask):
+                    bob.feed(.compared(id, ada.core.answer(ask, from: World.node("bob"))))
+                case .compareSums(let id, World.node("ada"), let ask):
+                    bob.feed(.comparedSums(id, ada.core.answer(ask, from: World.node("bob"))))
+                default: break
+                }
+            }
+            bob.feed(.tick, after: .seconds(1))
+        }
+        #expect(ada.core.holders(of: key) == [World.node("ada")])
+    }
+
     @Test("a call that fails is asked again, and what an agent of before does not know, by lists")
     func failures() throws {
         let held = Holdings(seed: 1, names: names, differing: 0, homes: 0)
-        var ada = Subject("ada", among: ["ada", "bob"], groupsForSums: 1)
+        var ada = Subject("ada", among: ["ada", "bob"], groupsForSums: 0)
         ada.feed(.loaded(held.summaries("ada")))
         func sums() -> [(Convergence.CallID, SumsRequest)] {
             ada.effects.compactMap { if case .compareSums(let id, _, let ask) = $0 { (id, ask) } else { nil } }
