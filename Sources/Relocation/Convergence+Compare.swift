@@ -124,7 +124,7 @@ extension Convergence {
         guard let name = peer(calling: id), let work = peers[name]?.call?.work else { return }
         // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
         let isCounted = reply.counted
-        if !isCounted { isNotCounted(by: name) }
+        if !isCounted { mustHear(name, SlotSet.all) }
         hearHoldersOfNewer(reply.newer, toldBy: name)
         let slots: SlotSet
         switch work {
@@ -135,12 +135,6 @@ extension Convergence {
             guard !reply.same else { return finishReview(with: name, of: slots, isCounted, at: now) }
         }
         settle(slots, with: name, by: reply.groups, noRoom: reply.noRoom, isCounted: isCounted, at: now)
-    }
-
-    /// The peer takes this node for gone, and writes without it.
-    mutating func isNotCounted(by name: NodeName) {
-        groups.vouchForNothing()
-        mustHear(name, SlotSet.all)
     }
 
     /// Takes what the peer said that it holds of the slots, which is all that it holds of them that matters here.
@@ -297,6 +291,7 @@ extension Convergence {
                     wish(for: set, having: mine[set.name], of: finding.key, from: name, copies: finding.copies) || lacks
                 if let here = mine[set.name], !set.dominates(here) { dominated = false }
             }
+            if !finding.owner { takeBackConfirmation(by: name, of: finding.key) }
             if dominated, finding.owner { noteDomination(by: name, told) }
             if dominated, told.toStandIn, !told.sets.isEmpty { noteStandIn(name, finding, told: told) }
             if !lacks { heard.append(finding.key) }

@@ -10,15 +10,20 @@ extension Convergence {
         return 1 + state.confirmed.count + state.standIns.count
     }
 
-    /// An equal digest from an owner is its word that it has it all (law 2), and takes it back when it says so no more.
+    /// An equal digest from an owner is its word that it has it all (law 2). What it holds only grows, so another digest takes
+    /// nothing back; that it does not vouch for the group any more does, whatever it has beside (seed 354).
     mutating func noteConfirmation(by peer: NodeName, _ theirs: GroupStatus) {
+        guard theirs.owner else { return takeBackConfirmation(by: peer, of: theirs.key) }
         guard let state = groups[theirs.key], state.summary.digest == theirs.digest else { return }
-        if theirs.owner { return confirm(theirs.key, by: peer) }
-        guard state.confirmed.contains(peer) else { return }
-        groups[theirs.key]?.confirmed.removeAll { $0 == peer }
+        confirm(theirs.key, by: peer)
+    }
+
+    mutating func takeBackConfirmation(by peer: NodeName, of key: GroupKey) {
+        guard groups[key]?.confirmed.contains(peer) == true else { return }
+        groups[key]?.confirmed.removeAll { $0 == peer }
         // It is asked again: at once, then in longer and longer intervals.
-        peers[peer]?.dirty.insert(theirs.key.slot)
-        considerDrop(theirs.key)
+        peers[peer]?.dirty.insert(key.slot)
+        considerDrop(key)
     }
 
     /// What a peer says of itself when it asks. A cut may have held the question back for long, and its process may have ended

@@ -57,7 +57,7 @@ extension Convergence {
 
     mutating func finishSums(_ id: CallID, _ reply: SumsReply, at now: Instant) {
         guard let name = peer(calling: id), case .sums(let slots, let ring) = peers[name]?.call?.work else { return }
-        if !reply.counted { isNotCounted(by: name) }
+        if !reply.counted { mustHear(name, SlotSet.all) }
         hearHoldersOfNewer(reply.newer, toldBy: name)
         // It is an answer about the owners that there were when it was asked for.
         let isOfThisRing = ring == ringDigest

@@ -87,6 +87,38 @@ import Vocabulary
         #expect(subject.drops().isEmpty)
     }
 
+    @Test("also when it has written something since: what it lacks is of before (seed 354)")
+    func takenBackBesideMore() throws {
+        for isExchanged in [false, true] {
+            var (subject, summaries) = misplaced()
+            subject.confirm("ada", summaries)
+            let ada = World.node("ada")
+            let key = summaries[0].key
+            #expect(subject.core.holders(of: key).contains(ada))
+            if isExchanged {
+                // Bob has something else, so that there is an exchange with him, as there would be with ada.
+                let other = GroupStatus(key: key, digest: SetDigest(high: 1, low: 1), owner: true)
+                let compared = subject.takeCompare(with: "bob")
+                subject.feed(.compared(try #require(compared), CompareReply(groups: [other])))
+                let exchange = subject.effects.lazy.compactMap { effect in
+                    if case .exchange(let id, _, let intents) = effect { (id, intents) } else { nil }
+                }.first
+                let (id, intents) = try #require(exchange)
+                subject.feed(
+                    .confirmed(by: World.node("bob"), GroupStatus(key: key, digest: summaries[0].digest, owner: true)))
+                #expect(subject.core.holders(of: key).contains(World.node("bob")))
+                let told = intents.map { $0.telling([]) }
+                let findings = told.map { ExchangeFinding(asked: $0, mine: [], owner: false, copies: 1) }
+                subject.feed(.exchanged(id, told: told, ExchangeReply(findings: findings)))
+                #expect(!subject.core.holders(of: key).contains(World.node("bob")))
+            } else {
+                let more = GroupStatus(key: key, digest: SetDigest(high: 1, low: 1), owner: false)
+                _ = subject.core.answer(CompareRequest(slots: SlotSet([key.slot]), groups: [more]), from: ada)
+                #expect(!subject.core.holders(of: key).contains(ada))
+            }
+        }
+    }
+
     @Test("confirmations of former owners do not count after the owners changed")
     func formerOwnersDoNotCount() {
         var (subject, summaries) = misplaced()
