@@ -122,10 +122,8 @@ extension Convergence {
 
     mutating func finishCompare(_ id: CallID, _ reply: CompareReply, at now: Instant) {
         guard let name = peer(calling: id), let work = peers[name]?.call?.work else { return }
-        // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
         let isCounted = reply.counted
-        if !isCounted { mustHear(name, SlotSet.all) }
-        hearHoldersOfNewer(reply.newer, toldBy: name)
+        hear(whatIsNew: reply.newer, from: name, isCounted: isCounted)
         let slots: SlotSet
         switch work {
         case .exchange, .sums: return
@@ -135,6 +133,13 @@ extension Convergence {
             guard !reply.same else { return finishReview(with: name, of: slots, isCounted, at: now) }
         }
         settle(slots, with: name, by: reply.groups, noRoom: reply.noRoom, isCounted: isCounted, at: now)
+    }
+
+    /// What an answer to a comparison says beside what it is about.
+    mutating func hear(whatIsNew newer: [HolderOfNewer], from name: NodeName, isCounted: Bool) {
+        // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
+        if !isCounted { mustHear(name, SlotSet.all) }
+        hearHoldersOfNewer(newer, toldBy: name)
     }
 
     /// Takes what the peer said that it holds of the slots, which is all that it holds of them that matters here.
@@ -202,7 +207,7 @@ extension Convergence {
 
     /// The groups that the peer is asked to hold in the place of an owner, and has not given its word for.
     private func toStandIn(_ name: NodeName, in slots: SlotSet) -> Set<GroupKey> {
-        guard peers.values.contains(where: { !$0.noRoom.isEmpty }) else { return [] }
+        guard isSomebodyFull else { return [] }
         return Set(groups(in: slots).filter { isWantedAsStandIn(name, for: $0) })
     }
 
@@ -224,7 +229,7 @@ extension Convergence {
     /// Where this node is about to take the peer's word for what there is, it hears those, too, of whom the peer knows that
     /// they hold more: an owner with a full disk can not take what others wrote in its place. Elsewhere it changes nothing:
     /// for as long as that disk is full the peer says it with each comparison.
-    mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName) {
+    private mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName) {
         guard let peer = peers[name], !peer.mustHear.isEmpty else { return }
         var awaited = peer.mustHear
         awaited.subtract(peer.hearAsTold)

@@ -26,6 +26,8 @@ extension Convergence {
             .filter { $0 != me && !state.owners.contains($0) }
     }
 
+    var isSomebodyFull: Bool { peers.values.contains { !$0.noRoom.isEmpty } }
+
     /// Those of them that have not said so: they are told of the group until they have.
     func standInsWanted(for key: GroupKey) -> [NodeName] {
         standIns(for: key).filter { groups[key]?.standIns.contains($0) == false }

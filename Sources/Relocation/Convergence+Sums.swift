@@ -13,7 +13,7 @@ extension Convergence {
     /// The question for those of the slots that sums can tell of; nil when lists are as short, or when somebody's disk is full:
     /// who stands in for whom is told group by group.
     func sums(of slots: SlotSet, with peer: NodeName) -> SumsRequest? {
-        guard !peers.values.contains(where: { !$0.noRoom.isEmpty }) else { return nil }
+        guard !isSomebodyFull else { return nil }
         var slots = slots
         var keys = groups(in: slots)
         let unfit = SlotSet(keys.lazy.filter { isOnlyForLists($0) }.map(\.slot))
@@ -21,7 +21,7 @@ extension Convergence {
             slots.subtract(unfit)
             keys.removeAll { unfit.contains($0.slot) }
         }
-        guard !keys.isEmpty, keys.count / slots.spans.count >= settings.groupsForSums else { return nil }
+        guard !keys.isEmpty, keys.count / slots.spans.count >= settings.groupsPerSum else { return nil }
         return SumsRequest(
             slots: slots, ring: ringDigest, sums: spanSums(of: keys, in: slots, with: peer),
             groups: keys.filter { isFor(peer, $0) }.map { status(of: $0) })
@@ -57,8 +57,7 @@ extension Convergence {
 
     mutating func finishSums(_ id: CallID, _ reply: SumsReply, at now: Instant) {
         guard let name = peer(calling: id), case .sums(let slots, let ring) = peers[name]?.call?.work else { return }
-        if !reply.counted { mustHear(name, SlotSet.all) }
-        hearHoldersOfNewer(reply.newer, toldBy: name)
+        hear(whatIsNew: reply.newer, from: name, isCounted: reply.counted)
         // It is an answer about the owners that there were when it was asked for.
         let isOfThisRing = ring == ringDigest
         let same = isOfThisRing ? reply.same.intersection(slots) : SlotSet()

@@ -20,7 +20,7 @@ public struct Convergence: Sendable {
         /// has 16 bytes, a group in a list some 22 in the question and as many in the answer: at half, the lists that follow
         /// where something differs make it dearer than lists alone; at double, a node with some thousand names that comes back
         /// sends lists.
-        public var groupsForSums = 2
+        public var groupsPerSum = 2
         /// Names in one exchange: some 50 KiB, and 5 ms of a core on either side, which queries wait for. At half, a link of
         /// 150 ms tells of 850 names a second; at double, queries feel each of them.
         public var namesPerExchange = 256
@@ -314,9 +314,10 @@ public struct Convergence: Sendable {
         return true
     }
 
-    private mutating func hasChanged(_ slots: SlotSet) {
+    /// - Parameter slots: not made while no sums are under way, as they hardly ever are when something is written.
+    private mutating func hasChanged(_ slots: @autoclosure () -> SlotSet) {
         for (name, peer) in peers {
-            if case .sums = peer.call?.work { peers[name]?.hasChanged(slots) }
+            if case .sums = peer.call?.work { peers[name]?.hasChanged(slots()) }
         }
     }
 

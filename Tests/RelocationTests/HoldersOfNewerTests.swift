@@ -5,16 +5,20 @@ import Vocabulary
 
 /// An owner whose disk is full tells who else has to be heard in its place (law 6).
 @Suite struct HoldersOfNewerTests {
-    private let names = ["ada", "bob", "cid"]
+    private let names = ["ada", "bob", "cid", "dan"]
+
+    /// What the owners of a name hold, and what bob wrote since.
+    private func ownedByAdaAndCid() -> (old: VersionSet, new: Version) {
+        let text = World.nameOwned(by: ["ada", "cid"], among: names)
+        let old = VersionSet(World.version(text, by: "ada"))
+        return (old, World.version(text, by: "bob", counter: 2, time: 2000, seen: old))
+    }
 
     @Test(
         "an owner that could not take a version names who holds it, and whoever has to hear that owner hears them, too, once"
     )
     func namesHolders() throws {
-        let names = ["ada", "bob", "cid", "dan"]
-        let text = World.nameOwned(by: ["ada", "cid"], among: names)
-        let old = VersionSet(World.version(text, by: "ada"))
-        let new = World.version(text, by: "bob", counter: 2, time: 2000, seen: old)
+        let (old, new) = ownedByAdaAndCid()
         let slot = new.group(in: World.cluster).slot
         // Given an owner that knows of a write that it has no room for,
         var ada = Subject("ada", among: names)
@@ -53,10 +57,7 @@ import Vocabulary
         "when the only one that told an owner of a newer version goes or restarts, the owner hears the others before it answers",
         arguments: [true, false])
     func tellerGoes(restarts: Bool) {
-        let names = ["ada", "bob", "cid", "dan"]
-        let text = World.nameOwned(by: ["ada", "cid"], among: names)
-        let old = VersionSet(World.version(text, by: "ada"))
-        let new = World.version(text, by: "bob", counter: 2, time: 2000, seen: old)
+        let (old, new) = ownedByAdaAndCid()
         let slot = new.group(in: World.cluster).slot
         var ada = Subject("ada", among: names)
         ada.feed(.stored(World.summary([old])))
@@ -88,6 +89,7 @@ import Vocabulary
 
     @Test("two that each lack what the other has are heard once each, and not in turns for ever")
     func nameEachOther() {
+        let names = ["ada", "bob", "cid"]
         let old = VersionSet(World.version("a", by: "ada"))
         let slot = old.group(in: World.cluster).slot
         func behind(_ me: String, _ other: String) -> Subject {

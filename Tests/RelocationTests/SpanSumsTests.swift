@@ -61,9 +61,9 @@ struct SpanSumsTests {
     }
 
     /// Ada comes back and asks the others until it has nothing more to ask; no exchange is answered.
-    private func outcome(_ held: Holdings, groupsForSums: Int, views: [String: [String]] = [:]) -> Outcome {
+    private func outcome(_ held: Holdings, groupsPerSum: Int, views: [String: [String]] = [:]) -> Outcome {
         func subject(_ name: String) -> Subject {
-            var subject = Subject(name, among: [name], groupsForSums: groupsForSums)
+            var subject = Subject(name, among: [name], groupsPerSum: groupsPerSum)
             subject.core.isJoining = name == "ada"
             subject.feed(.loaded(held.summaries(name)))
             subject.feed(.lacking(held.lacking[name] ?? []))
@@ -110,8 +110,8 @@ struct SpanSumsTests {
     func sameAsLists(differing: Double, homes: Double) {
         for seed in UInt64(1)...6 {
             let held = Holdings(seed: seed, names: names, differing: differing, homes: homes)
-            let byLists = outcome(held, groupsForSums: .max)
-            let bySums = outcome(held, groupsForSums: 0)
+            let byLists = outcome(held, groupsPerSum: .max)
+            let bySums = outcome(held, groupsPerSum: 0)
             #expect(byLists.sums == 0 && bySums.sums > 0)
             #expect(bySums == byLists, "seed \(seed)")
             if differing == 0, homes == 0 { #expect(bySums.lists == 0 && bySums.unsynced == 0) }
@@ -124,8 +124,8 @@ struct SpanSumsTests {
             for differing in [0, 0.01] {
                 let held = Holdings(seed: seed, names: names, differing: differing, homes: 0)
                 let views = ["bob": ["ada", "bob", "cid"], "cid": ["ada", "cid", "dan"]]
-                let bySums = outcome(held, groupsForSums: 0, views: views)
-                #expect(bySums == outcome(held, groupsForSums: .max, views: views), "seed \(seed)")
+                let bySums = outcome(held, groupsPerSum: 0, views: views)
+                #expect(bySums == outcome(held, groupsPerSum: .max, views: views), "seed \(seed)")
                 #expect(bySums.lists > 0)
             }
         }
@@ -151,7 +151,7 @@ struct SpanSumsTests {
     @Test("whoever has a full disk, or is told of one, is compared with group by group")
     func fullDisk() throws {
         let held = Holdings(seed: 1, names: names, differing: 0, homes: 0)
-        var ada = Subject("ada", among: names, groupsForSums: 0)
+        var ada = Subject("ada", among: names, groupsPerSum: 0)
         ada.feed(.loaded(held.summaries("ada")))
         let slots = SlotSet.all
         #expect(ada.core.sums(of: slots, with: World.node("bob")) != nil)
@@ -164,9 +164,16 @@ struct SpanSumsTests {
         #expect(ada.core.sums(of: slots, with: World.node("cid")) == nil)
     }
 
-    /// Ada, back from an absence, and the sums that she asks bob for.
-    private func asking(_ held: Holdings, among names: [String]) throws -> (Subject, Convergence.CallID, SumsRequest) {
-        var ada = Subject("ada", among: ["ada"], groupsForSums: 0)
+    private struct Asking {
+        var ada: Subject
+        let id: Convergence.CallID
+        let ask: SumsRequest
+        let reply: SumsReply
+    }
+
+    /// Ada, back from an absence, the sums that she asks bob for, and his answer, which has not come yet.
+    private func asking(_ held: Holdings) throws -> Asking {
+        var ada = Subject("ada", among: ["ada"], groupsPerSum: 0)
         ada.core.isJoining = true
         ada.feed(.loaded(held.summaries("ada")))
         ada.feed(.view(World.view(names, for: "ada"), hear: .everyone, restarted: []))
@@ -177,17 +184,18 @@ struct SpanSumsTests {
         }.first
         let (id, ask) = try #require(call)
         ada.effects = []
-        return (ada, id, ask)
+        var bob = Subject("bob", among: names)
+        bob.feed(.loaded(held.summaries("bob")))
+        return Asking(ada: ada, id: id, ask: ask, reply: bob.core.answer(ask, from: World.node("ada")))
     }
 
     @Test("an answer about other owners than there are now clears nothing up")
     func ringChanges() throws {
         let held = Holdings(seed: 1, names: names, differing: 0, homes: 0)
-        var (ada, id, ask) = try asking(held, among: names)
-        var bob = Subject("bob", among: names)
-        bob.feed(.loaded(held.summaries("bob")))
-        let reply = bob.core.answer(ask, from: World.node("ada"))
-        #expect(reply.same == ask.slots)
+        let asking = try asking(held)
+        let (id, reply) = (asking.id, asking.reply)
+        var ada = asking.ada
+        #expect(reply.same == asking.ask.slots)
         var before = ada
         before.feed(.comparedSums(id, reply))
         #expect(before.core.totals.unconfirmed < ada.core.totals.unconfirmed)
@@ -209,16 +217,14 @@ struct SpanSumsTests {
     @Test("what was written, or lost, after the sums were asked for is not confirmed by the answer")
     func groupChanges() throws {
         let held = Holdings(seed: 1, names: names, differing: 0, homes: 0)
-        let (asked, id, ask) = try asking(held, among: names)
-        var bob = Subject("bob", among: names)
-        bob.feed(.loaded(held.summaries("bob")))
-        let reply = bob.core.answer(ask, from: World.node("ada"))
+        let asking = try asking(held)
+        let (asked, id, reply) = (asking.ada, asking.id, asking.reply)
         let both = [World.node("ada"), World.node("bob")]
         let sets = held.sets["ada"] ?? [:]
         let old = try #require(
             sets.values.sorted { $0.name < $1.name }.first { set in
                 let key = set.group(in: World.cluster)
-                return ask.slots.contains(key.slot) && asked.core.owners(of: key).sorted() == both
+                return asking.ask.slots.contains(key.slot) && asked.core.owners(of: key).sorted() == both
             })
         let key = old.group(in: World.cluster)
         #expect(asked.core.holders(of: key) == [World.node("ada")])
@@ -251,12 +257,12 @@ struct SpanSumsTests {
         let key = set.group(in: World.cluster)
         let both = [World.node("ada"), World.node("bob")]
         // Ada holds what bob and another own, and has bob's word.
-        var ada = Subject("ada", among: names, groupsForSums: 0)
+        var ada = Subject("ada", among: names, groupsPerSum: 0)
         let summary = try #require(held.summaries("bob").first { $0.key == key })
         ada.feed(.loaded([summary]))
         ada.feed(.confirmed(by: World.node("bob"), GroupStatus(key: key, digest: summary.digest, owner: true)))
         #expect(ada.core.holders(of: key) == both)
-        var bob = Subject("bob", among: names, groupsForSums: 0)
+        var bob = Subject("bob", among: names, groupsPerSum: 0)
         bob.feed(.loaded(held.summaries("bob")))
         bob.feed(.lacking([key]))
         // Whatever bob asks ada, at once or when that fails, tells her.
@@ -278,7 +284,7 @@ struct SpanSumsTests {
     @Test("a call that fails is asked again, and what an agent of before does not know, by lists")
     func failures() throws {
         let held = Holdings(seed: 1, names: names, differing: 0, homes: 0)
-        var ada = Subject("ada", among: ["ada", "bob"], groupsForSums: 0)
+        var ada = Subject("ada", among: ["ada", "bob"], groupsPerSum: 0)
         ada.feed(.loaded(held.summaries("ada")))
         func sums() -> [(Convergence.CallID, SumsRequest)] {
             ada.effects.compactMap { if case .compareSums(let id, _, let ask) = $0 { (id, ask) } else { nil } }

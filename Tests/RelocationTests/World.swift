@@ -71,12 +71,12 @@ struct Subject {
 
     /// - Parameters:
     ///   - gathering: what a newcomer waits before it compares; nothing where that is not the subject.
-    ///   - groupsForSums: by lists where sums are not the subject.
+    ///   - groupsPerSum: by lists where sums are not the subject.
     init(
-        _ me: String, among names: [String], replicas: Int = 2, gathering: Duration = .zero, groupsForSums: Int = .max
+        _ me: String, among names: [String], replicas: Int = 2, gathering: Duration = .zero, groupsPerSum: Int = .max
     ) {
         var settings = Convergence.Settings(replicas: replicas)
-        settings.groupsForSums = groupsForSums
+        settings.groupsPerSum = groupsPerSum
         settings.antiEntropy = .seconds(3600)
         settings.gathering = gathering
         core = Convergence(

@@ -36,23 +36,19 @@ struct EffectRunner: Sendable {
     private func carryOut(_ effect: Convergence.Effect) async {
         switch effect {
         case .compare(let id, let node, let request):
-            do {
-                let reply = try await core.calls.compare(request, with: node)
-                core.driver.feed(.convergence(.compared(id, reply)))
-            } catch {
-                failed(id, "compare", node, error)
-            }
+            await compare(id, node) { .compared(id, try await core.calls.compare(request, with: node)) }
         case .compareSums(let id, let node, let request):
-            do {
-                let reply = try await core.calls.compareSums(request, with: node)
-                core.driver.feed(.convergence(.comparedSums(id, reply)))
-            } catch {
-                failed(id, "compare", node, error)
-            }
+            await compare(id, node) { .comparedSums(id, try await core.calls.compareSums(request, with: node)) }
         case .exchange(let id, let node, let intents): await exchange(id, intents, with: node)
         case .pull(let version, let holders): await pull(version, from: holders)
         case .drop(let key, let digest): await drop(key, ifDigest: digest)
         }
+    }
+
+    private func compare(
+        _ id: Convergence.CallID, _ node: NodeName, _ answer: () async throws -> Convergence.Input
+    ) async {
+        do { core.driver.feed(.convergence(try await answer())) } catch { failed(id, "compare", node, error) }
     }
 
     private func failed(_ id: Convergence.CallID, _ what: String, _ node: NodeName, _ error: any Error) {

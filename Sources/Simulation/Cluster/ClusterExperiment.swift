@@ -103,8 +103,8 @@ public struct ClusterExperiment: Sendable {
         var settings = NodeMachine.Settings()
         settings.replicas = replicas
         settings.relocationDelay = .seconds(Int64.random(in: 3...10, using: &random))
-        // A few names, where clusters have thousands: so that both ways of comparing are gone.
-        if !seed.isMultiple(of: 4) { settings.convergence.groupsForSums = 0 }
+        // With as few names as here sums would never go out.
+        if !seed.isMultiple(of: 4) { settings.convergence.groupsPerSum = 0 }
         if plan.keepsPlaces { settings.relocationDelay = .seconds(60) }
         // One that crashed often and never comes back must have been given up before all is to be at rest.
         settings.relocationDelayMax = .seconds(40)

@@ -147,7 +147,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     /// Within so many seeds, from 1 on, of `trial`: at least twice what it took when this was written.
     public var seeds: UInt64 {
         switch self {
-        case .makesAgain: 400
+        case .makesAgain: 280
         case .judgesAlone: 56
         case .countsOneForAll: 48
         case .neverReplaces, .trustsItsDisk, .newcomerVouches: 16
