@@ -284,7 +284,10 @@ extension Convergence {
 
     mutating func finishExchange(_ id: CallID, told: [ExchangeGroup], _ reply: ExchangeReply, at now: Instant) {
         guard let name = peer(calling: id), case .exchange(let batch) = peers[name]?.call?.work else { return }
-        let toldByKey = Dictionary(told.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        // Without what it said, meanwhile and unasked, that it vouches for no more.
+        let asked = Set(batch)
+        let toldByKey = Dictionary(
+            told.lazy.filter { asked.contains($0.key) }.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
         var heard: [GroupKey] = []
         for finding in reply.findings {
             guard let told = toldByKey[finding.key] else { continue }
@@ -320,9 +323,9 @@ extension Convergence {
         }
         peer.hearAnew = SlotSet()
         // Whatever was not settled by this is looked at again.
-        let asked = Set(told.lazy.filter(\.toStandIn).map(\.key))
+        let standingIn = Set(told.lazy.filter(\.toStandIn).map(\.key))
         for key in batch {
-            let isAwaited = asked.contains(key) && groups[key]?.standIns.contains(name) == false
+            let isAwaited = standingIn.contains(key) && groups[key]?.standIns.contains(name) == false
             if isAwaited || isUnconfirmed(key, by: name) { peer.recheck.insert(key.slot) }
         }
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }
@@ -375,7 +378,7 @@ extension Convergence {
             giveUpHearing(&peer, at: now)
             let unsaid = newerElsewhere.forget(tellers: [name])
             peers[name] = peer
-            return doubt(unsaid, until: view.contactable.filter { $0 != name })
+            return doubt(unsaid)
         }
         peers[name] = peer
     }

@@ -35,6 +35,10 @@ extension Convergence {
             takeBackWord(of: peer, for: theirs.key)
             peers[peer]?.dirty.insert(theirs.key.slot)
         }
+        // What it answered before may come only now, and would give it its word back.
+        if !theirs.owner, let state = groups[theirs.key], state.owners.contains(peer) || !view.ring.contains(me) {
+            peers[peer]?.disregard(SlotSet([theirs.key.slot]))
+        }
         guard let state = groups[theirs.key], theirs.owner, !state.owners.contains(me) else {
             return noteConfirmation(by: peer, theirs)
         }

@@ -11,9 +11,19 @@ extension Convergence {
         drops.add(key)
     }
 
-    private func mayDrop(_ state: GroupTable.Group) -> Bool {
-        !state.dropping && !state.owners.contains(me) && state.owners.count >= settings.replicas
+    private func mayDrop(_ state: GroupTable.Group) -> Bool { !state.dropping && isOthersAlone(state) }
+
+    /// Whether it is held by all that are to have it, of whom this node is none.
+    private func isOthersAlone(_ state: GroupTable.Group) -> Bool {
+        !state.owners.contains(me) && state.owners.count >= settings.replicas
             && state.owners.allSatisfy { state.confirmed.contains($0) }
+    }
+
+    /// Whether a drop that was begun may still be carried out: moves and the disk may have held it up for long, and an owner
+    /// may have taken its word back since, or this node may be one again. To be asked when nothing comes in between any more.
+    public func mayStillDrop(_ key: GroupKey, _ digest: SetDigest) -> Bool {
+        guard let state = groups[key] else { return false }
+        return state.dropping && state.summary.digest == digest && isOthersAlone(state)
     }
 
     mutating func startDrops(at now: Instant, into effects: inout [Effect]) {

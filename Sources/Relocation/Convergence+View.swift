@@ -81,9 +81,10 @@ extension Convergence {
             touch(key)
         }
         for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
-        doubt(unsaid, until: view.contactable)
+        doubt(unsaid)
         for name in fresh {
-            if let slots = owed.removeValue(forKey: name) { mustHear(name, slots) }
+            // While it was away nobody waited for it, and what was held came to count as in step.
+            if let slots = owed.removeValue(forKey: name) { doubt(slots, until: [name]) }
         }
         switch hear {
         case .everyone:
@@ -167,11 +168,18 @@ extension Convergence {
         for name in names { mustHear(name, slots) }
     }
 
+    /// Somebody knows more of these slots, and nobody knows who: everyone is heard but those that are known not to answer.
+    mutating func doubt(_ slots: SlotSet) {
+        doubt(slots, until: view.contactable.filter { (peers[$0]?.failures ?? 0) < Self.failuresBeforeUnheard })
+    }
+
     mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {
         guard !slots.isEmpty, name != me else { return }
         peers[name, default: PeerState()].mustHear.formUnion(slots)
         peers[name]?.hearAsTold.subtract(slots)
         peers[name]?.dirty.formUnion(slots)
+        // What differed at the last comparison is not all that may differ now.
+        peers[name]?.forgetUnheard(of: slots)
         // A process that stood still finds answers to what it had asked before, and they clear nothing up.
         if peers[name]?.call != nil { peers[name]?.hearAnew.formUnion(slots) }
     }

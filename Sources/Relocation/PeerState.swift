@@ -71,6 +71,13 @@ extension Convergence {
             exchanges = exchanges.filter { mustHear.contains($0.slot) }
         }
 
+        /// The slots are to be compared anew before any of them counts as heard: an exchange under way, or about to be, clears
+        /// up what an earlier comparison found, and no more.
+        mutating func forgetUnheard(of slots: SlotSet) {
+            guard !unheard.isEmpty else { return }
+            unheard = unheard.filter { !slots.contains($0.key) }
+        }
+
         mutating func isHeard(of slot: Slot) {
             mustHear.remove(slot)
             hearAsTold.remove(slot)
@@ -80,10 +87,29 @@ extension Convergence {
 
         /// Sums that were asked for do not stand for what is held of these slots any more.
         mutating func hasChanged(_ slots: SlotSet) {
-            guard let call, case .sums(var asked, let ring) = call.work else { return }
-            dirty.formUnion(asked.intersection(slots))
-            asked.subtract(slots)
-            self.call = (call.id, .sums(asked, ring: ring))
+            if case .sums = call?.work { disregard(slots) }
+        }
+
+        /// What is answered to the call under way counts for nothing in these slots, which are asked for again.
+        mutating func disregard(_ slots: SlotSet) {
+            guard let call else { return }
+            let rest: Work
+            switch call.work {
+            case .compare(let asked):
+                dirty.formUnion(asked.intersection(slots))
+                byList.formUnion(asked.intersection(slots))
+                rest = .compare(asked.subtracting(slots))
+            case .sums(let asked, let ring):
+                dirty.formUnion(asked.intersection(slots))
+                rest = .sums(asked.subtracting(slots), ring: ring)
+            case .review(let asked):
+                dirty.formUnion(asked.intersection(slots))
+                rest = .review(asked.subtracting(slots))
+            case .exchange(let keys):
+                for key in keys where slots.contains(key.slot) { dirty.insert(key.slot) }
+                rest = .exchange(keys.filter { !slots.contains($0.slot) })
+            }
+            self.call = (call.id, rest)
         }
 
         enum Work: Sendable {

@@ -39,6 +39,12 @@ public struct SlotSet: Hashable, Sendable {
 
     public mutating func subtract(_ other: SlotSet) { combine(with: other) { $0 & ~$1 } }
 
+    func subtracting(_ other: SlotSet) -> SlotSet {
+        var rest = self
+        rest.subtract(other)
+        return rest
+    }
+
     public func intersection(_ other: SlotSet) -> SlotSet {
         var common = self
         common.combine(with: other) { $0 & $1 }

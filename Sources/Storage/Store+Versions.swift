@@ -108,17 +108,20 @@ extension Store {
 
     /// Removes a group that other nodes hold now (law 2 is the caller's: `Relocation` decides), then its bytes.
     ///
-    /// - Parameter committed: as for `write`; called only when the group was dropped.
-    /// - Returns: false, with nothing changed, when the group is no longer what `digest` says.
+    /// - Parameters:
+    ///   - isStillWanted: asked when all that was before in line is done; answered at once.
+    ///   - committed: as for `write`; called only when the group was dropped.
+    /// - Returns: false, with nothing changed, when the group is no longer what `digest` says, or not to be dropped any more.
     public func drop(
-        _ group: GroupKey, ifDigest digest: SetDigest, committed: @escaping @Sendable () -> Void = {}
+        _ group: GroupKey, ifDigest digest: SetDigest, while isStillWanted: @escaping @Sendable () -> Bool = { true },
+        committed: @escaping @Sendable () -> Void = {}
     ) async throws(StorageError) -> Bool {
         let (node, cluster, path, stamp) = (node, cluster, catalogue.path, stamp)
         let released: Set<ContentDigest>? = try await catalogue.write(
             "drop group \(group)", committed: { if $0 != nil { committed() } }
         ) { db in
             var change = CatalogueChange(db: db, path: path, cluster: cluster)
-            guard try change.queries.group(group).digest == digest else { return nil }
+            guard try change.queries.group(group).digest == digest, isStillWanted() else { return nil }
             for set in try change.queries.sets(in: group) {
                 stamp.withLockedValue { $0.forgets(set, writtenBy: node) }
                 try change.remove(set.name)

@@ -216,4 +216,62 @@ import Vocabulary
         subject.confirm("bob", World.summary([newer]))
         #expect(subject.drops().isEmpty)
     }
+
+    @Test("a drop that waits for its turn is given up when an owner takes its word back, or this node is one again")
+    func calledBack() throws {
+        for isOwnerAgain in [false, true] {
+            var (subject, summaries) = misplaced()
+            let (key, digest) = (summaries[0].key, summaries[0].digest)
+            #expect(!subject.core.mayStillDrop(key, digest), "nobody has confirmed it")
+            subject.confirm("ada", summaries)
+            subject.confirm("bob", summaries)
+            #expect(!subject.core.mayStillDrop(key, digest), "it was not begun")
+            #expect(subject.takeDrops() == [key])
+            #expect(subject.core.mayStillDrop(key, digest))
+            #expect(!subject.core.mayStillDrop(key, SetDigest(high: 1, low: 1)))
+            if isOwnerAgain {
+                subject.feed(.view(World.view(["ada", "cid"], for: "cid"), hear: .asOwnersChange, restarted: []))
+            } else {
+                let lost = GroupStatus(key: key, digest: digest, owner: false)
+                _ = subject.core.answer(
+                    CompareRequest(slots: SlotSet([key.slot]), groups: [lost]), from: World.node("ada"))
+            }
+            #expect(!subject.core.mayStillDrop(key, digest))
+            subject.feed(.dropped(key, .changed))
+            #expect(subject.takeDrops().isEmpty)
+        }
+    }
+
+    @Test("what an owner answered before it took its word back does not give it back", arguments: [false, true])
+    func overtaken(byExchange: Bool) throws {
+        var (subject, summaries) = misplaced()
+        let (key, digest) = (summaries[0].key, summaries[0].digest)
+        let ada = World.node("ada")
+        let ask = subject.takeCompare(with: "ada")
+        var call = try #require(ask)
+        var told: [ExchangeGroup] = []
+        if byExchange {
+            let other = GroupStatus(key: key, digest: SetDigest(high: 1, low: 1), owner: true)
+            subject.feed(.compared(call, CompareReply(groups: [other])))
+            let exchange = subject.effects.lazy.compactMap { effect in
+                if case .exchange(let id, ada, let intents) = effect { (id, intents) } else { nil }
+            }.first
+            let set = VersionSet(World.version(World.nameOwned(by: ["ada", "bob"], among: names), by: "cid"))
+            call = try #require(exchange?.0)
+            told = try #require(exchange?.1).map { $0.telling([set]) }
+        }
+        // The question of one that has lost bytes overtakes what it answered.
+        let lost = GroupStatus(key: key, digest: digest, owner: false)
+        _ = subject.core.answer(CompareRequest(slots: SlotSet([key.slot]), groups: [lost]), from: ada)
+        if byExchange {
+            let findings = told.map { ExchangeFinding(asked: $0, mine: $0.sets, owner: true, copies: 1) }
+            subject.feed(.exchanged(call, told: told, ExchangeReply(findings: findings)))
+        } else {
+            subject.feed(.compared(call, CompareReply(groups: [GroupStatus(key: key, digest: digest, owner: true)])))
+        }
+        #expect(!subject.core.holders(of: key).contains(ada))
+        // It is asked again, and what it says then counts.
+        subject.confirm("ada", summaries)
+        #expect(subject.core.holders(of: key).contains(ada))
+    }
 }

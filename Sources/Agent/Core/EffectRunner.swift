@@ -106,9 +106,10 @@ struct EffectRunner: Sendable {
             let turn = try await core.throttle.turn()
             defer { turn?.end() }
             let isGone = try await MoveThrottle.work(in: turn) {
-                try await core.store.drop(key, ifDigest: digest) {
-                    core.driver.feed(.convergence(.stored([GroupSummary(key: key)])))
-                }
+                try await core.store.drop(
+                    key, ifDigest: digest,
+                    while: { core.driver.read { $0.convergence.mayStillDrop(key, digest) } },
+                    committed: { core.driver.feed(.convergence(.stored([GroupSummary(key: key)]))) })
             }
             core.driver.feed(.convergence(.dropped(key, isGone ? .gone : .changed)))
         } catch {

@@ -111,7 +111,14 @@ extension NodeHost {
         }
     }
 
+    /// Moves take turns with queries: most drops begin at once, one in eight somewhere in the next five seconds.
     mutating func drop(_ key: GroupKey, _ digest: SetDigest, _ context: inout Context) {
+        guard Int.random(in: 0..<8, using: &context.random) == 0 else { return dropNow(key, digest, &context) }
+        let turn = Duration.milliseconds(Int.random(in: 0..<5_000, using: &context.random))
+        after(turn, &context) { host, context in host.dropNow(key, digest, &context) }
+    }
+
+    private mutating func dropNow(_ key: GroupKey, _ digest: SetDigest, _ context: inout Context) {
         transact(.drop(key, digest), &context) { host, done, context in
             guard case .dropped(let isGone) = done else {
                 return host.feed(.convergence(.dropped(key, .failed)), &context)

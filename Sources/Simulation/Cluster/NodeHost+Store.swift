@@ -1,3 +1,4 @@
+import Node
 import Relocation
 import Resources
 import Vocabulary
@@ -58,7 +59,9 @@ extension NodeHost {
                 finish(.refused(error), transaction.then, &context)
             }
         case .drop(let key, let digest):
-            guard context.disk.durable.summary(of: key, cluster).digest == digest else {
+            guard context.disk.durable.summary(of: key, cluster).digest == digest,
+                has(.dropsUnconfirmed) || machine.convergence.mayStillDrop(key, digest)
+            else {
                 return finish(.dropped(false), transaction.then, &context)
             }
             let sets = context.disk.durable.sets(in: key, cluster)
