@@ -46,47 +46,42 @@ import Vocabulary
 
     @Test("what an earlier comparison found to differ does not clear up a slot that is to be heard anew")
     func heardAnew() throws {
-        let (key, held, set) = shared()
+        // Of the first slots that are compared ada has more than goes into one exchange, and cid nothing.
+        let sets = (0..<1_300).map { VersionSet(World.version("name-\($0)", by: "ada")) }
+        let held = World.summary(sets)
+        let byKey = Dictionary(grouping: sets) { $0.group(in: World.cluster) }
         var subject = Subject("cid", among: ["cid"])
-        subject.feed(.view(World.view(names, for: "cid"), hear: .everyone, restarted: []))
-        // Ada has it and cid does not, so that an exchange follows; one comparison after it, and more are to come.
-        answer(&subject, ["bob"], holding: [])
-        var exchange: (id: Convergence.CallID, intents: [Convergence.ExchangeIntent])?
-        for _ in 0..<32 where exchange == nil {
-            answerOnce(&subject, holding: held)
-            exchange =
-                subject.effects.lazy.compactMap { effect in
-                    if case .exchange(let id, _, let intents) = effect { (id, intents) } else { nil }
-                }.first
-        }
-        let first = try #require(exchange)
-        subject.effects = []
-        // It fails, and another one is to be had: what ada holds of the group is asked for by a comparison.
-        subject.feed(.failed(first.id))
-        subject.feed(.tick, after: .seconds(1))
-        answerOnce(&subject, holding: held)
-        let next = subject.effects.lazy.compactMap { effect in
-            if case .exchange(let id, _, let intents) = effect { (id, intents) } else { nil }
-        }.first
-        let second = try #require(next)
-        #expect(second.1.map(\.key) == [key])
-        // Meanwhile ada was cut off and lived on,
-        subject.effects = []
-        subject.feed(.view(World.view(names, for: "cid"), hear: .these([World.node("ada")]), restarted: []))
-        // and the exchange ends without a lack, for cid has it by now.
-        let told = second.1.map { $0.telling([set]) }
-        subject.feed(.wrote(held, set.head))
-        let findings = told.map { ExchangeFinding(asked: $0, mine: $0.sets, owner: true, copies: 2) }
-        subject.feed(.exchanged(second.0, told: told, ExchangeReply(findings: findings)))
-        #expect(!subject.core.isSynced(key.slot))
+        let view = World.view(["ada", "cid"], for: "cid")
+        subject.feed(.view(view, hear: .everyone, restarted: []))
         answer(&subject, ["ada"], holding: held)
-        #expect(subject.core.isSynced(key.slot))
+        let first = try #require(takeExchange(&subject))
+        // While the first exchange is under way ada was cut off and lived on.
+        subject.feed(.view(view, hear: .these([World.node("ada")]), restarted: []))
+        // Both end without a lack, as cid has it all by another way.
+        finish(first, of: byKey, in: &subject)
+        let second = try #require(takeExchange(&subject))
+        finish(second, of: byKey, in: &subject)
+        let exchanged = (first.intents + second.intents).map(\.key)
+        #expect(exchanged.allSatisfy { !subject.core.isSynced($0.slot) })
+        subject.feed(.stored(held))
+        answer(&subject, ["ada"], holding: held)
+        #expect(exchanged.allSatisfy { subject.core.isSynced($0.slot) })
     }
 
-    private func answerOnce(_ subject: inout Subject, holding groups: [GroupSummary]) {
-        guard let id = subject.takeCompare(with: "ada") else { return }
-        let statuses = groups.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
-        subject.feed(.compared(id, CompareReply(groups: statuses)))
+    private typealias Exchange = (id: Convergence.CallID, intents: [Convergence.ExchangeIntent])
+
+    private func takeExchange(_ subject: inout Subject) -> Exchange? {
+        defer { subject.effects.removeAll { if case .exchange = $0 { true } else { false } } }
+        return subject.effects.lazy.compactMap { effect in
+            if case .exchange(let id, _, let intents) = effect { (id, intents) } else { nil }
+        }.first
+    }
+
+    /// Answers as one who holds the sets just as they are told.
+    private func finish(_ exchange: Exchange, of sets: [GroupKey: [VersionSet]], in subject: inout Subject) {
+        let told = exchange.intents.map { $0.telling(sets[$0.key] ?? []) }
+        let findings = told.map { ExchangeFinding(asked: $0, mine: $0.sets, owner: true, copies: 2) }
+        subject.feed(.exchanged(exchange.id, told: told, ExchangeReply(findings: findings)))
     }
 
     @Test("where nobody knows who has more, everyone is heard but who has not answered for long")
