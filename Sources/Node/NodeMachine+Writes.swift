@@ -30,7 +30,7 @@ extension NodeMachine {
     ) {
         switch outcome {
         case .stored(let reply):
-            feed(.confirmed(by: node, reply.status), at: now, into: &effects)
+            feed(.told(by: node, reply.status), at: now, into: &effects)
             writes[id]?.note(reply, by: node)
             writes[id]?.answered(by: node, .durable, at: now)
         case .declined: writes[id]?.answered(by: node, .declined, at: now)

@@ -184,6 +184,12 @@ public struct NodeMachine: Sendable {
         silence > membership.suspicionTimeout && !convergence.view.contactable.isEmpty
     }
 
+    /// Whether a drop that was begun may be carried out now: not by what the owners said before this process stood still, or
+    /// before a cut, for they may have been replaced since.
+    public func mayStillDrop(_ key: GroupKey, _ digest: SetDigest, at now: Instant) -> Bool {
+        !stoodStill(at: now) && !isDeaf(at: now) && convergence.mayStillDrop(key, digest)
+    }
+
     /// Whether the driver still wakes the machine when it asks to be, and its probes go on: who watches over the process may
     /// believe that it does its work.
     public func keepsPace(at now: Instant) -> Bool { now - deadline <= membership.standstill && membership.probesGoOn }
@@ -262,14 +268,15 @@ public struct NodeMachine: Sendable {
                     // Some passed this node over, perhaps, and took writes without it.
                     cutOff += convergence.view.contactable
                 }
-                if event.name != identity.name, event.kind == .returned {
-                    if epochs[event.name] == event.epoch {
+                if event.name != identity.name, event.kind != .conflict {
+                    let known = epochs.updateValue(event.epoch, forKey: event.name)
+                    if event.kind == .returned, known == event.epoch {
                         cutOff.append(event.name)
-                    } else {
+                    } else if event.kind == .returned || known.map({ $0 < event.epoch }) ?? false {
+                        // Its next life may be heard of first by a suspicion of it.
                         restarted.append(event.name)
                     }
                 }
-                if event.name != identity.name, event.kind != .conflict { epochs[event.name] = event.epoch }
             }
         }
         if changed { refreshView(restarted: restarted, cutOff: cutOff, at: now, into: &effects) }

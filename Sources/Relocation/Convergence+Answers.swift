@@ -12,7 +12,7 @@ extension Convergence {
         }
         return CompareReply(
             groups: groups(in: request.slots).map { status(of: $0) }, counted: counted,
-            newer: newerElsewhere.holders(in: request.slots), noRoom: refused.slots(of: request.slots))
+            newer: whatIsNewer(in: request.slots, for: peer), noRoom: refused.slots(of: request.slots))
     }
 
     /// What this node says of the groups that it owns together with the other one.

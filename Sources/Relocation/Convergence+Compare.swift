@@ -149,7 +149,11 @@ extension Convergence {
     ) {
         var theirs: [GroupKey: GroupStatus] = [:]
         var told: [Slot: [GroupKey]] = [:]
-        for status in groupsThere where slots.contains(status.key.slot) {
+        let disowned = peers[name]?.disowned ?? PeerState.Disowned()
+        for var status in groupsThere where slots.contains(status.key.slot) {
+            if disowned.contains(status.key) {
+                status = GroupStatus(key: status.key, digest: status.digest, owner: false)
+            }
             if theirs.updateValue(status, forKey: status.key) == nil {
                 told[status.key.slot, default: []].append(status.key)
             }
@@ -195,7 +199,8 @@ extension Convergence {
                     if owned { unheard.append(key) }
                 }
             }
-            peer.unheard[slot] = unheard.isEmpty ? nil : unheard
+            // What is to be heard anew is compared anew, and no exchange of what this one found clears it up.
+            peer.unheard[slot] = unheard.isEmpty || peer.hearAnew.contains(slot) ? nil : unheard
             peer.differences[slot] = differences.isEmpty ? nil : differences
             if unheard.isEmpty, isCounted, !peer.hearAnew.contains(slot) { peer.isHeard(of: slot) }
         }
@@ -224,21 +229,6 @@ extension Convergence {
     private func isTold(_ before: Difference, _ now: Difference, awaited: Bool, at time: Instant) -> Bool {
         guard before.isAs(now), let toldAt = before.toldAt, time - toldAt < settings.recheckMax else { return false }
         return before.lacked || !awaited
-    }
-
-    /// Where this node is about to take the peer's word for what there is, it hears those, too, of whom the peer knows that
-    /// they hold more: an owner with a full disk can not take what others wrote in its place. Elsewhere it changes nothing:
-    /// for as long as that disk is full the peer says it with each comparison.
-    private mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName) {
-        guard let peer = peers[name], !peer.mustHear.isEmpty else { return }
-        var awaited = peer.mustHear
-        awaited.subtract(peer.hearAsTold)
-        for newer in holders where newer.holder != name && newer.holder != me && view.canCall(newer.holder) {
-            var slots = newer.slots.intersection(awaited)
-            if let known = peers[newer.holder]?.mustHear { slots.subtract(known) }
-            mustHear(newer.holder, slots)
-            peers[newer.holder]?.hearAsTold.formUnion(slots)
-        }
     }
 
     /// While the peer takes this node for gone, what it says clears nothing up: it is asked again soon, and less often the
@@ -284,10 +274,8 @@ extension Convergence {
 
     mutating func finishExchange(_ id: CallID, told: [ExchangeGroup], _ reply: ExchangeReply, at now: Instant) {
         guard let name = peer(calling: id), case .exchange(let batch) = peers[name]?.call?.work else { return }
-        // Without what it said, meanwhile and unasked, that it vouches for no more.
-        let asked = Set(batch)
-        let toldByKey = Dictionary(
-            told.lazy.filter { asked.contains($0.key) }.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        let toldByKey = Dictionary(told.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        let disowned = peers[name]?.disowned ?? PeerState.Disowned()
         var heard: [GroupKey] = []
         for finding in reply.findings {
             guard let told = toldByKey[finding.key] else { continue }
@@ -299,9 +287,10 @@ extension Convergence {
                     wish(for: set, having: mine[set.name], of: finding.key, from: name, copies: finding.copies) || lacks
                 if let here = mine[set.name], !set.dominates(here) { dominated = false }
             }
-            if !finding.owner { takeBackConfirmation(by: name, of: finding.key) }
-            if dominated, finding.owner { noteDomination(by: name, told) }
-            if dominated, told.toStandIn, !told.sets.isEmpty { noteStandIn(name, finding, told: told) }
+            let isDisowned = disowned.contains(finding.key)
+            if !finding.owner || isDisowned { takeBackConfirmation(by: name, of: finding.key) }
+            if dominated, finding.owner, !isDisowned { noteDomination(by: name, told) }
+            if dominated, told.toStandIn, !told.sets.isEmpty, !isDisowned { noteStandIn(name, finding, told: told) }
             if !lacks { heard.append(finding.key) }
             // A confirmation that is lost again is to be had by another exchange.
             let isConfirmed = dominated && !told.sets.isEmpty
@@ -323,9 +312,9 @@ extension Convergence {
         }
         peer.hearAnew = SlotSet()
         // Whatever was not settled by this is looked at again.
-        let standingIn = Set(told.lazy.filter(\.toStandIn).map(\.key))
+        let asked = Set(told.lazy.filter(\.toStandIn).map(\.key))
         for key in batch {
-            let isAwaited = standingIn.contains(key) && groups[key]?.standIns.contains(name) == false
+            let isAwaited = asked.contains(key) && groups[key]?.standIns.contains(name) == false
             if isAwaited || isUnconfirmed(key, by: name) { peer.recheck.insert(key.slot) }
         }
         for key in batch where peer.unheard[key.slot] != nil { peer.recheck.insert(key.slot) }

@@ -4,6 +4,24 @@ import Vocabulary
 
 /// By whose word a group counts as held elsewhere (law 2).
 extension Convergence {
+    /// Nobody drops a copy on this node's word while its own is not whole (law 2): all hear at once when the word does not
+    /// hold any more, and when it does again. It is taken back for whole slots: a name whose bytes are lacking may go to a
+    /// group of another home meanwhile.
+    mutating func note(lacking keys: Set<GroupKey>) {
+        let now = SlotSet(keys.map(\.slot))
+        var changed = now.subtracting(lacking)
+        changed.formUnion(lacking.subtracting(now))
+        lacking = now
+        guard !changed.isEmpty else { return }
+        for slot in changed { groups.sharedSums.forget(slot) }
+        hasChanged(changed)
+        for name in view.contactable where name != me {
+            peers[name, default: PeerState()].dirty.formUnion(changed)
+            // Who has let go of what it owned once is told, too, and sums would not.
+            peers[name]?.byList.formUnion(changed)
+        }
+    }
+
     /// How many nodes hold all that this node holds of the group, as far as it knows.
     func copies(of key: GroupKey) -> Int {
         guard let state = groups[key] else { return 0 }
@@ -26,8 +44,8 @@ extension Convergence {
         considerDrop(key)
     }
 
-    /// What a peer says of itself when it asks. A cut may have held the question back for long, and its process may have ended
-    /// since, and with it its disk: nothing is let go of by that, but by the answer to a question of one's own.
+    /// What a peer says of itself when it asks, and of a write. A cut may have held that back for long, and its process may have
+    /// ended since, and with it its disk: nothing is let go of by that, but by the answer to a question about all of it.
     mutating func noteTold(by peer: NodeName, _ theirs: GroupStatus) {
         // It speaks without having been asked, as one does whose bytes were lost. Only to who leaves it matters: two that stand
         // in with each other would ask each other for ever.
@@ -37,7 +55,7 @@ extension Convergence {
         }
         // What it answered before may come only now, and would give it its word back.
         if !theirs.owner, let state = groups[theirs.key], state.owners.contains(peer) || !view.ring.contains(me) {
-            peers[peer]?.disregard(SlotSet([theirs.key.slot]))
+            peers[peer]?.disown(theirs.key)
         }
         guard let state = groups[theirs.key], theirs.owner, !state.owners.contains(me) else {
             return noteConfirmation(by: peer, theirs)

@@ -52,7 +52,10 @@ extension Convergence {
         // have given it to others before it went (seed 40198).
         guard view.canCall(teller) || view.ring.contains(teller) else { return }
         let slot = Slot(ofName: version.name.text, in: cluster)
-        guard !newerElsewhere.note(version, in: slot, saidBy: teller), view.canCall(teller) else { return }
+        guard !newerElsewhere.note(version, in: slot, saidBy: teller), view.canCall(teller),
+            // Whom it has to hear of the slot anyhow it does not ask at once for that.
+            peers[teller]?.mustHear.contains(slot) != true
+        else { return }
         doubt(SlotSet([slot]), until: [teller])
     }
 

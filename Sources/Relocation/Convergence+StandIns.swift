@@ -45,7 +45,7 @@ extension Convergence {
 
     /// Whether nobody is to wait for it to take something in the place of another one: it is not there, or does not answer.
     private func isUnfit(_ name: NodeName) -> Bool {
-        unfit.contains(name) || (peers[name]?.failures ?? 0) >= Self.failuresBeforeUnheard
+        unfit.contains(name) || isSilent(name)
     }
 
     static func unfit(in view: View) -> Set<NodeName> {
@@ -84,7 +84,7 @@ extension Convergence {
     /// Whether what this node was asked to stand in for stays here when the asker has gone.
     func willKeep(_ key: GroupKey, for asker: NodeName) -> Bool {
         guard let state = groups[key] else { return false }
-        return view.ring.contains(me) && !state.dropping && !lacking.contains(key) && !state.owners.contains(asker)
+        return view.ring.contains(me) && !state.dropping && !lacking.contains(key.slot) && !state.owners.contains(asker)
     }
 
     /// Members that have no room for what they are to own, as far as this node holds it and could hear of it, and for how

@@ -31,7 +31,7 @@ extension Convergence {
     public mutating func answer(_ request: SumsRequest, from peer: NodeName) -> SumsReply {
         for theirs in request.groups { noteTold(by: peer, theirs) }
         let counted = view.canCall(peer)
-        let newer = newerElsewhere.holders(in: request.slots)
+        let newer = whatIsNewer(in: request.slots, for: peer)
         let noRoom = refused.slots(of: request.slots)
         let keys = groups(in: request.slots)
         let spans = request.slots.spans
@@ -107,6 +107,6 @@ extension Convergence {
 
     /// Or a word is to be taken back, by one who owns the group, from whoever holds it for its owners.
     private func isOnlyForLists(_ key: GroupKey) -> Bool {
-        key.home != nil || groups[key]?.standIns.isEmpty == false || lacking.contains(key)
+        key.home != nil || groups[key]?.standIns.isEmpty == false || lacking.contains(key.slot)
     }
 }

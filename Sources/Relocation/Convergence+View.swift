@@ -80,6 +80,13 @@ extension Convergence {
             considerDrop(key)
             touch(key)
         }
+        if ringChanged {
+            for name in peers.keys { peers[name]?.disownAll() }
+        }
+        switch hear {
+        case .these(let names), .everyoneAnd(let names): takeBackWords(of: names)
+        case .asOwnersChange, .everyone: break
+        }
         for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
         doubt(unsaid)
         for name in fresh {
@@ -98,6 +105,22 @@ extension Convergence {
             for name in names where view.canCall(name) { mustHear(name, SlotSet.all) }
             if ringChanged { hearFormerOwners(before) }
         case .asOwnersChange: if ringChanged { hearFormerOwners(before) }
+        }
+    }
+
+    /// Who was cut off from these, or stood still, may be about to let go of what they held when it heard them last; they may
+    /// have been replaced meanwhile, and their disks with them, and that is told only after this.
+    private mutating func takeBackWords(of names: [NodeName]) {
+        var words: [(NodeName, GroupKey)] = []
+        groups.forEach { key, group in
+            guard !group.owners.contains(me) else { return }
+            for name in names where group.confirmed.contains(name) || group.standIns.contains(name) {
+                words.append((name, key))
+            }
+        }
+        for (name, key) in words {
+            takeBackConfirmation(by: name, of: key)
+            takeBackWord(of: name, for: key)
         }
     }
 
@@ -170,7 +193,7 @@ extension Convergence {
 
     /// Somebody knows more of these slots, and nobody knows who: everyone is heard but those that are known not to answer.
     mutating func doubt(_ slots: SlotSet) {
-        doubt(slots, until: view.contactable.filter { (peers[$0]?.failures ?? 0) < Self.failuresBeforeUnheard })
+        doubt(slots, until: view.contactable.filter { !isSilent($0) })
     }
 
     mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {
@@ -219,6 +242,7 @@ extension Convergence {
             var slots = slots
             for key in groups.byHome[name] ?? [] { slots.insert(key.slot) }
             mustHear(name, slots)
+            peers[name]?.hearForAll.formUnion(slots)
         }
     }
 
@@ -258,6 +282,7 @@ extension Convergence {
                 if isOrphan || before[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
             }
             mustHear(name, slots)
+            peers[name]?.hearForAll.formUnion(slots)
         }
     }
 }

@@ -96,9 +96,7 @@ public struct Convergence: Sendable {
         case pulled(Version, PullEnd)
         /// A drop ended; what is left of the group came by `.stored` before.
         case dropped(GroupKey, DropEnd)
-        /// An owner of the group answered an offer: it holds this durably.
-        case confirmed(by: NodeName, GroupStatus)
-        /// What a node said of itself when it offered something.
+        /// What a node said of itself when it offered something, or took what it was offered.
         case told(by: NodeName, GroupStatus)
         case tick
     }
@@ -193,8 +191,8 @@ public struct Convergence: Sendable {
     var groups: GroupTable
     /// Groups that changes of the membership made this node look at, all together: what planning costs.
     public internal(set) var groupsReplanned: UInt64 = 0
-    /// Groups that this node does not vouch for to others: it has the records, and not all of the bytes.
-    private(set) var lacking: Set<GroupKey> = []
+    /// Slots of which this node vouches for nothing to others: it has the records, and not all of the bytes.
+    var lacking = SlotSet()
     var drops = DropQueue()
     var refused = RefusedSlots()
     /// Eligible members that can not be called now, or that are doubted.
@@ -254,7 +252,6 @@ public struct Convergence: Sendable {
         case .offered(let peer, let offered, let mine): consider(offered, by: peer, mine: mine)
         case .pulled(let version, let end): finishPull(version, end, at: now)
         case .dropped(let key, let end): finishDrop(key, end, at: now)
-        case .confirmed(let peer, let status): noteConfirmation(by: peer, status)
         case .told(let peer, let status): noteTold(by: peer, status)
         case .tick: break
         }
@@ -315,7 +312,7 @@ public struct Convergence: Sendable {
     }
 
     /// - Parameter slots: not made while no sums are under way, as they hardly ever are when something is written.
-    private mutating func hasChanged(_ slots: @autoclosure () -> SlotSet) {
+    mutating func hasChanged(_ slots: @autoclosure () -> SlotSet) {
         for (name, peer) in peers {
             if case .sums = peer.call?.work { peers[name]?.hasChanged(slots()) }
         }
@@ -363,22 +360,7 @@ public struct Convergence: Sendable {
         let state = groups[key]
         return GroupStatus(
             key: key, digest: state?.summary.digest ?? .empty,
-            owner: isOwner(key) && state?.dropping != true && !lacking.contains(key))
-    }
-
-    /// Nobody drops a copy on this node's word while its own is not whole (law 2): all hear at once when the word does not
-    /// hold any more, and when it does again.
-    private mutating func note(lacking keys: Set<GroupKey>) {
-        let changed = SlotSet(lacking.symmetricDifference(keys).map(\.slot))
-        lacking = keys
-        guard !changed.isEmpty else { return }
-        for slot in changed { groups.sharedSums.forget(slot) }
-        hasChanged(changed)
-        for name in view.contactable where name != me {
-            peers[name, default: PeerState()].dirty.formUnion(changed)
-            // Who has let go of what it owned once is told, too, and sums would not.
-            peers[name]?.byList.formUnion(changed)
-        }
+            owner: isOwner(key) && state?.dropping != true && !lacking.contains(key.slot))
     }
 
     /// Stops waiting for what a member may know.
@@ -387,6 +369,7 @@ public struct Convergence: Sendable {
         giveUpHearing(peer.mustHear, at: now)
         peer.mustHear = SlotSet()
         peer.hearAsTold = SlotSet()
+        peer.hearForAll = SlotSet()
         peer.unheard = [:]
     }
 

@@ -99,7 +99,8 @@ public struct SumsReply: Hashable, Sendable {
     }
 }
 
-/// A node that holds versions of names in these slots that the speaker has not seen.
+/// A node that holds versions of names in these slots that the speaker has not seen; the speaker itself where it is not in step,
+/// and can not say who does.
 public struct HolderOfNewer: Hashable, Sendable {
     public let holder: NodeName
     public let slots: SlotSet

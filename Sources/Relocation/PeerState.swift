@@ -18,7 +18,11 @@ extension Convergence {
         var rechecks = 0
         /// Groups found to differ, to be exchanged from the end on; sorted downwards, without repetition.
         private(set) var exchanges: [GroupKey] = []
-        var call: (id: CallID, work: Work)?
+        var call: (id: CallID, work: Work)? {
+            didSet { if call?.id != oldValue?.id { disowned = Disowned() } }
+        }
+        /// Groups for which the answer to `call` is no word any more.
+        private(set) var disowned = Disowned()
         var retryAt = Instant(nanoseconds: .min)
         var failures = 0
         /// Slots in which this peer may hold something newer than this node does.
@@ -26,6 +30,9 @@ extension Convergence {
         /// Those of them of which somebody else said that this peer holds more. Whom it names in turn is not heard for that: two
         /// that each lack what the other has would have this node go to and fro between them.
         var hearAsTold = SlotSet()
+        /// Those of them of which this peer is heard for all there is, having owned them or stood in, and not only for what it may
+        /// have taken by itself: if it is not in step there, others know more.
+        var hearForAll = SlotSet()
         /// Those of them that came up while `call` was under way: its answer may be older than what is to be heard.
         var hearAnew = SlotSet()
         /// Slots of which it spoke while it took this node for gone; its word on them clears nothing up.
@@ -74,42 +81,45 @@ extension Convergence {
         /// The slots are to be compared anew before any of them counts as heard: an exchange under way, or about to be, clears
         /// up what an earlier comparison found, and no more.
         mutating func forgetUnheard(of slots: SlotSet) {
-            guard !unheard.isEmpty else { return }
-            unheard = unheard.filter { !slots.contains($0.key) }
+            if slots.count < unheard.count {
+                for slot in slots { unheard[slot] = nil }
+            } else {
+                for slot in Array(unheard.keys) where slots.contains(slot) { unheard[slot] = nil }
+            }
         }
 
         mutating func isHeard(of slot: Slot) {
             mustHear.remove(slot)
             hearAsTold.remove(slot)
+            hearForAll.remove(slot)
         }
 
         var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
 
         /// Sums that were asked for do not stand for what is held of these slots any more.
         mutating func hasChanged(_ slots: SlotSet) {
-            if case .sums = call?.work { disregard(slots) }
+            guard let call, case .sums(var asked, let ring) = call.work else { return }
+            dirty.formUnion(asked.intersection(slots))
+            asked.subtract(slots)
+            self.call = (call.id, .sums(asked, ring: ring))
         }
 
-        /// What is answered to the call under way counts for nothing in these slots, which are asked for again.
-        mutating func disregard(_ slots: SlotSet) {
-            guard let call else { return }
-            let rest: Work
-            switch call.work {
-            case .compare(let asked):
-                dirty.formUnion(asked.intersection(slots))
-                byList.formUnion(asked.intersection(slots))
-                rest = .compare(asked.subtracting(slots))
-            case .sums(let asked, let ring):
-                dirty.formUnion(asked.intersection(slots))
-                rest = .sums(asked.subtracting(slots), ring: ring)
-            case .review(let asked):
-                dirty.formUnion(asked.intersection(slots))
-                rest = .review(asked.subtracting(slots))
-            case .exchange(let keys):
-                for key in keys where slots.contains(key.slot) { dirty.insert(key.slot) }
-                rest = .exchange(keys.filter { !slots.contains($0.slot) })
-            }
-            self.call = (call.id, rest)
+        /// This peer said unasked that it does not vouch for the group, and what it answers to the call under way is from before,
+        /// perhaps. It is asked again after a pause: two that do not vouch would else each have the other ask for ever.
+        mutating func disown(_ key: GroupKey) {
+            if call != nil { disowned.keys.insert(key) }
+        }
+
+        /// The owners have changed: whom an answer under way calls one is not known.
+        mutating func disownAll() {
+            if call != nil { disowned.isAll = true }
+        }
+
+        struct Disowned: Sendable {
+            var isAll = false
+            var keys: Set<GroupKey> = []
+
+            func contains(_ key: GroupKey) -> Bool { isAll || keys.contains(key) }
         }
 
         enum Work: Sendable {

@@ -89,34 +89,32 @@ import Vocabulary
 
     @Test("also when it has written something since: what it lacks is of before (seed 354)")
     func takenBackBesideMore() throws {
-        for isExchanged in [false, true] {
-            var (subject, summaries) = misplaced()
-            subject.confirm("ada", summaries)
-            let ada = World.node("ada")
-            let key = summaries[0].key
-            #expect(subject.core.holders(of: key).contains(ada))
-            if isExchanged {
-                // Bob has something else, so that there is an exchange with him, as there would be with ada.
-                let other = GroupStatus(key: key, digest: SetDigest(high: 1, low: 1), owner: true)
-                let compared = subject.takeCompare(with: "bob")
-                subject.feed(.compared(try #require(compared), CompareReply(groups: [other])))
-                let exchange = subject.effects.lazy.compactMap { effect in
-                    if case .exchange(let id, _, let intents) = effect { (id, intents) } else { nil }
-                }.first
-                let (id, intents) = try #require(exchange)
-                subject.feed(
-                    .confirmed(by: World.node("bob"), GroupStatus(key: key, digest: summaries[0].digest, owner: true)))
-                #expect(subject.core.holders(of: key).contains(World.node("bob")))
-                let told = intents.map { $0.telling([]) }
-                let findings = told.map { ExchangeFinding(asked: $0, mine: [], owner: false, copies: 1) }
-                subject.feed(.exchanged(id, told: told, ExchangeReply(findings: findings)))
-                #expect(!subject.core.holders(of: key).contains(World.node("bob")))
-            } else {
-                let more = GroupStatus(key: key, digest: SetDigest(high: 1, low: 1), owner: false)
-                _ = subject.core.answer(CompareRequest(slots: SlotSet([key.slot]), groups: [more]), from: ada)
-                #expect(!subject.core.holders(of: key).contains(ada))
-            }
-        }
+        let more = SetDigest(high: 1, low: 1)
+        var (subject, summaries) = misplaced()
+        let (key, digest) = (summaries[0].key, summaries[0].digest)
+        subject.confirm("ada", summaries)
+        let ada = World.node("ada")
+        #expect(subject.core.holders(of: key).contains(ada))
+        let told = GroupStatus(key: key, digest: more, owner: false)
+        _ = subject.core.answer(CompareRequest(slots: SlotSet([key.slot]), groups: [told]), from: ada)
+        #expect(!subject.core.holders(of: key).contains(ada))
+        // So does what it says in an exchange, here with its fellow owner.
+        let bob = World.node("bob")
+        var owner = Subject("ada", among: names)
+        owner.feed(.loaded(summaries))
+        let compared = owner.takeCompare(with: "bob")
+        owner.feed(
+            .compared(try #require(compared), CompareReply(groups: [GroupStatus(key: key, digest: more, owner: true)])))
+        let exchange = owner.effects.lazy.compactMap { effect in
+            if case .exchange(let id, _, let intents) = effect { (id, intents) } else { nil }
+        }.first
+        let (id, intents) = try #require(exchange)
+        owner.feed(.told(by: bob, GroupStatus(key: key, digest: digest, owner: true)))
+        #expect(owner.core.holders(of: key).contains(bob))
+        let asked = intents.map { $0.telling([]) }
+        let findings = asked.map { ExchangeFinding(asked: $0, mine: [], owner: false, copies: 1) }
+        owner.feed(.exchanged(id, told: asked, ExchangeReply(findings: findings)))
+        #expect(!owner.core.holders(of: key).contains(bob))
     }
 
     @Test("confirmations of former owners do not count after the owners changed")
@@ -144,6 +142,9 @@ import Vocabulary
         let summaries = World.summary([VersionSet(World.version("a", by: "cid"))])
         subject.feed(.loaded(summaries))
         subject.feed(.view(World.view(["bob"], for: "cid"), hear: .asOwnersChange, restarted: []))
+        #expect(!subject.core.isDrained)
+        // What it answers to a question from before is no word that it will keep it.
+        subject.confirm("bob", summaries)
         #expect(!subject.core.isDrained)
         subject.confirm("bob", summaries)
         #expect(subject.core.isDrained)
@@ -270,8 +271,82 @@ import Vocabulary
             subject.feed(.compared(call, CompareReply(groups: [GroupStatus(key: key, digest: digest, owner: true)])))
         }
         #expect(!subject.core.holders(of: key).contains(ada))
-        // It is asked again, and what it says then counts.
+        // It is asked again, after a pause, and what it says then counts.
+        #expect(subject.takeCompare(with: "ada") == nil)
+        subject.feed(.tick, after: .seconds(1))
         subject.confirm("ada", summaries)
         #expect(subject.core.holders(of: key).contains(ada))
+    }
+
+    @Test("two owners that both lack bytes do not ask each other without end")
+    func bothDisown() throws {
+        let (_, summaries) = misplaced()
+        let key = summaries[0].key
+        var subject = Subject("bob", among: names)
+        subject.feed(.loaded(summaries))
+        subject.feed(.lacking([key]))
+        let lost = GroupStatus(key: key, digest: summaries[0].digest, owner: false)
+        var asked = 0
+        for _ in 0..<20 {
+            guard let id = subject.takeCompare(with: "ada") else { break }
+            asked += 1
+            // Ada's question meets that of bob each time.
+            _ = subject.core.answer(CompareRequest(slots: SlotSet([key.slot]), groups: [lost]), from: World.node("ada"))
+            subject.feed(.compared(id, CompareReply(groups: [lost])))
+        }
+        #expect(asked <= 2)
+    }
+
+    @Test("who stood still, or was cut off, lets nothing go by what it was told before")
+    func wordsFromBefore() {
+        var (subject, summaries) = misplaced()
+        let key = summaries[0].key
+        subject.confirm("ada", summaries)
+        subject.confirm("bob", summaries)
+        let both = ["ada", "bob"].map { World.node($0) }
+        subject.feed(
+            .view(World.view(names, for: "cid"), hear: .these(both), restarted: []),
+            after: subject.core.settings.dropGrace)
+        #expect(subject.takeDrops().isEmpty)
+        #expect(subject.core.holders(of: key) == [World.node("cid")])
+        // All of it is compared anew, in four calls.
+        for _ in 0..<4 {
+            subject.confirm("ada", summaries)
+            subject.confirm("bob", summaries)
+        }
+        #expect(subject.core.holders(of: key).count == 3)
+    }
+
+    @Test("what a write's owner answers lets nothing go: it may have been held back for long")
+    func offersConfirmNothing() {
+        var (subject, summaries) = misplaced()
+        let key = summaries[0].key
+        subject.confirm("ada", summaries)
+        subject.confirm("bob", summaries, owner: false)
+        subject.feed(.told(by: World.node("bob"), GroupStatus(key: key, digest: summaries[0].digest, owner: true)))
+        #expect(subject.takeDrops().isEmpty)
+        subject.confirm("bob", summaries)
+        #expect(subject.takeDrops() == [key])
+    }
+
+    @Test("an answer that comes after the owners changed is no word under those that there are now")
+    func answerOfFormerOwners() throws {
+        let four = names + ["dan"]
+        let set = VersionSet(World.version(World.nameOwned(by: ["ada", "bob"], among: four), by: "cid"))
+        let summaries = World.summary([set])
+        let key = summaries[0].key
+        var subject = Subject("cid", among: four)
+        subject.feed(.loaded(summaries))
+        let asked = subject.takeCompare(with: "ada")
+        let call = try #require(asked)
+        // Bob goes: ada and another own it now.
+        let rest = four.filter { $0 != "bob" }
+        subject.feed(.view(World.view(rest, for: "cid"), hear: .asOwnersChange, restarted: []))
+        let status = GroupStatus(key: key, digest: summaries[0].digest, owner: true)
+        subject.feed(.compared(call, CompareReply(groups: [status])))
+        #expect(!subject.core.holders(of: key).contains(World.node("ada")))
+        subject.feed(.tick, after: .seconds(1))
+        subject.confirm("ada", summaries)
+        #expect(subject.core.holders(of: key).contains(World.node("ada")))
     }
 }

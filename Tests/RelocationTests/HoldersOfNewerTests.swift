@@ -70,18 +70,23 @@ import Vocabulary
         // Dan may have it as well, and had no reason to tell. Of other slots it hears of as for any such change.
         #expect(!ada.core.isSynced(slot) && !ada.core.vouches(for: key))
         #expect(!restarts || ada.core.slotsUnsynced == 1)
-        for name in ["bob", "cid", "dan"] {
-            while let id = ada.takeCompare(with: name) { ada.feed(.compared(id, CompareReply(groups: []))) }
-        }
-        for effect in ada.effects {
-            guard case .exchange(let id, _, let intents) = effect else { continue }
-            ada.feed(
-                .exchanged(
-                    id, told: intents.map { $0.telling([old]) },
-                    ExchangeReply(
-                        findings: intents.map {
-                            ExchangeFinding(asked: $0.telling([old]), mine: [], owner: true, copies: 1)
-                        })))
+        // What was asked before that is answered, and asked anew.
+        for _ in 0..<2 {
+            for name in ["bob", "cid", "dan"] {
+                while let id = ada.takeCompare(with: name) { ada.feed(.compared(id, CompareReply(groups: []))) }
+            }
+            let effects = ada.effects
+            ada.effects = []
+            for effect in effects {
+                guard case .exchange(let id, _, let intents) = effect else { continue }
+                ada.feed(
+                    .exchanged(
+                        id, told: intents.map { $0.telling([old]) },
+                        ExchangeReply(
+                            findings: intents.map {
+                                ExchangeFinding(asked: $0.telling([old]), mine: [], owner: true, copies: 1)
+                            })))
+            }
         }
         #expect(ada.core.isSynced(slot) && ada.core.vouches(for: key))
         #expect(!ada.core.knowsNewer(than: old, of: new.name))

@@ -257,10 +257,10 @@ struct SpanSumsTests {
         let key = set.group(in: World.cluster)
         let both = [World.node("ada"), World.node("bob")]
         // Ada holds what bob and another own, and has bob's word.
-        var ada = Subject("ada", among: names, groupsPerSum: 0)
+        var ada = Subject("ada", among: names)
         let summary = try #require(held.summaries("bob").first { $0.key == key })
         ada.feed(.loaded([summary]))
-        ada.feed(.confirmed(by: World.node("bob"), GroupStatus(key: key, digest: summary.digest, owner: true)))
+        ada.confirm("bob", [summary])
         #expect(ada.core.holders(of: key) == both)
         var bob = Subject("bob", among: names, groupsPerSum: 0)
         bob.feed(.loaded(held.summaries("bob")))

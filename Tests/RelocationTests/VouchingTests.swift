@@ -105,4 +105,68 @@ import Vocabulary
         answer(&subject, ["ada", "bob"], holding: held)
         #expect(subject.core.isSynced(key.slot))
     }
+
+    @Test("what a comparison from before found is not cleared up by its exchange, where the slot is to be heard anew")
+    func heardAnewWhileCompared() throws {
+        let (key, held, set) = shared()
+        var subject = Subject("cid", among: names)
+        subject.feed(.loaded(held))
+        let asked = subject.takeCompare(with: "ada")
+        let call = try #require(asked)
+        subject.core.doubt(SlotSet([key.slot]), until: [World.node("ada")])
+        // The answer is from before, and has nothing of it.
+        subject.feed(.compared(call, CompareReply(groups: [])))
+        let exchange = try #require(takeExchange(&subject))
+        finish(exchange, of: [key: [set]], in: &subject)
+        #expect(!subject.core.isSynced(key.slot))
+        answer(&subject, ["ada"], holding: held)
+        #expect(subject.core.isSynced(key.slot))
+    }
+
+    @Test("of several that were down together none takes another's word for all there is; whoever stood in is heard")
+    func downTogether() throws {
+        // Names among which those that cid asks are ada and bob, and neither dan nor eve.
+        let five = names + ["dan", "eve"]
+        let without = World.ring(five.filter { $0 != "cid" })
+        let text = try #require(
+            (0..<10_000).lazy.map { "resource-\($0)" }.first { text in
+                let slot = Slot(ofName: text, in: World.cluster)
+                return World.ring(five).owners(of: slot, home: nil, count: 2) == [World.node("cid"), World.node("ada")]
+                    && without.owners(of: slot, home: nil, count: 2) == [World.node("ada"), World.node("bob")]
+            })
+        let set = VersionSet(World.version(text, by: "ada"))
+        let (key, held) = (set.group(in: World.cluster), World.summary([set]))
+        for isInStep in [true, false] {
+            var subject = Subject("cid", among: ["cid"])
+            subject.feed(.loaded(held))
+            subject.feed(.view(World.view(five, for: "cid"), hear: .everyone, restarted: []))
+            for _ in 0..<32 {
+                for peer in five where peer != "cid" {
+                    guard let id = subject.takeCompare(with: peer) else { continue }
+                    // Ada and bob hold the same, and are back as lately as cid; the others do not answer yet.
+                    guard ["ada", "bob"].contains(peer) else { continue }
+                    let behind = isInStep ? [] : [HolderOfNewer(holder: World.node(peer), slots: SlotSet.all)]
+                    let statuses = held.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
+                    subject.feed(.compared(id, CompareReply(groups: statuses, newer: behind)))
+                }
+            }
+            #expect(subject.core.isSynced(key.slot) == isInStep)
+        }
+    }
+
+    @Test("who is not in step says so of the slots that it has to hear others of than the asker")
+    func saysThatItIsBehind() {
+        let (key, held, _) = shared()
+        var subject = Subject("cid", among: names)
+        subject.feed(.loaded(held))
+        let slots = SlotSet([key.slot])
+        func behind() -> [HolderOfNewer] {
+            subject.core.answer(CompareRequest(slots: slots, groups: []), from: World.node("ada")).newer
+        }
+        #expect(behind().isEmpty)
+        subject.core.doubt(slots, until: [World.node("ada")])
+        #expect(behind().isEmpty)
+        subject.core.doubt(slots, until: [World.node("bob")])
+        #expect(behind() == [HolderOfNewer(holder: World.node("cid"), slots: slots)])
+    }
 }

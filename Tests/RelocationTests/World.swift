@@ -63,6 +63,13 @@ enum World {
     }
 }
 
+/// A failed expectation shows what it was about, which is not the owners of 16,384 slots: a megabyte of them hides it.
+extension Convergence: CustomDebugStringConvertible {
+    public var debugDescription: String {
+        "\(me) among \(view.ring.candidates.map(\.name)), \(totals), \(slotsUnsynced) slots to be heard"
+    }
+}
+
 /// One node's convergence, and what it asked for since the last look.
 struct Subject {
     var core: Convergence

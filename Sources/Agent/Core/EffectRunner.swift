@@ -108,7 +108,7 @@ struct EffectRunner: Sendable {
             let isGone = try await MoveThrottle.work(in: turn) {
                 try await core.store.drop(
                     key, ifDigest: digest,
-                    while: { core.driver.read { $0.convergence.mayStillDrop(key, digest) } },
+                    while: { core.driver.read { $0.mayStillDrop(key, digest, at: NodeDriver.now) } },
                     committed: { core.driver.feed(.convergence(.stored([GroupSummary(key: key)]))) })
             }
             core.driver.feed(.convergence(.dropped(key, isGone ? .gone : .changed)))

@@ -298,10 +298,18 @@ public struct Laws: Sendable {
         }
     }
 
-    /// Whether every acknowledged version is on this many of the hosts.
+    /// Whether every acknowledged version is on this many of the hosts, and stays there: one that is about to be dropped by the
+    /// word of others counts for nothing (seed 1295).
     func isHeld(on hosts: [HostID], count: Int, _ simulator: Simulator<NodeHost>) -> Bool {
-        let disks = hosts.map { simulator.disk(of: $0).durable }
-        return frontier.allSatisfy { version in disks.count { $0.holds(version) } >= count }
+        frontier.allSatisfy { version in
+            let key = version.group(in: cluster)
+            return hosts.count { host in
+                let disk = simulator.disk(of: host).durable
+                guard disk.holds(version) else { return false }
+                return simulator.machine(on: host)?.machine.convergence
+                    .mayStillDrop(key, disk.summary(of: key, cluster).digest) != true
+            } >= count
+        }
     }
 
     // MARK: The end

@@ -64,23 +64,18 @@ extension NodeHost {
         CompareReply(groups: request.groups.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) })
     }
 
-    mutating func confirmForAll(_ reply: CompareReply, _ context: inout Context) {
-        guard has(.oneConfirmsForAll) else { return }
-        for status in reply.groups where status.owner {
-            for owner in machine.convergence.owners(of: status.key) {
-                feed(.convergence(.confirmed(by: owner, status)), &context)
-            }
+    /// What some owner said of all that is asked about, which passes for the word of the one that is asked.
+    func wordOfAnother(_ request: CompareRequest) -> CompareReply? {
+        guard has(.oneConfirmsForAll), !request.groups.isEmpty else { return nil }
+        let known = request.groups.compactMap { asked in
+            said[asked.key].flatMap { $0.digest == asked.digest ? $0 : nil }
         }
+        return known.count == request.groups.count ? CompareReply(groups: known) : nil
     }
 
-    mutating func confirmForAll(_ reply: SumsReply, with node: NodeName, _ context: inout Context) {
+    mutating func keepWord(of reply: CompareReply) {
         guard has(.oneConfirmsForAll) else { return }
-        let equal = context.disk.durable.groups(cluster).filter { group in
-            let owners = machine.convergence.owners(of: group.key)
-            return reply.same.contains(group.key.slot) && owners.contains(node) && owners.contains(name)
-        }
-        let statuses = equal.map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
-        confirmForAll(CompareReply(groups: statuses + reply.groups), &context)
+        for status in reply.groups where status.owner { said[status.key] = status }
     }
 
     mutating func countForAll(_ id: NodeMachine.WriteID, _ reply: OfferReply, _ context: inout Context) {

@@ -48,10 +48,11 @@ extension NodeHost {
     private mutating func carryOut(_ effect: Convergence.Effect, _ context: inout Context) {
         switch effect {
         case .compare(let id, let node, let request):
+            if let reply = wordOfAnother(request) { return feed(.convergence(.compared(id, reply)), &context) }
             call(node, .compare(request), bytes: 500 + 60 * request.groups.count, within: .seconds(30), &context) {
                 host, response, context in
                 if case .compared(let reply) = response {
-                    host.confirmForAll(reply, &context)
+                    host.keepWord(of: reply)
                     host.feed(.convergence(.compared(id, host.spoiled(reply, to: request))), &context)
                 } else if host.has(.silenceConfirms) {
                     host.feed(.convergence(.compared(id, host.equal(request))), &context)
@@ -63,7 +64,6 @@ extension NodeHost {
             let bytes = 500 + 16 * request.sums.count + 22 * request.groups.count
             call(node, .compareSums(request), bytes: bytes, within: .seconds(30), &context) { host, response, context in
                 if case .comparedSums(let reply) = response {
-                    host.confirmForAll(reply, with: node, &context)
                     host.feed(.convergence(.comparedSums(id, host.spoiled(reply, to: request))), &context)
                 } else if host.has(.silenceConfirms) {
                     host.feed(.convergence(.comparedSums(id, SumsReply(same: request.slots))), &context)

@@ -60,7 +60,7 @@ extension NodeHost {
             }
         case .drop(let key, let digest):
             guard context.disk.durable.summary(of: key, cluster).digest == digest,
-                has(.dropsUnconfirmed) || machine.convergence.mayStillDrop(key, digest)
+                has(.dropsUnconfirmed) || machine.mayStillDrop(key, digest, at: context.now)
             else {
                 return finish(.dropped(false), transaction.then, &context)
             }

@@ -75,6 +75,8 @@ public struct NodeHost: SimulatedMachine {
     var orders: WriteOrders
     /// Whom a write is offered to, for `Defect.countsOneForAll`.
     var offers: [NodeMachine.WriteID: [NodeName]] = [:]
+    /// What owners said last of the groups that they own, for `Defect.oneConfirmsForAll`.
+    var said: [GroupKey: GroupStatus] = [:]
     var hasNews = false
     var seats: Seats?
     /// Nodes that a read served here had been passed on to.
