@@ -210,6 +210,7 @@ public struct AgentService: Sendable {
         // Before the first datagram or request comes through: a member met earlier than this would not count as one to be
         // heard first, and old copies would be vouched for.
         driver.feed(.convergence(.loaded(try await store.groups())))
+        await core.repairs.recall()
         if wayIn.hasAddresses { driver.feed(.lifecycle(.joining)) }
         gate.withLockedValue { $0 = core.claims }
         let leaving = LeaveService(core: core)

@@ -128,19 +128,25 @@ struct CatalogueQueries {
     /// Who needs a blob: the names, at most `limit`, with their groups; nil for bytes that no version names.
     func use(of digest: ContentDigest, limit: Int) throws -> BlobUse? {
         let sql = """
-            SELECT DISTINCT n.name, n.slot, n.home, v.size FROM versions v JOIN names n ON n.id = v.name
-            WHERE v.sha256 = ? LIMIT ?
+            SELECT DISTINCT n.name, v.size FROM versions v JOIN names n ON n.id = v.name WHERE v.sha256 = ? LIMIT ?
             """
         let rows = try Row.fetchCursor(db.cachedStatement(sql: sql), arguments: [Data(digest.bytes), limit])
-        var use: BlobUse?
+        var found: BlobUse?
         while let row = try rows.next() {
             let values = RowValues(row: row, path: path)
-            guard let slot = Slot(number: try values.value(1)) else { throw values.damage("a slot") }
-            let size = try values.unsigned(3)
-            var next = use ?? BlobUse(size: size)
-            next.names.append(try values.name(0))
-            next.groups.insert(GroupKey(slot: slot, home: try values.home(2)))
-            use = next
+            var use = found ?? BlobUse(size: try values.unsigned(1))
+            use.names.append(try values.name(0))
+            found = use
+        }
+        guard var use = found else { return nil }
+        let groups = try Row.fetchCursor(
+            db.cachedStatement(
+                sql: "SELECT DISTINCT n.slot, n.home FROM versions v JOIN names n ON n.id = v.name WHERE v.sha256 = ?"),
+            arguments: [Data(digest.bytes)])
+        while let row = try groups.next() {
+            let values = RowValues(row: row, path: path)
+            guard let slot = Slot(number: try values.value(0)) else { throw values.damage("a slot") }
+            use.groups.insert(GroupKey(slot: slot, home: try values.home(1)))
         }
         return use
     }

@@ -12,7 +12,8 @@ import Vocabulary
 ///     ballast             room that nobody else can take, for a full disk
 ///     catalogue.sqlite    names, versions, groups, what else the agent keeps (with -wal and -shm beside it)
 ///     blobs/ab/cdef…      the bytes, by SHA-256
-///     rotten/cdef…        files that did not hold what they were named for, by that SHA-256; kept to a bound once healed
+///     rotten/cdef…        files that did not hold what they were named for, by that SHA-256, and empty ones for those that
+///                         were gone; kept to a bound once healed
 ///     incoming/*.tmp      streams on their way; removed at the next start
 ///     incoming/*.partial  pulls that can be resumed; removed when a day old
 ///     incoming/*.gone     blobs that nothing references, about to be unlinked

@@ -172,6 +172,13 @@ enum Files {
         FileWatch.note(.syncedFolder(path))
     }
 
+    /// Creates an empty file, durable once its folder is synced; one that is there stays as it is.
+    static func makeEmpty(_ path: String) throws(StorageError) {
+        let file = try open(path, O_WRONLY | O_CREAT)
+        FileWatch.note(.wrote(path))
+        try file.sync()
+    }
+
     static func move(_ from: String, to target: String) throws(StorageError) {
         guard rename(from, target) == 0 else { throw .posix("rename to", target, errno) }
         FileWatch.note(.renamed(from: from, to: target))

@@ -29,7 +29,7 @@ public struct BlobUse: Hashable, Sendable {
 enum SetAsideLimits {
     static let countMax = 16
     static let bytesMax: UInt64 = 256 * 1_024 * 1_024
-    /// Names and groups of one blob that are looked at.
+    /// Names of one blob that are looked at.
     static let useMax = 1_024
     /// Blobs that are missing here and are told of at a start; others are found by the next pass.
     static let lackingMax = 65_536
@@ -62,17 +62,21 @@ extension Store {
             return use
         }
         guard let use else { return nil }
-        if found != nil {
-            try await threads.run { () throws(StorageError) in
-                // There before it is gone here, in whatever order a power cut has it: it is the same rename.
-                try Files.syncFolder(data.rotten)
-                try Files.syncFolder(data.shelf(digest))
+        try await threads.run { () throws(StorageError) in
+            guard found != nil else {
+                // An empty one tells the next start. On a disk that refuses it the next pass of the scrub finds it out again.
+                try? Files.makeEmpty(data.rotten(digest))
+                try? Files.syncFolder(data.rotten)
+                return
             }
+            // There before it is gone here, in whatever order a power cut has it: it is the same rename.
+            try Files.syncFolder(data.rotten)
+            try Files.syncFolder(data.shelf(digest))
         }
         return use
     }
 
-    /// Who needs the bytes: at most 1,024 names; nil when no version names them.
+    /// Who needs the bytes: at most 1,024 names, and all groups; nil when no version names them.
     public func use(of digest: ContentDigest) async throws(StorageError) -> BlobUse? {
         let path = catalogue.path
         return try await catalogue.read("look for \(digest)") { db in
@@ -80,8 +84,9 @@ extension Store {
         }
     }
 
-    /// The blobs that were set aside, are named by versions still, and are not here again.
-    public func lacking() async throws(StorageError) -> [StoredBlob] {
+    /// The blobs that were set aside, are named by versions still, and are not here again, with all groups of those and some of
+    /// their names.
+    public func lacking() async throws(StorageError) -> [StoredBlob: BlobUse] {
         let (data, blobs, path) = (data, blobs, catalogue.path)
         let gone = try await threads.run { () throws(StorageError) in
             var gone: [ContentDigest] = []
@@ -90,21 +95,30 @@ extension Store {
         }
         return try await catalogue.read("look for blobs that are lacking") { db in
             let queries = CatalogueQueries(db: db, path: path)
-            return try gone.prefix(SetAsideLimits.lackingMax).compactMap { digest in
-                try queries.use(of: digest, limit: 1).map { StoredBlob(digest: digest, size: $0.size) }
+            var lacking: [StoredBlob: BlobUse] = [:]
+            for digest in gone.prefix(SetAsideLimits.lackingMax) {
+                guard let use = try queries.use(of: digest, limit: 1) else { continue }
+                lacking[StoredBlob(digest: digest, size: use.size)] = use
             }
+            return lacking
         }
     }
 
     /// Removes the oldest of the files set aside whose bytes are here again, or needed by nobody, beyond the bounds.
     public func trimSetAside() async throws(StorageError) {
-        let lacking = Set(try await lacking().map(\.digest))
+        let lacking = Set(try await lacking().keys.map(\.digest))
         let data = data
         try await threads.run { () throws(StorageError) in
             var kept: [(path: String, facts: Files.Facts)] = []
             for digest in try Self.setAside(in: data) where !lacking.contains(digest) {
                 let path = data.rotten(digest)
-                if let facts = try Files.facts(path) { kept.append((path, facts)) }
+                guard let facts = try Files.facts(path) else { continue }
+                // It said that there was none.
+                if facts.size == 0 {
+                    try Files.removeAny(path)
+                } else {
+                    kept.append((path, facts))
+                }
             }
             kept.sort { ($0.facts.modified, $0.path) > ($1.facts.modified, $1.path) }
             var bytes: UInt64 = 0

@@ -111,7 +111,7 @@ struct PowerLossTests {
         do { store = try await open(scratch.data) } catch { return ["a store does not open: \(error)"] }
         var problems: [String] = []
         do {
-            let lacking = Set(try await store.lacking().map(\.digest))
+            let lacking = Set(try await store.lacking().keys.map(\.digest))
             for name in moment.promised.names {
                 guard let found = try await promise(of: name, lacking, in: store, &problems) else { continue }
                 if !moment.promised.allowed(name).contains(found) { problems.append("\(name) is another") }

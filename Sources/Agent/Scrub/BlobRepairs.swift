@@ -115,7 +115,6 @@ actor BlobRepairs {
 
     /// Goes after what is lacking until it is cancelled: at once when told, else once a while.
     func run() async {
-        await recall()
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await self.watch() }
             for await _ in wishes {
@@ -144,11 +143,11 @@ actor BlobRepairs {
         }
     }
 
-    /// What an earlier life set aside and did not get again.
-    private func recall() async {
+    /// What an earlier life set aside and did not get again: to be known before anybody is told what is held here.
+    func recall() async {
         do {
-            for blob in try await store.lacking() where lacks[blob.digest] == nil {
-                guard lacks.count < Self.lackingMax, let use = try await store.use(of: blob.digest) else { continue }
+            for (blob, use) in try await store.lacking() where lacks[blob.digest] == nil {
+                guard lacks.count < Self.lackingMax else { break }
                 lacks[blob.digest] = Lack(size: blob.size, groups: use.groups)
             }
         } catch {
