@@ -367,7 +367,7 @@ extension Convergence {
             giveUpHearing(&peer, at: now)
             let unsaid = newerElsewhere.forget(tellers: [name])
             peers[name] = peer
-            return doubt(unsaid)
+            return doubt(unsaid, at: now)
         }
         peers[name] = peer
     }

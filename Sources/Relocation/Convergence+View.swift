@@ -88,7 +88,7 @@ extension Convergence {
         case .asOwnersChange, .everyone: break
         }
         for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
-        doubt(unsaid)
+        doubt(unsaid, at: now)
         for name in fresh {
             // While it was away nobody waited for it, and what was held came to count as in step.
             if let slots = owed.removeValue(forKey: name) { doubt(slots, until: [name]) }
@@ -192,8 +192,11 @@ extension Convergence {
     }
 
     /// Somebody knows more of these slots, and nobody knows who: everyone is heard but those that are known not to answer.
-    mutating func doubt(_ slots: SlotSet) {
-        doubt(slots, until: view.contactable.filter { !isSilent($0) })
+    mutating func doubt(_ slots: SlotSet, at now: Instant) {
+        guard !slots.isEmpty else { return }
+        let answering = view.contactable.filter { !isSilent($0) }
+        if answering.count < view.contactable.count { giveUpHearing(slots, at: now) }
+        doubt(slots, until: answering)
     }
 
     mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {
