@@ -134,7 +134,7 @@ struct CatalogueQueries {
         var found: BlobUse?
         while let row = try rows.next() {
             let values = RowValues(row: row, path: path)
-            var use = found ?? BlobUse(size: try values.unsigned(1))
+            var use = try found ?? BlobUse(size: values.unsigned(1))
             use.names.append(try values.name(0))
             found = use
         }
