@@ -114,6 +114,7 @@ extension Convergence {
         }
         peer.dirty.subtract(slots)
         peer.review.subtract(slots)
+        peer.newsSince.subtract(slots)
     }
 
     func peer(calling id: CallID) -> NodeName? {
@@ -123,7 +124,7 @@ extension Convergence {
     mutating func finishCompare(_ id: CallID, _ reply: CompareReply, at now: Instant) {
         guard let name = peer(calling: id), let work = peers[name]?.call?.work else { return }
         let isCounted = reply.counted
-        hear(whatIsNew: reply.newer, from: name, isCounted: isCounted)
+        hear(whatIsNew: reply.newer, from: name, isCounted: isCounted, at: now)
         let slots: SlotSet
         switch work {
         case .exchange, .sums: return
@@ -136,10 +137,12 @@ extension Convergence {
     }
 
     /// What an answer to a comparison says beside what it is about.
-    mutating func hear(whatIsNew newer: [HolderOfNewer], from name: NodeName, isCounted: Bool) {
+    mutating func hear(
+        whatIsNew newer: [HolderOfNewer], from name: NodeName, isCounted: Bool, at now: Instant
+    ) {
         // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
         if !isCounted { mustHear(name, SlotSet.all) }
-        hearHoldersOfNewer(newer, toldBy: name)
+        hearHoldersOfNewer(newer, toldBy: name, at: now)
     }
 
     /// Takes what the peer said that it holds of the slots, which is all that it holds of them that matters here.
@@ -161,8 +164,21 @@ extension Convergence {
         }
         note(noRoom: noRoom, by: name, of: slots)
         // What is held of a group only grows, until all of it is let go of.
-        for key in groups(in: slots) where theirs[key] == nil { takeBackWord(of: name, for: key) }
+        for key in groups(in: slots) {
+            guard let there = theirs[key] else {
+                takeBackWord(of: name, for: key)
+                withdrawConfirmation(by: name, of: key)
+                continue
+            }
+            // It may have got more since it confirmed this. It may also be back with an earlier disk, and nobody has heard so yet:
+            // before this node lets go of it, an exchange has to show which.
+            if let state = groups[key], !state.owners.contains(me), state.summary.digest != there.digest {
+                withdrawConfirmation(by: name, of: key)
+            }
+        }
         let wanted = toStandIn(name, in: slots)
+        var nothingNew = SlotSet()
+        defer { noteNothingNew(in: nothingNew, from: name, at: now) }
         // Taken out, for there may be thousands of differences in it, which would be copied with the first that changes.
         guard var peer = peers.removeValue(forKey: name) else { return }
         defer { peers[name] = peer }
@@ -173,6 +189,7 @@ extension Convergence {
         for slot in slots {
             // Where it holds just what this node does it has nothing to tell.
             let hasNews = told[slot]?.contains { theirs[$0]?.digest != groups[$0]?.summary.digest ?? .empty } ?? false
+            if !hasNews { nothingNew.insert(slot) }
             var unheard: [GroupKey] = []
             var differences: [GroupKey: Difference] = [:]
             for key in keys(in: slot, besides: told[slot] ?? []) {
@@ -289,6 +306,7 @@ extension Convergence {
             }
             let isDisowned = disowned.contains(finding.key)
             if !finding.owner || isDisowned { takeBackConfirmation(by: name, of: finding.key) }
+            if !dominated { withdrawConfirmation(by: name, of: finding.key) }
             if dominated, finding.owner, !isDisowned { noteDomination(by: name, told) }
             if dominated, told.toStandIn, !told.sets.isEmpty, !isDisowned { noteStandIn(name, finding, told: told) }
             if !lacks { heard.append(finding.key) }
@@ -345,6 +363,10 @@ extension Convergence {
     /// hangs keeps its fellows from answering for four times as long.
     static var failuresBeforeUnheard: Int { 4 }
 
+    /// Who is only asked in case it knows more must not keep all that is held from answering for half a minute. At one, a busy one
+    /// is passed over.
+    static var failuresBeforeUnasked: Int { 2 }
+
     mutating func fail(_ id: CallID, at now: Instant) {
         guard let name = peer(calling: id), var peer = peers[name], let call = peer.call else { return }
         peer.call = nil
@@ -364,11 +386,15 @@ extension Convergence {
         peer.retryAt = now + backoff(peer.failures - 1)
         if peer.failures >= Self.failuresBeforeUnheard {
             // It is there by its datagrams and not to be talked to: what it may know is not waited for any longer.
+            let forAll = peer.hearForAll
             giveUpHearing(&peer, at: now)
             let unsaid = newerElsewhere.forget(tellers: [name])
             peers[name] = peer
-            return doubt(unsaid, at: now)
+            doubt(unsaid, at: now)
+            hearAll(of: forAll, at: now)
+            return
         }
+        if peer.failures >= Self.failuresBeforeUnasked { giveUpHearingInCase(&peer, at: now) }
         peers[name] = peer
     }
 

@@ -37,11 +37,20 @@ extension Convergence {
     }
 
     mutating func takeBackConfirmation(by peer: NodeName, of key: GroupKey) {
-        guard groups[key]?.confirmed.contains(peer) == true else { return }
-        groups[key]?.confirmed.removeAll { $0 == peer }
+        guard withdrawConfirmation(by: peer, of: key) else { return }
         // It is asked again: at once, then in longer and longer intervals.
         peers[peer]?.dirty.insert(key.slot)
+    }
+
+    /// The same where it is about to be asked anyhow.
+    ///
+    /// - Returns: whether there was a confirmation.
+    @discardableResult
+    mutating func withdrawConfirmation(by peer: NodeName, of key: GroupKey) -> Bool {
+        guard groups[key]?.confirmed.contains(peer) == true else { return false }
+        groups[key]?.confirmed.removeAll { $0 == peer }
         considerDrop(key)
+        return true
     }
 
     /// What a peer says of itself when it asks, and of a write. A cut may have held that back for long, and its process may have

@@ -52,6 +52,7 @@ extension Convergence {
         // have given it to others before it went (seed 40198).
         guard view.canCall(teller) || view.ring.contains(teller) else { return }
         let slot = Slot(ofName: version.name.text, in: cluster)
+        peers[teller]?.newsSince.insert(slot)
         guard !newerElsewhere.note(version, in: slot, saidBy: teller), view.canCall(teller),
             // Whom it has to hear of the slot anyhow it does not ask at once for that.
             peers[teller]?.mustHear.contains(slot) != true
@@ -74,8 +75,8 @@ extension Convergence {
         let key = version.group(in: cluster)
         if byDisk { noteRefusal(of: version, at: now) }
         // Also where the name leaves the slot's owners for another home by this: what this one knew of it is not the newest.
-        if isOwner(key) || owners(of: key.slot).contains(me) { noteNewer(version, saidBy: peer) }
-        guard isOwner(key) else { return }
+        guard isOwner(key) || owners(of: key.slot).contains(me) else { return }
+        noteNewer(version, saidBy: peer)
         lookAgain(with: [peer], in: key.slot, at: now)
     }
 

@@ -57,7 +57,7 @@ extension Convergence {
 
     mutating func finishSums(_ id: CallID, _ reply: SumsReply, at now: Instant) {
         guard let name = peer(calling: id), case .sums(let slots, let ring) = peers[name]?.call?.work else { return }
-        hear(whatIsNew: reply.newer, from: name, isCounted: reply.counted)
+        hear(whatIsNew: reply.newer, from: name, isCounted: reply.counted, at: now)
         // It is an answer about the owners that there were when it was asked for.
         let isOfThisRing = ring == ringDigest
         let same = isOfThisRing ? reply.same.intersection(slots) : SlotSet()

@@ -34,10 +34,12 @@ extension Convergence {
             }
             settledAt = now + settings.settling
         }
+        var orphaned = SlotSet()
         for name in gone {
             // What it had confirmed may be lost with it; what it might have told can not be waited for, and is not known.
             if var peer = peers.removeValue(forKey: name) {
                 if !peer.mustHear.isEmpty, owed.count < Self.owedMax { owed[name] = peer.mustHear }
+                orphaned.formUnion(peer.hearForAll)
                 giveUpHearing(&peer, at: now)
             }
             if gathering?.met.remove(name) != nil {
@@ -89,9 +91,12 @@ extension Convergence {
         }
         for (name, slots) in inherited.sorted(by: { $0.key < $1.key }) { mustHear(name, slots) }
         doubt(unsaid, at: now)
+        hearAll(of: orphaned, at: now)
         for name in fresh {
             // While it was away nobody waited for it, and what was held came to count as in step.
-            if let slots = owed.removeValue(forKey: name) { doubt(slots, until: [name]) }
+            guard let slots = owed.removeValue(forKey: name) else { continue }
+            doubt(slots, until: [name])
+            peers[name]?.hearForAll.formUnion(slots)
         }
         switch hear {
         case .everyone:
@@ -118,6 +123,7 @@ extension Convergence {
                 words.append((name, key))
             }
         }
+        for name in names { peers[name]?.disownAll() }
         for (name, key) in words {
             takeBackConfirmation(by: name, of: key)
             takeBackWord(of: name, for: key)
@@ -203,6 +209,7 @@ extension Convergence {
         guard !slots.isEmpty, name != me else { return }
         peers[name, default: PeerState()].mustHear.formUnion(slots)
         peers[name]?.hearAsTold.subtract(slots)
+        peers[name]?.hearInCase.subtract(slots)
         peers[name]?.dirty.formUnion(slots)
         // What differed at the last comparison is not all that may differ now.
         peers[name]?.forgetUnheard(of: slots)

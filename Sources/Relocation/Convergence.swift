@@ -363,21 +363,6 @@ public struct Convergence: Sendable {
             owner: isOwner(key) && state?.dropping != true && !lacking.contains(key.slot))
     }
 
-    /// Stops waiting for what a member may know.
-    mutating func giveUpHearing(_ peer: inout PeerState, at now: Instant) {
-        guard !peer.mustHear.isEmpty else { return }
-        giveUpHearing(peer.mustHear, at: now)
-        peer.mustHear = SlotSet()
-        peer.hearAsTold = SlotSet()
-        peer.hearForAll = SlotSet()
-        peer.unheard = [:]
-    }
-
-    mutating func giveUpHearing(_ slots: SlotSet, at now: Instant) {
-        halfHeard.formUnion(slots)
-        halfHeardUntil = now + settings.settling
-    }
-
     /// The owners of a slot for names without a home: every group of the slot has at least one owner among them when
     /// there are two copies or more.
     public func owners(of slot: Slot) -> [NodeName] {

@@ -26,6 +26,7 @@ struct NewerElsewhere: Sendable {
     private static let tellersMax = 4
 
     var hasRoom: Bool { entries.count < Self.countMax }
+    var isEmpty: Bool { entries.isEmpty }
 
     /// - Returns: `false` when there is no room to remember it.
     mutating func note(_ version: Version, in slot: Slot, saidBy teller: NodeName) -> Bool {
@@ -102,12 +103,13 @@ struct NewerElsewhere: Sendable {
 
     /// What only these had can not be waited for.
     ///
+    /// - Parameter slots: where they have it no more; nil for all.
     /// - Returns: the slots in which the newest version of a name was theirs alone. Others may hold it as well, who had no
     ///   reason to tell.
-    mutating func forget(tellers gone: [NodeName]) -> SlotSet {
+    mutating func forget(tellers gone: [NodeName], in slots: SlotSet? = nil) -> SlotSet {
         var unsaid = SlotSet()
         guard !gone.isEmpty, !entries.isEmpty else { return unsaid }
-        for (name, entry) in entries {
+        for (name, entry) in entries where slots?.contains(entry.slot) ?? true {
             var rest = entry
             for index in rest.known.indices { rest.known[index].tellers.removeAll { gone.contains($0) } }
             if rest.lost == nil, let first = rest.known.first, first.tellers.isEmpty {

@@ -33,8 +33,12 @@ extension Convergence {
         /// Those of them of which this peer is heard for all there is, having owned them or stood in, and not only for what it may
         /// have taken by itself: if it is not in step there, others know more.
         var hearForAll = SlotSet()
+        /// Those of them of which it is heard only in case, as everybody is where nobody knows who knows more.
+        var hearInCase = SlotSet()
         /// Those of them that came up while `call` was under way: its answer may be older than what is to be heard.
         var hearAnew = SlotSet()
+        /// Slots of which it told that it holds more, since they were last asked about.
+        var newsSince = SlotSet()
         /// Slots of which it spoke while it took this node for gone; its word on them clears nothing up.
         var uncounted = SlotSet()
         /// Such answers in a row.
@@ -92,6 +96,7 @@ extension Convergence {
             mustHear.remove(slot)
             hearAsTold.remove(slot)
             hearForAll.remove(slot)
+            hearInCase.remove(slot)
         }
 
         var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }

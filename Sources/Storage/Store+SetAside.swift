@@ -106,11 +106,15 @@ extension Store {
 
     /// Removes the oldest of the files set aside whose bytes are here again, or needed by nobody, beyond the bounds.
     public func trimSetAside() async throws(StorageError) {
+        let (data, blobs) = (data, blobs)
+        // What is set aside from here on is none of this.
+        let aside = try await threads.run { () throws(StorageError) in try Self.setAside(in: data) }
         let lacking = Set(try await lacking().keys.map(\.digest))
-        let data = data
+        let areAllKnown = aside.count <= SetAsideLimits.lackingMax
         try await threads.run { () throws(StorageError) in
             var kept: [(path: String, facts: Files.Facts)] = []
-            for digest in try Self.setAside(in: data) where !lacking.contains(digest) {
+            for digest in aside where !lacking.contains(digest) {
+                if !areAllKnown, try !blobs.has(digest, size: nil) { continue }
                 let path = data.rotten(digest)
                 guard let facts = try Files.facts(path) else { continue }
                 // It said that there was none.

@@ -1,7 +1,8 @@
-import Relocation
 import Resources
 import Testing
 import Vocabulary
+
+@testable import Relocation
 
 /// Law 2: no copy is dropped before R current owners have confirmed.
 @Suite struct DropTests {
@@ -315,6 +316,40 @@ import Vocabulary
             subject.confirm("bob", summaries)
         }
         #expect(subject.core.holders(of: key).count == 3)
+    }
+
+    @Test("nor by what was under way when it stood still")
+    func answerFromBefore() throws {
+        var (subject, summaries) = misplaced()
+        let key = summaries[0].key
+        let asked = subject.takeCompare(with: "ada")
+        let call = try #require(asked)
+        subject.feed(.view(World.view(names, for: "cid"), hear: .these([World.node("ada")]), restarted: []))
+        let status = GroupStatus(key: key, digest: summaries[0].digest, owner: true)
+        subject.feed(.compared(call, CompareReply(groups: [status])))
+        #expect(subject.core.holders(of: key) == [World.node("cid")])
+    }
+
+    @Test(
+        "an owner that has it no more, or may have less, has not confirmed it any more, also before its restart is known",
+        arguments: [true, false])
+    func holdsLess(nothing: Bool) throws {
+        var (subject, summaries) = misplaced()
+        let key = summaries[0].key
+        subject.confirm("ada", summaries)
+        subject.confirm("bob", summaries)
+        #expect(subject.takeDrops() == [key])
+        #expect(subject.core.mayStillDrop(key, summaries[0].digest))
+        // Another write has both asked again, in vain: nothing of it concerns this node's copy.
+        subject.core.peers[World.node("ada")]?.dirty.insert(key.slot)
+        subject.feed(.tick)
+        let asked = subject.takeCompare(with: "ada")
+        let other = GroupStatus(key: key, digest: SetDigest(high: 1, low: 1), owner: true)
+        subject.feed(.compared(try #require(asked), CompareReply(groups: nothing ? [] : [other])))
+        #expect(!subject.core.mayStillDrop(key, summaries[0].digest))
+        // What it has may be more as well, which an exchange shows; that is asked for once.
+        let exchanges = subject.effects.filter { if case .exchange = $0 { true } else { false } }
+        #expect(exchanges.count == 1)
     }
 
     @Test("what a write's owner answers lets nothing go: it may have been held back for long")

@@ -27,13 +27,15 @@ import Vocabulary
         // when the other owner comes back and is in step with it,
         var cid = Subject("cid", among: names)
         cid.feed(.stored(World.summary([old])))
-        cid.feed(.view(World.view(names, for: "cid"), hear: .these([World.node("ada")]), restarted: []))
         func compareWithAda() {
             while let id = cid.takeCompare(with: "ada") {
                 let ask = CompareRequest(slots: SlotSet.all, groups: [])
                 cid.feed(.compared(id, ada.core.answer(ask, from: World.node("cid"))))
             }
         }
+        compareWithAda()
+        #expect(cid.core.isSynced(slot))
+        cid.feed(.view(World.view(names, for: "cid"), hear: .these([World.node("ada")]), restarted: []))
         compareWithAda()
         // then of this slot, and of no other, it has to hear bob as well; and dan it has not.
         #expect(!cid.core.isSynced(slot) && cid.core.slotsUnsynced == 1)

@@ -122,4 +122,31 @@ import Vocabulary
         #expect(!subject.core.knowsUnseen(by: VersionSet(second), of: both.name))
         #expect(!subject.core.knowsUnseen(by: nil, of: both.name))
     }
+
+    @Test("what was told in an earlier life, and heard of only in the next, is not waited for once that one has it not")
+    func toldInAnEarlierLife() throws {
+        let text = World.nameOwned(by: ["cid", "ada"], among: names)
+        let old = VersionSet(World.version(text, by: "cid"))
+        let newer = World.version(text, by: "ada", counter: 2, time: 2000, seen: old)
+        let key = old.group(in: World.cluster)
+        let held = World.summary([old]).map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
+        for hasIt in [false, true] {
+            var subject = Subject("cid", among: names)
+            subject.feed(.loaded(World.summary([old])))
+            // What is under way when it is told says nothing of it.
+            let asked = subject.takeCompare(with: "ada")
+            let first = try #require(asked)
+            subject.feed(.declined(newer, from: World.node("ada"), byDisk: false))
+            subject.feed(.compared(first, CompareReply(groups: held)))
+            #expect(subject.core.knowsNewer(than: old, of: old.name))
+            subject.feed(.tick, after: .seconds(1))
+            let again = subject.takeCompare(with: "ada")
+            let second = try #require(again)
+            let more = held.map { GroupStatus(key: $0.key, digest: SetDigest(high: 1, low: 1), owner: true) }
+            subject.feed(.compared(second, CompareReply(groups: hasIt ? more : held)))
+            #expect(subject.core.knowsNewer(than: old, of: old.name) == hasIt)
+            // Others may have it, and had no reason to tell.
+            #expect(subject.core.isSynced(key.slot) == hasIt)
+        }
+    }
 }

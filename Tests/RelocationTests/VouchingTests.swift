@@ -169,4 +169,29 @@ import Vocabulary
         subject.core.doubt(slots, until: [World.node("bob")])
         #expect(behind() == [HolderOfNewer(holder: World.node("cid"), slots: slots)])
     }
+
+    @Test("when those that are heard for all there is go before they answer, everybody is heard who answers soon")
+    func goesBeforeItAnswers() throws {
+        let (key, held, _) = shared()
+        let four = names + ["dan"]
+        var subject = Subject("cid", among: ["cid"])
+        subject.feed(.loaded(held))
+        subject.feed(.view(World.view(four, for: "cid"), hear: .everyone, restarted: []))
+        let heard = subject.core.peers.filter { $0.value.hearForAll.contains(key.slot) }.keys.map(\.text).sorted()
+        #expect(!heard.isEmpty && heard.count < 3)
+        let others = four.filter { $0 != "cid" && !heard.contains($0) }
+        answer(&subject, others, holding: held)
+        let rest = four.filter { !heard.contains($0) }
+        subject.feed(.view(World.view(rest, for: "cid"), hear: .everyone, restarted: []))
+        #expect(!subject.core.isSynced(key.slot))
+        for _ in 0..<Convergence.failuresBeforeUnasked {
+            #expect(!subject.core.isSynced(key.slot))
+            for other in others {
+                let asked = subject.takeCompare(with: other)
+                subject.feed(.failed(try #require(asked)))
+            }
+            subject.feed(.tick, after: .seconds(3))
+        }
+        #expect(subject.core.isSynced(key.slot) && subject.core.isHalfHeard(key.slot))
+    }
 }

@@ -79,6 +79,7 @@ actor BlobRepairs {
         let digest = finding.blob.digest
         guard await note(digest, finding.fault, finding.reader) || lacks[digest] != nil else { return }
         await repair(digest)
+        if lacks.isEmpty { await trim() }
     }
 
     /// - Returns: whether it is new, and this node lacks it now.
@@ -123,6 +124,7 @@ actor BlobRepairs {
                     if Task.isCancelled { break }
                     await repair(digest)
                 }
+                await trim()
             }
             tasks.cancelAll()
         }
@@ -170,7 +172,6 @@ actor BlobRepairs {
             let names = use.names.prefix(Self.namesShown).map(\.text).joined(separator: ", ")
             tell("repaired", "\(digest), \(lack.size) bytes of \(names)")
             log.notice("bytes were repaired", metadata: ["sha256": "\(digest)", "names": "\(names)"])
-            try await store.trimSetAside()
         } catch {
             log.warning(
                 "could not repair bytes yet; it is tried again",
@@ -180,7 +181,16 @@ actor BlobRepairs {
 
     private func forget(_ digest: ContentDigest) {
         lacks[digest] = nil
-        tellOthers()
+        shown.withLockedValue { $0.lacking = lacks.count }
+        // That the word holds again can wait where there are thousands: all of them are gone through to tell it.
+        if lacks.count < 256 || lacks.count % 256 == 0 { tellOthers() }
+    }
+
+    /// Of what is kept aside more than enough goes.
+    private func trim() async {
+        do { try await store.trimSetAside() } catch {
+            log.warning("could not trim what was set aside", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Those that are to have it first, the nearest of them before the others.
