@@ -182,7 +182,10 @@ actor SoakBook {
         number >= mark || attempt.outcome == .unknown
     }
 
-    func unanswered() { counts.unanswered += 1 }
+    func unanswered(_ name: String, _ error: any Error) {
+        counts.unanswered += 1
+        diary.note("no answer about \(name): \(error)")
+    }
 
     // MARK: The end
 

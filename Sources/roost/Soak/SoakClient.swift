@@ -55,7 +55,7 @@ struct SoakClient: Sendable {
         } catch ClientError.status(404, _, _, let node) {
             await book.saw(name, nil, since: mark, at: node ?? "?")
         } catch {
-            await book.unanswered()
+            await book.unanswered(name, error)
         }
     }
 
@@ -78,7 +78,7 @@ struct SoakClient: Sendable {
         } catch ClientError.status(404, _, _, _) {
             options.ifAbsent = true
         } catch {
-            return await book.unanswered()
+            return await book.unanswered(counter, error)
         }
         let bytes = Array("\(value + 1)".utf8)
         let result = await outcome { [options] in try await agent.put(counter, bytes: bytes, options: options) }

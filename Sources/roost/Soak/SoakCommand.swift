@@ -51,9 +51,11 @@ struct SoakCommand: AsyncParsableCommand {
         let faults: [String: Int]
         let restMilliseconds: UInt64
         let violations: [String]
+        /// Where the agents' logs and the diary are; nil when there is nothing to be found in them.
+        let logs: String?
 
         enum CodingKeys: String, CodingKey {
-            case ok, seed, nodes, minutes, operations, faults, violations
+            case ok, seed, nodes, minutes, operations, faults, violations, logs
             case restMilliseconds = "rest_ms"
         }
     }
@@ -77,7 +79,7 @@ struct SoakCommand: AsyncParsableCommand {
             throw CommandFailure("soak: \(error)", hint: "the agents' logs are in \(cluster.folder.logs)")
         }
         await ground?.end()
-        await cluster.tearDown(keepingLogs: !result.ok)
+        await cluster.tearDown(keepingLogs: result.logs != nil)
         try report(result)
         guard result.ok else {
             throw CommandFailure(
@@ -118,10 +120,12 @@ struct SoakCommand: AsyncParsableCommand {
         await book.reunite()
         try await verdict.check()
         let violations = await book.violations
+        let counts = await book.counts
         return Result(
-            ok: violations.isEmpty, seed: seed, nodes: nodes, minutes: minutes, operations: await book.counts,
+            ok: violations.isEmpty, seed: seed, nodes: nodes, minutes: minutes, operations: counts,
             faults: Dictionary(uniqueKeysWithValues: faults.counts.map { ($0.key.rawValue, $0.value) }),
-            restMilliseconds: UInt64(max(0, rest.saturatingNanoseconds)) / 1_000_000, violations: violations)
+            restMilliseconds: UInt64(max(0, rest.saturatingNanoseconds)) / 1_000_000, violations: violations,
+            logs: violations.isEmpty && counts.unanswered == 0 ? nil : cluster.folder.logs)
     }
 
     private func report(_ result: Result) throws {
@@ -138,5 +142,6 @@ struct SoakCommand: AsyncParsableCommand {
             lost        \(counts.lost)
             """)
         for violation in result.violations { Terminal.print("broken      \(violation)") }
+        if result.ok, let logs = result.logs { Terminal.print("logs        \(logs)") }
     }
 }
