@@ -136,15 +136,6 @@ extension Convergence {
         settle(slots, with: name, by: reply.groups, noRoom: reply.noRoom, isCounted: isCounted, at: now)
     }
 
-    /// What an answer to a comparison says beside what it is about.
-    mutating func hear(
-        whatIsNew newer: [HolderOfNewer], from name: NodeName, isCounted: Bool, at now: Instant
-    ) {
-        // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
-        if !isCounted { mustHear(name, SlotSet.all) }
-        hearHoldersOfNewer(newer, toldBy: name, at: now)
-    }
-
     /// Takes what the peer said that it holds of the slots, which is all that it holds of them that matters here.
     mutating func settle(
         _ slots: SlotSet, with name: NodeName, by groupsThere: [GroupStatus], noRoom: SlotSet, isCounted: Bool,
@@ -163,9 +154,9 @@ extension Convergence {
             noteConfirmation(by: name, status)
         }
         note(noRoom: noRoom, by: name, of: slots)
-        // What is held of a group only grows, until all of it is let go of.
         for key in groups(in: slots) {
             guard let there = theirs[key] else {
+                // What is held of a group only grows, until all of it is let go of, or lost.
                 takeBackWord(of: name, for: key)
                 withdrawConfirmation(by: name, of: key)
                 continue

@@ -8,10 +8,10 @@ extension Convergence {
     /// hold any more, and when it does again. It is taken back for whole slots: a name whose bytes are lacking may go to a
     /// group of another home meanwhile.
     mutating func note(lacking keys: Set<GroupKey>) {
-        let now = SlotSet(keys.map(\.slot))
-        var changed = now.subtracting(lacking)
-        changed.formUnion(lacking.subtracting(now))
-        lacking = now
+        let slots = SlotSet(keys.map(\.slot))
+        var changed = slots.subtracting(lacking)
+        changed.formUnion(lacking.subtracting(slots))
+        lacking = slots
         guard !changed.isEmpty else { return }
         for slot in changed { groups.sharedSums.forget(slot) }
         hasChanged(changed)
@@ -28,8 +28,8 @@ extension Convergence {
         return 1 + state.confirmed.count + state.standIns.count
     }
 
-    /// An equal digest from an owner is its word that it has it all (law 2). What it holds only grows, so another digest takes
-    /// nothing back; that it does not vouch for the group any more does, whatever it has beside (seed 354).
+    /// An equal digest from an owner is its word that it has it all (law 2). What it holds only grows, so another digest, told
+    /// unasked, takes nothing back (in an answer it does: `settle`); that it does not vouch for the group any more does, whatever it has beside (seed 354).
     mutating func noteConfirmation(by peer: NodeName, _ theirs: GroupStatus) {
         guard theirs.owner else { return takeBackConfirmation(by: peer, of: theirs.key) }
         guard let state = groups[theirs.key], state.summary.digest == theirs.digest else { return }

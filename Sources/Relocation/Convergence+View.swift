@@ -95,8 +95,7 @@ extension Convergence {
         for name in fresh {
             // While it was away nobody waited for it, and what was held came to count as in step.
             guard let slots = owed.removeValue(forKey: name) else { continue }
-            doubt(slots, until: [name])
-            peers[name]?.hearForAll.formUnion(slots)
+            doubt(slots, until: [name], forAll: true)
         }
         switch hear {
         case .everyone:
@@ -190,33 +189,6 @@ extension Convergence {
         for key in groups.unvouched where !unsynced.contains(key.slot) { groups[key]?.vouched = true }
     }
 
-    /// Whatever this node holds of the slots answers no more before it has heard these members, however well in step it was.
-    mutating func doubt(_ slots: SlotSet, until names: [NodeName]) {
-        guard !slots.isEmpty else { return }
-        for key in groups(in: slots) where groups[key]?.vouched == true { groups[key]?.vouched = false }
-        for name in names { mustHear(name, slots) }
-    }
-
-    /// Somebody knows more of these slots, and nobody knows who: everyone is heard but those that are known not to answer.
-    mutating func doubt(_ slots: SlotSet, at now: Instant) {
-        guard !slots.isEmpty else { return }
-        let answering = view.contactable.filter { !isSilent($0) }
-        if answering.count < view.contactable.count { giveUpHearing(slots, at: now) }
-        doubt(slots, until: answering)
-    }
-
-    mutating func mustHear(_ name: NodeName, _ slots: SlotSet) {
-        guard !slots.isEmpty, name != me else { return }
-        peers[name, default: PeerState()].mustHear.formUnion(slots)
-        peers[name]?.hearAsTold.subtract(slots)
-        peers[name]?.hearInCase.subtract(slots)
-        peers[name]?.dirty.formUnion(slots)
-        // What differed at the last comparison is not all that may differ now.
-        peers[name]?.forgetUnheard(of: slots)
-        // A process that stood still finds answers to what it had asked before, and they clear nothing up.
-        if peers[name]?.call != nil { peers[name]?.hearAnew.formUnion(slots) }
-    }
-
     /// After a join: whom this node has met is heard when it has met them all.
     private mutating func gather(_ fresh: [NodeName], at now: Instant) {
         guard !fresh.isEmpty else { return }
@@ -251,8 +223,7 @@ extension Convergence {
         for (name, slots) in stoodIn(fresh, in: view) {
             var slots = slots
             for key in groups.byHome[name] ?? [] { slots.insert(key.slot) }
-            mustHear(name, slots)
-            peers[name]?.hearForAll.formUnion(slots)
+            mustHear(name, slots, forAll: true)
         }
     }
 
@@ -291,8 +262,7 @@ extension Convergence {
                 let isOrphan = !before[index].contains { view.canCall($0) }
                 if isOrphan || before[index].contains(name) || slotOwners[index].contains(name) { slots.insert(slot) }
             }
-            mustHear(name, slots)
-            peers[name]?.hearForAll.formUnion(slots)
+            mustHear(name, slots, forAll: true)
         }
     }
 }

@@ -99,6 +99,13 @@ extension Convergence {
             hearInCase.remove(slot)
         }
 
+        mutating func isHeard(of slots: SlotSet) {
+            mustHear.subtract(slots)
+            hearAsTold.subtract(slots)
+            hearForAll.subtract(slots)
+            hearInCase.subtract(slots)
+        }
+
         var hasWork: Bool { !dirty.isEmpty || !exchanges.isEmpty || !review.isEmpty }
 
         /// Sums that were asked for do not stand for what is held of these slots any more.
@@ -115,7 +122,7 @@ extension Convergence {
             if call != nil { disowned.keys.insert(key) }
         }
 
-        /// The owners have changed: whom an answer under way calls one is not known.
+        /// The owners have changed, or this node was cut off: an answer under way is no word under what is now.
         mutating func disownAll() {
             if call != nil { disowned.isAll = true }
         }

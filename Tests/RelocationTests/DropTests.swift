@@ -106,9 +106,7 @@ import Vocabulary
         let compared = owner.takeCompare(with: "bob")
         owner.feed(
             .compared(try #require(compared), CompareReply(groups: [GroupStatus(key: key, digest: more, owner: true)])))
-        let exchange = owner.effects.lazy.compactMap { effect in
-            if case .exchange(let id, _, let intents) = effect { (id, intents) } else { nil }
-        }.first
+        let exchange = owner.takeExchange(with: "bob")
         let (id, intents) = try #require(exchange)
         owner.feed(.told(by: bob, GroupStatus(key: key, digest: digest, owner: true)))
         #expect(owner.core.holders(of: key).contains(bob))
@@ -255,12 +253,10 @@ import Vocabulary
         if byExchange {
             let other = GroupStatus(key: key, digest: SetDigest(high: 1, low: 1), owner: true)
             subject.feed(.compared(call, CompareReply(groups: [other])))
-            let exchange = subject.effects.lazy.compactMap { effect in
-                if case .exchange(let id, ada, let intents) = effect { (id, intents) } else { nil }
-            }.first
+            let exchange = subject.takeExchange(with: "ada")
             let set = VersionSet(World.version(World.nameOwned(by: ["ada", "bob"], among: names), by: "cid"))
-            call = try #require(exchange?.0)
-            told = try #require(exchange?.1).map { $0.telling([set]) }
+            call = try #require(exchange?.id)
+            told = try #require(exchange?.intents).map { $0.telling([set]) }
         }
         // The question of one that has lost bytes overtakes what it answered.
         let lost = GroupStatus(key: key, digest: digest, owner: false)

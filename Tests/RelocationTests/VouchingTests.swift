@@ -54,12 +54,14 @@ import Vocabulary
         let view = World.view(["ada", "cid"], for: "cid")
         subject.feed(.view(view, hear: .everyone, restarted: []))
         answer(&subject, ["ada"], holding: held)
-        let first = try #require(takeExchange(&subject))
+        let taken = subject.takeExchange(with: "ada")
+        let first = try #require(taken)
         // While the first exchange is under way ada was cut off and lived on.
         subject.feed(.view(view, hear: .these([World.node("ada")]), restarted: []))
         // Both end without a lack, as cid has it all by another way.
         finish(first, of: byKey, in: &subject)
-        let second = try #require(takeExchange(&subject))
+        let next = subject.takeExchange(with: "ada")
+        let second = try #require(next)
         finish(second, of: byKey, in: &subject)
         let exchanged = (first.intents + second.intents).map(\.key)
         #expect(exchanged.allSatisfy { !subject.core.isSynced($0.slot) })
@@ -69,13 +71,6 @@ import Vocabulary
     }
 
     private typealias Exchange = (id: Convergence.CallID, intents: [Convergence.ExchangeIntent])
-
-    private func takeExchange(_ subject: inout Subject) -> Exchange? {
-        defer { subject.effects.removeAll { if case .exchange = $0 { true } else { false } } }
-        return subject.effects.lazy.compactMap { effect in
-            if case .exchange(let id, _, let intents) = effect { (id, intents) } else { nil }
-        }.first
-    }
 
     /// Answers as one who holds the sets just as they are told.
     private func finish(_ exchange: Exchange, of sets: [GroupKey: [VersionSet]], in subject: inout Subject) {
@@ -116,7 +111,8 @@ import Vocabulary
         subject.core.doubt(SlotSet([key.slot]), until: [World.node("ada")])
         // The answer is from before, and has nothing of it.
         subject.feed(.compared(call, CompareReply(groups: [])))
-        let exchange = try #require(takeExchange(&subject))
+        let taken = subject.takeExchange(with: "ada")
+        let exchange = try #require(taken)
         finish(exchange, of: [key: [set]], in: &subject)
         #expect(!subject.core.isSynced(key.slot))
         answer(&subject, ["ada"], holding: held)

@@ -116,6 +116,16 @@ struct Subject {
         return nil
     }
 
+    mutating func takeExchange(with node: String) -> (id: Convergence.CallID, intents: [Convergence.ExchangeIntent])? {
+        for (index, effect) in effects.enumerated() {
+            if case .exchange(let id, let name, let intents) = effect, name == World.node(node) {
+                effects.remove(at: index)
+                return (id, intents)
+            }
+        }
+        return nil
+    }
+
     /// Answers the next comparison with `node`, which must be there, as a peer that holds the same.
     mutating func confirm(
         _ node: String, _ summaries: [GroupSummary], owner: Bool = true, at location: SourceLocation = #_sourceLocation

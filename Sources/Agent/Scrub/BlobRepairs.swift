@@ -78,8 +78,7 @@ actor BlobRepairs {
     func found(_ finding: Scrubber.Finding) async {
         let digest = finding.blob.digest
         guard await note(digest, finding.fault, finding.reader) || lacks[digest] != nil else { return }
-        await repair(digest)
-        if lacks.isEmpty { await trim() }
+        if await repair(digest), lacks.isEmpty { await trim() }
     }
 
     /// - Returns: whether it is new, and this node lacks it now.
@@ -120,11 +119,12 @@ actor BlobRepairs {
             tasks.addTask { await self.watch() }
             for await _ in wishes {
                 if Task.isCancelled { break }
+                var isRepaired = false
                 for digest in lacks.keys.sorted() {
                     if Task.isCancelled { break }
-                    await repair(digest)
+                    if await repair(digest) { isRepaired = true }
                 }
-                await trim()
+                if isRepaired { await trim() }
             }
             tasks.cancelAll()
         }
@@ -159,11 +159,15 @@ actor BlobRepairs {
         if !lacks.isEmpty { wish.yield() }
     }
 
-    private func repair(_ digest: ContentDigest) async {
-        guard let lack = lacks[digest], underWay.insert(digest).inserted else { return }
+    /// - Returns: whether its bytes are here again.
+    private func repair(_ digest: ContentDigest) async -> Bool {
+        guard let lack = lacks[digest], underWay.insert(digest).inserted else { return false }
         defer { underWay.remove(digest) }
         do {
-            guard let use = try await store.use(of: digest) else { return forget(digest) }
+            guard let use = try await store.use(of: digest) else {
+                forget(digest)
+                return false
+            }
             lacks[digest]?.groups = use.groups
             let lease = try await puller.obtain(digest, size: lack.size, from: holders(of: use), for: .move)
             defer { withExtendedLifetime(lease) {} }
@@ -172,10 +176,12 @@ actor BlobRepairs {
             let names = use.names.prefix(Self.namesShown).map(\.text).joined(separator: ", ")
             tell("repaired", "\(digest), \(lack.size) bytes of \(names)")
             log.notice("bytes were repaired", metadata: ["sha256": "\(digest)", "names": "\(names)"])
+            return true
         } catch {
             log.warning(
                 "could not repair bytes yet; it is tried again",
                 metadata: ["sha256": "\(digest)", "error": "\(error)"])
+            return false
         }
     }
 

@@ -1,8 +1,54 @@
 import Resources
 import Vocabulary
 
-/// Whom else to hear, by the word of one who is heard (law 6).
+/// Whom this node has to hear before its own copies answer, and for how long it waits for that (law 6).
 extension Convergence {
+    /// - Parameter forAll: the peer owned the slots, or stood in (`PeerState.hearForAll`).
+    mutating func mustHear(_ name: NodeName, _ slots: SlotSet, forAll: Bool = false) {
+        guard !slots.isEmpty, name != me else { return }
+        peers[name, default: PeerState()].mustHear.formUnion(slots)
+        peers[name]?.hearAsTold.subtract(slots)
+        peers[name]?.hearInCase.subtract(slots)
+        if forAll { peers[name]?.hearForAll.formUnion(slots) }
+        peers[name]?.dirty.formUnion(slots)
+        // What differed at the last comparison is not all that may differ now.
+        peers[name]?.forgetUnheard(of: slots)
+        // A process that stood still finds answers to what it had asked before, and they clear nothing up.
+        if peers[name]?.call != nil { peers[name]?.hearAnew.formUnion(slots) }
+    }
+
+    /// Whatever this node holds of the slots answers no more before it has heard these members, however well in step it was.
+    mutating func doubt(_ slots: SlotSet, until names: [NodeName], forAll: Bool = false) {
+        guard !slots.isEmpty else { return }
+        for key in groups(in: slots) where groups[key]?.vouched == true { groups[key]?.vouched = false }
+        for name in names { mustHear(name, slots, forAll: forAll) }
+    }
+
+    /// Somebody knows more of these slots, and nobody knows who: everyone is heard who answers.
+    mutating func doubt(_ slots: SlotSet, at now: Instant) {
+        guard !slots.isEmpty else { return }
+        doubt(slots, until: whoAnswers(of: slots, at: now))
+    }
+
+    /// All members but those that are known not to answer; what those may know of the slots is not waited for.
+    private mutating func whoAnswers(of slots: SlotSet, at now: Instant) -> [NodeName] {
+        let answering = view.contactable.filter { !isSilent($0) }
+        if answering.count < view.contactable.count { giveUpHearing(slots, at: now) }
+        return answering
+    }
+
+    /// Whether it has not answered for so long that nobody waits for it.
+    func isSilent(_ name: NodeName) -> Bool { (peers[name]?.failures ?? 0) >= Self.failuresBeforeUnheard }
+
+    // MARK: By the word of one who is heard
+
+    /// What an answer to a comparison says beside what it is about.
+    mutating func hear(whatIsNew newer: [HolderOfNewer], from name: NodeName, isCounted: Bool, at now: Instant) {
+        // What it takes from now on is not told here: it is to be heard when it has found out that this node is there.
+        if !isCounted { mustHear(name, SlotSet.all) }
+        hearHoldersOfNewer(newer, toldBy: name, at: now)
+    }
+
     /// What this node knows that it lacks in these slots. Where it is not in step itself, and has to hear others than the asker, it
     /// names itself: it can not say who knows more.
     func whatIsNewer(in slots: SlotSet, for asker: NodeName) -> [HolderOfNewer] {
@@ -20,7 +66,7 @@ extension Convergence {
     /// Where this node is about to take the peer's word for what there is, it hears those, too, of whom the peer knows that
     /// they hold more: an owner with a full disk can not take what others wrote in its place. Elsewhere it changes nothing:
     /// for as long as that disk is full the peer says it with each comparison.
-    mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName, at now: Instant) {
+    private mutating func hearHoldersOfNewer(_ holders: [HolderOfNewer], toldBy name: NodeName, at now: Instant) {
         guard let peer = peers[name], !peer.mustHear.isEmpty else { return }
         var awaited = peer.mustHear
         awaited.subtract(peer.hearAsTold)
@@ -44,16 +90,10 @@ extension Convergence {
     mutating func hearAll(of slots: SlotSet, at now: Instant) -> SlotSet {
         guard !slots.isEmpty else { return slots }
         let held = SlotSet(groups.bySlot.keys.filter { slots.contains($0) })
-        var isSomebodySilent = false
-        for other in view.contactable {
-            if isSilent(other) {
-                isSomebodySilent = true
-            } else {
-                let added = hearAsTold(other, held)
-                peers[other]?.hearInCase.formUnion(added)
-            }
+        for other in whoAnswers(of: held, at: now) {
+            let added = hearAsTold(other, held)
+            peers[other]?.hearInCase.formUnion(added)
         }
-        if isSomebodySilent { giveUpHearing(held, at: now) }
         return held
     }
 
@@ -68,25 +108,24 @@ extension Convergence {
         return slots
     }
 
+    // MARK: Not waiting any longer
+
     /// Stops waiting for what a member may know.
     mutating func giveUpHearing(_ peer: inout PeerState, at now: Instant) {
         guard !peer.mustHear.isEmpty else { return }
-        giveUpHearing(peer.mustHear, at: now)
-        peer.mustHear = SlotSet()
-        peer.hearAsTold = SlotSet()
-        peer.hearForAll = SlotSet()
-        peer.hearInCase = SlotSet()
+        giveUpHearing(peer.mustHear, of: &peer, at: now)
         peer.unheard = [:]
     }
 
     mutating func giveUpHearingInCase(_ peer: inout PeerState, at now: Instant) {
-        guard !peer.hearInCase.isEmpty else { return }
-        giveUpHearing(peer.hearInCase, at: now)
-        peer.mustHear.subtract(peer.hearInCase)
-        peer.hearAsTold.subtract(peer.hearInCase)
-        peer.hearForAll.subtract(peer.hearInCase)
-        peer.forgetUnheard(of: peer.hearInCase)
-        peer.hearInCase = SlotSet()
+        giveUpHearing(peer.hearInCase, of: &peer, at: now)
+    }
+
+    private mutating func giveUpHearing(_ slots: SlotSet, of peer: inout PeerState, at now: Instant) {
+        guard !slots.isEmpty else { return }
+        giveUpHearing(slots, at: now)
+        peer.isHeard(of: slots)
+        peer.forgetUnheard(of: slots)
     }
 
     mutating func giveUpHearing(_ slots: SlotSet, at now: Instant) {
@@ -100,7 +139,4 @@ extension Convergence {
         guard !slots.isEmpty, !newerElsewhere.isEmpty, let since = peers[name]?.newsSince else { return }
         doubt(newerElsewhere.forget(tellers: [name], in: slots.subtracting(since)), at: now)
     }
-
-    /// Whether it has not answered for so long that nobody waits for it.
-    func isSilent(_ name: NodeName) -> Bool { (peers[name]?.failures ?? 0) >= Self.failuresBeforeUnheard }
 }
