@@ -30,23 +30,12 @@ extension Convergence {
     /// Every slot with everyone concerned: by one sum where all is confirmed, and group by group where it is not, or where
     /// the group is not this node's to own.
     private mutating func lookOver() {
-        var open: [NodeName: SlotSet] = [:]
-        var quiet: [NodeName: SlotSet] = [:]
-        groups.forEach { key, group in
-            let isOwned = group.owners.contains(me)
-            for standIn in group.standIns { open[standIn, default: SlotSet()].insert(key.slot) }
-            for owner in group.owners where owner != me {
-                if isOwned, group.confirmed.contains(owner) {
-                    quiet[owner, default: SlotSet()].insert(key.slot)
-                } else {
-                    open[owner, default: SlotSet()].insert(key.slot)
-                }
-            }
-        }
+        let held = groups.otherHolders
+        var open = held.open
         // It may have room by now, whoever it is.
         for (name, peer) in peers where !peer.noRoom.isEmpty { open[name, default: SlotSet()].formUnion(peer.noRoom) }
         for (owner, slots) in open { peers[owner, default: PeerState()].dirty.formUnion(slots) }
-        for (owner, slots) in quiet { peers[owner, default: PeerState()].review.formUnion(slots) }
+        for (owner, slots) in held.quiet { peers[owner, default: PeerState()].review.formUnion(slots) }
     }
 
     /// Whether there is still something to settle with the peer in this slot.

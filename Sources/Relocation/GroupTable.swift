@@ -56,6 +56,7 @@ struct GroupTable: Sendable {
     /// Groups of which others hold fewer copies than there are owners: `sums` of a damaged catalogue may be anything.
     private(set) var shortCount = 0
     var sharedSums = SharedSums()
+    private var knownHolders: OtherHolders?
 
     init(me: NodeName) { self.me = me }
 
@@ -84,6 +85,35 @@ struct GroupTable: Sendable {
     /// In no order that two processes share: what is made of it must not depend on the order.
     func forEach(_ body: (GroupKey, Group) -> Void) { for (key, group) in groups { body(key, group) } }
 
+    /// Of which slots others are to be asked.
+    struct OtherHolders: Sendable {
+        /// Group by group: it has not confirmed all, or this node does not own what it holds.
+        var open: [NodeName: SlotSet] = [:]
+        /// By one sum: it owns with this node what it has confirmed.
+        var quiet: [NodeName: SlotSet] = [:]
+    }
+
+    /// Reckoned when it is asked for and some group has changed since: what lies still costs nothing to look after.
+    var otherHolders: OtherHolders {
+        mutating get {
+            if let knownHolders { return knownHolders }
+            var found = OtherHolders()
+            for (key, group) in groups {
+                let isOwned = group.owners.contains(me)
+                for standIn in group.standIns { found.open[standIn, default: SlotSet()].insert(key.slot) }
+                for owner in group.owners where owner != me {
+                    if isOwned, group.confirmed.contains(owner) {
+                        found.quiet[owner, default: SlotSet()].insert(key.slot)
+                    } else {
+                        found.open[owner, default: SlotSet()].insert(key.slot)
+                    }
+                }
+            }
+            knownHolders = found
+            return found
+        }
+    }
+
     /// No group counts as vouched for any more: the one change that goes through all that is held, after this node was
     /// away and all of it is to be compared anyhow.
     mutating func vouchForNothing() {
@@ -110,6 +140,7 @@ struct GroupTable: Sendable {
 
     private mutating func index(_ key: GroupKey, was: Bool, _ group: Group?) {
         sharedSums.forget(key.slot)
+        knownHolders = nil
         guard let group else {
             guard was else { return }
             bySlot[key.slot]?.removeAll { $0 == key }
