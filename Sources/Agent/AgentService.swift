@@ -192,7 +192,7 @@ public struct AgentService: Sendable {
                 if event.kind == .crashed { Task { await peers.disconnect(event.name) } }
                 return true
             case .acknowledge: return true
-            case .exchangeMembers, .fallbackProbe, .convergence, .offer: return false
+            case .exchangeMembers, .fallbackProbe, .convergence, .tombstones, .offer: return false
             }
         }
         let core = AgentCore(
@@ -211,6 +211,7 @@ public struct AgentService: Sendable {
         // heard first, and old copies would be vouched for.
         driver.feed(.convergence(.loaded(try await store.groups())))
         await core.repairs.recall()
+        await TombstoneService(core: core).recall()
         if wayIn.hasAddresses { driver.feed(.lifecycle(.joining)) }
         gate.withLockedValue { $0 = core.claims }
         let leaving = LeaveService(core: core)
@@ -357,6 +358,7 @@ extension AgentSettings {
         machine.replicas = replicas
         machine.relocationDelay = relocation.delay
         machine.relocationDelayMax = relocation.delayMax
+        machine.tombstones = TombstoneCollection.Settings(keep: tombstone.keep)
         machine.convergence.pullsActiveMax = relocation.streams
         machine.membership.probeInterval = swim.probeInterval
         machine.membership.probeTimeout = swim.probeTimeout

@@ -17,6 +17,7 @@ public struct NodeMachine: Sendable {
         public var relocationDelayMax = Duration.seconds(600)
         public var membership = Membership.Settings()
         public var convergence = Convergence.Settings()
+        public var tombstones = TombstoneCollection.Settings()
 
         public init() {}
     }
@@ -51,6 +52,7 @@ public struct NodeMachine: Sendable {
     public enum Input: Sendable {
         case membership(Membership.Input)
         case convergence(Convergence.Input)
+        case tombstones(TombstoneCollection.Input)
         case lifecycle(Lifecycle)
         /// The version is durable here; its group's new summary came by `Convergence.Input.wrote` before.
         /// - leaving: the group that the name was in before, when that is another.
@@ -94,6 +96,7 @@ public struct NodeMachine: Sendable {
         case fallbackProbe(SequenceNumber, of: NodeName, at: Endpoint, [Claim])
         case event(MemberEvent)
         case convergence(Convergence.Effect)
+        case tombstones(TombstoneCollection.Effect)
         /// Ask the node to make this version durable now, and answer `.offerAnswered`.
         case offer(WriteID, to: NodeName, Version)
         /// The write has all the copies it will get for now; fewer than `wanted` is a 202. With a `rival`, which goes before
@@ -105,6 +108,7 @@ public struct NodeMachine: Sendable {
     public let settings: Settings
     public private(set) var membership: Membership
     public private(set) var convergence: Convergence
+    public internal(set) var tombstones: TombstoneCollection
     public private(set) var isDraining = false
     private var hasLeft = false
     /// Started or joined by hand, and not yet synced with those found.
@@ -133,6 +137,7 @@ public struct NodeMachine: Sendable {
         convergence = Convergence(
             me: identity.name, cluster: identity.cluster, settings: convergenceSettings,
             view: View(ring: Ring([own]), contactable: [], doubtful: []), at: now)
+        tombstones = TombstoneCollection(settings.tombstones, at: now)
     }
 
     /// Applies one input completely; what is to be done next is appended to `effects`, in order.
@@ -147,6 +152,7 @@ public struct NodeMachine: Sendable {
         switch input {
         case .membership(let input): feed(input, at: now, using: &rng, into: &effects)
         case .convergence(let input): feed(input, at: now, into: &effects)
+        case .tombstones(let input): feed(input, at: now, into: &effects)
         case .lifecycle(let step): feed(step, at: now, using: &rng, into: &effects)
         case .wrote(let id, let version, let former):
             beginWrite(id, version, leaving: former, at: now, into: &effects)
@@ -158,6 +164,7 @@ public struct NodeMachine: Sendable {
             if let due = membership.deadline, due <= now { feed(.tick, at: now, using: &rng, into: &effects) }
             if let due = eligibilityEnds, due <= now { refreshView(restarted: [], cutOff: [], at: now, into: &effects) }
             if convergence.deadline <= now { feed(Convergence.Input.tick, at: now, into: &effects) }
+            lookForTombstones(at: now, into: &effects)
             for id in writes.keys.sorted() where writes[id]?.deadline.map({ $0 <= now }) ?? false {
                 continueWrite(id, at: now, into: &effects)
             }
@@ -197,9 +204,8 @@ public struct NodeMachine: Sendable {
     /// When to send `.tick` next.
     public var deadline: Instant {
         let writing = writes.values.compactMap(\.deadline).min()
-        return [membership.deadline, eligibilityEnds, writing].compactMap { $0 }.reduce(convergence.deadline) {
-            min($0, $1)
-        }
+        return [membership.deadline, eligibilityEnds, writing, tombstones.deadline].compactMap { $0 }
+            .reduce(convergence.deadline) { min($0, $1) }
     }
 
     /// Whether this node is on its way in and so nobody's way in yet, also when it has been told to leave meanwhile.
@@ -280,6 +286,7 @@ public struct NodeMachine: Sendable {
             }
         }
         if changed { refreshView(restarted: restarted, cutOff: cutOff, at: now, into: &effects) }
+        if case .forget(let name) = input, membership.member(name) == nil { forget(met: name, into: &effects) }
     }
 
     mutating func feed(_ input: Convergence.Input, at now: Instant, into effects: inout [Effect]) {
@@ -332,6 +339,7 @@ public struct NodeMachine: Sendable {
         placesKept.keep(
             whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
         let members = membership.members
+        meet(members.map(\.name), into: &effects)
         placesKept.settle(among: members, me: identity.name, at: now, delay: settings.relocationDelay)
         detours.keep { membership.member($0) != nil }
         let standing = Standing(

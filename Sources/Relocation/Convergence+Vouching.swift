@@ -68,6 +68,16 @@ extension Convergence {
     /// are there than there are to be copies.
     public func isHalfHeard(_ slot: Slot) -> Bool { halfHeard.contains(slot) }
 
+    /// Whether this node has heard all that there is of what it owns.
+    var isInStep: Bool { knowsRing && !isPassedOver && slotsUnsynced == 0 }
+
+    /// Whether a version of the name may be about to come here: to whoever asks what is held of it this node can not say that it
+    /// is all.
+    public func isExpecting(_ name: ResourceName) -> Bool {
+        pulls.contains(name) || newerElsewhere.knows(of: name)
+            || !refused.slots(of: SlotSet([Slot(ofName: name.text, in: cluster)])).isEmpty
+    }
+
     /// Slots that still wait to be heard of.
     public var slotsUnsynced: Int {
         isJoining || isPassedOver || gathering != nil ? Slot.count : unsyncedSlots.count

@@ -69,6 +69,9 @@ struct PullQueue: Sendable {
         return true
     }
 
+    /// Whether a version of the name waits, or is being pulled.
+    func contains(_ name: ResourceName) -> Bool { entries[name] != nil }
+
     private mutating func enqueue(_ place: Place) {
         var low = 0
         var high = line.count

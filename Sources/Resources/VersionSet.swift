@@ -28,6 +28,14 @@ public struct VersionSet: Hashable, Sendable, Codable {
     /// `nil` when the head is a tombstone: the name does not exist.
     public var live: Version? { head.isTombstone ? nil : head }
 
+    /// Whether nothing is held of the name but that it was deleted, so long ago by the clocks of who did so and of who asks.
+    public func isDeletedFor(_ age: Duration, wallMilliseconds: UInt64) -> Bool {
+        let milliseconds = UInt64(max(0, age.saturatingNanoseconds) / 1_000_000)
+        return versions.allSatisfy {
+            $0.isTombstone && $0.time.advanced(byMilliseconds: milliseconds).wallMilliseconds <= wallMilliseconds
+        }
+    }
+
     /// How many versions lost to the head without its writer having seen them.
     public var conflicts: Int { latest.count { $0.dot != head.dot } }
 

@@ -55,6 +55,15 @@ struct CatalogueQueries {
         }
     }
 
+    /// The sets of deleted names after `after`, in byte order, until `body` says that it has enough.
+    func eachDeleted(after: ResourceName?, _ body: (VersionSet) throws -> Bool) throws {
+        let sql = """
+            SELECT n.name, \(Version.columns) FROM names n CROSS JOIN versions v ON v.name = n.id
+            WHERE n.name > ? AND n.live = 0 ORDER BY n.name
+            """
+        try each(sql, [after?.text ?? ""], body)
+    }
+
     /// Groups consecutive rows of one name into sets.
     private func each(
         _ sql: String, _ arguments: StatementArguments, _ body: (VersionSet) throws -> Bool

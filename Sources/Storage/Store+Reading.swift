@@ -72,6 +72,26 @@ extension Store {
         }
     }
 
+    /// Names of which nothing is left but that they were deleted, `age` ago or longer; linear in the names.
+    ///
+    /// - Returns: `limit` of them at most, in byte order, and the last one where there are more after it.
+    public func deleted(
+        after: ResourceName?, for age: Duration, wallMilliseconds: UInt64, limit: Int
+    ) async throws(StorageError) -> (sets: [VersionSet], next: ResourceName?) {
+        let path = catalogue.path
+        return try await catalogue.read("look for deleted names") { db in
+            var sets: [VersionSet] = []
+            var isMore = false
+            try CatalogueQueries(db: db, path: path).eachDeleted(after: after) { set in
+                guard set.isDeletedFor(age, wallMilliseconds: wallMilliseconds) else { return true }
+                isMore = sets.count >= limit
+                if !isMore { sets.append(set) }
+                return !isMore
+            }
+            return (sets, isMore ? sets.last?.name : nil)
+        }
+    }
+
     public static let listLimitMax = 10_000
 
     /// Bytes that can still be written on the file system; 0 when it can not be asked.

@@ -134,21 +134,25 @@ extension Store {
         return true
     }
 
-    /// Removes a name, when all that is held of it is still exactly `set`: for tombstones that every member has
-    /// confirmed (law 3 is the caller's).
+    /// Removes those names of which still exactly this is held: for tombstones that every member has confirmed (law 3 is the
+    /// caller's).
     ///
-    /// - Returns: the group that changed, as it is now; `nil`, with nothing changed, when the name has changed since.
-    public func forget(_ set: VersionSet) async throws(StorageError) -> GroupSummary? {
-        let (cluster, path) = (cluster, catalogue.path)
-        let (group, released): (GroupSummary?, Set<ContentDigest>) = try await catalogue.write("forget \(set.name)") {
-            db in
+    /// - Parameter committed: as for `merge`.
+    public func forget(
+        _ sets: [VersionSet], committed: @escaping @Sendable ([GroupSummary]) -> Void = { _ in }
+    ) async throws(StorageError) {
+        let (node, cluster, path, stamp) = (node, cluster, catalogue.path, stamp)
+        let (_, released) = try await catalogue.write(
+            "forget \(sets.count) deleted names", committed: { committed($0.0) }
+        ) { db in
             var change = CatalogueChange(db: db, path: path, cluster: cluster)
-            guard try change.queries.set(of: set.name)?.set == set else { return (nil, []) }
-            try change.remove(set.name)
-            return (try change.finish().first, change.released)
+            for set in sets where try change.queries.set(of: set.name)?.set == set {
+                stamp.withLockedValue { $0.forgets(set, writtenBy: node) }
+                try change.remove(set.name)
+            }
+            return (try change.finish(), change.released)
         }
         blobs.suspectUnneeded(released)
-        return group
     }
 
     /// Waits until no blob is left that nothing needs, as far as it is known now.

@@ -59,6 +59,14 @@ struct Run: AsyncParsableCommand {
             discussion: "For faults after which a member is back by itself: kill,flap,restart,slow-disk,delay."))
     var keepsPlaces = false
 
+    @Option(
+        name: .long,
+        help: """
+            Forget deleted names after so many virtual seconds, when every member has agreed (1-60000); not within the run, \
+            unless given. Takes minutes: a cycle is 80 s.
+            """)
+    var tombstoneKeep: Int64?
+
     @Option(name: .long, help: "peers.max of every node: how many others it may be connected with at once (1-50).")
     var peersMax: Int?
 
@@ -86,6 +94,7 @@ struct Run: AsyncParsableCommand {
             plan.movesHomes = movingHomes
             plan.keepsPlaces = keepsPlaces
             plan.peersMax = peersMax
+            plan.tombstoneKeep = tombstoneKeep.map { .seconds($0) }
             if let defect {
                 guard let known = Defect(rawValue: defect) else {
                     throw ValidationError("--defect must be one of \(Defect.names), not \(defect)")
@@ -129,6 +138,9 @@ struct Run: AsyncParsableCommand {
         guard (1...64).contains(clients) else { throw ValidationError("--clients must be 1-64, not \(clients)") }
         if let peersMax, !(1...50).contains(peersMax) {
             throw ValidationError("--peers-max must be 1-50, not \(peersMax)")
+        }
+        if let tombstoneKeep, !(1...60_000).contains(tombstoneKeep) {
+            throw ValidationError("--tombstone-keep must be 1-60000, not \(tombstoneKeep)")
         }
         if let seconds, !(1...60_000).contains(seconds) {
             throw ValidationError("--seconds must be 1-60000, not \(seconds)")
@@ -218,6 +230,7 @@ struct Run: AsyncParsableCommand {
         if let seconds = plan.seconds { again += " --seconds \(seconds)" }
         if movingHomes { again += " --moving-homes" }
         if keepsPlaces { again += " --keeps-places" }
+        if let tombstoneKeep { again += " --tombstone-keep \(tombstoneKeep)" }
         if let peersMax { again += " --peers-max \(peersMax)" }
         if let defect { again += " --defect \(defect)" }
         Terminal.error("  again: \(again)")
@@ -247,7 +260,7 @@ enum ClusterReport {
             ("acknowledged", "\(outcome.acknowledged)"), ("short_of_copies", "\(outcome.short)"),
             ("reads", "\(outcome.reads)"), ("reads_apart", "\(outcome.apartReads)"),
             ("slowest_read_ms", milliseconds(outcome.slowestRead)), ("hops_most", "\(outcome.hopsMost)"),
-            ("peers_most", "\(outcome.peersMost)"),
+            ("peers_most", "\(outcome.peersMost)"), ("forgotten", "\(outcome.forgotten)"),
             ("faults", "{\(faults.joined(separator: ","))}"), ("rest_ms", milliseconds(outcome.rest)),
             ("trace", "\"\(Hexadecimal.text(word: outcome.traceHash))\""),
             ("violations", "[\(violations.joined(separator: ","))]"),
@@ -281,10 +294,12 @@ enum ClusterReport {
         let hash = outcomes.reduce(UInt64(0)) { ($0 &* 31) ^ $1.traceHash }
         let peers = outcomes.map(\.peersMost).max() ?? 0
         let made = faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        let forgotten = sum { $0.forgotten }
         return """
             seeds        \(outcomes.count) (\(two(Double(outcomes.count) / max(seconds, 0.001))) a second), \
             \(Int(virtual)) virtual s, \(outcomes.reduce(0) { $0 + $1.steps }) steps
-            writes       \(sum { $0.acknowledged }) acknowledged, \(sum { $0.short }) on fewer nodes than wanted
+            writes       \(sum { $0.acknowledged }) acknowledged, \(sum { $0.short }) on fewer nodes than wanted\
+            \(forgotten > 0 ? "; \(forgotten) deletes forgotten" : "")
             reads        \(sum { $0.reads }) answered, \(sum { $0.apartReads }) while members were apart; a seed's slowest: median \
             \(two(Report.percentile(reads, 0.5))) s, max \(two(reads.last)) s
             places       a read was at \(1 + (outcomes.map(\.hopsMost).max() ?? 0)) nodes at most\

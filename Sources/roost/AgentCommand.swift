@@ -47,6 +47,7 @@ struct AgentCommand: AsyncParsableCommand {
     var relocationDelayMax: String?
     @Option(name: .customLong("relocation.streams"), help: .setting("relocation.streams"))
     var relocationStreams: String?
+    @Option(name: .customLong("tombstone.keep"), help: .setting("tombstone.keep")) var tombstoneKeep: String?
     @Option(name: .customLong("leave.on_stop"), help: .setting("leave.on_stop")) var leaveOnStop: String?
     @Option(name: .customLong("leave.timeout"), help: .setting("leave.timeout")) var leaveTimeout: String?
     @Option(name: .customLong("scrub.rate"), help: .setting("scrub.rate")) var scrubRate: String?
@@ -103,7 +104,7 @@ struct AgentCommand: AsyncParsableCommand {
             ("swim.probe_interval", probeInterval), ("swim.probe_timeout", probeTimeout),
             ("swim.suspicion_multiplier", suspicionMultiplier), ("swim.push_pull_interval", pushPullInterval),
             ("relocation.delay", relocationDelay), ("relocation.delay_max", relocationDelayMax),
-            ("relocation.streams", relocationStreams),
+            ("relocation.streams", relocationStreams), ("tombstone.keep", tombstoneKeep),
             ("leave.on_stop", leaveOnStop), ("leave.timeout", leaveTimeout), ("scrub.rate", scrubRate),
             ("scrub.interval", scrubInterval), ("keys.wait", keysWait), ("keys.overlap", keysOverlap),
             ("http.bind", httpBind),

@@ -45,6 +45,12 @@ struct StatusCommand: AsyncParsableCommand {
                 "on \(full.node), or its disk fails, for \(full.resources) that it is to own: others hold them",
             ])
         }
+        if let awaited = status.deletedWaitFor, !awaited.isEmpty {
+            table.add([
+                "deleted",
+                "names are kept until \(awaited.joined(separator: ", ")) agree: away; roost forget whom will not return",
+            ])
+        }
         table.add([
             "moves",
             "\(status.moves.active) active, \(status.moves.queued) queued, \(HumanUnits.bytes(status.moves.bytes)) moved",

@@ -52,6 +52,27 @@ struct ConvergenceTests {
         #expect(acknowledged > 20 * seeds.count, "the clients did nothing")
     }
 
+    @Test(
+        "nor does it when deleted names are forgotten, and some are, whoever is away meanwhile",
+        arguments: [
+            [], [.kill, .flap, .restart, .pause, .partition, .oneWay, .fullDisk, .powerCut, .emptyDisk, .clockJump],
+        ] as [[FaultKind]])
+    func forgetting(faults: [FaultKind]) throws {
+        var plan = ClusterPlan()
+        plan.minutes = 5...5
+        plan.faults = .drawn(faults)
+        plan.tombstoneKeep = .seconds(20)
+        var forgotten = 0
+        for seed in UInt64(1)...8 {
+            let outcome = try ClusterExperiment.run(seed: seed, plan)
+            let story = outcome.story.suffix(40).joined(separator: "\n")
+            #expect(outcome.violations.isEmpty, "seed \(seed)\n\(story)\n\(outcome.violations)")
+            #expect(outcome.rest != nil, "seed \(seed)")
+            forgotten += outcome.forgotten
+        }
+        #expect(forgotten > (faults.isEmpty ? 16 : 0))
+    }
+
     @Test("nor does it while names move from home to home", arguments: [1...30, 31...60] as [ClosedRange<UInt64>])
     func movingHomes(seeds: ClosedRange<UInt64>) throws { try check(seeds, movesHomes: true) }
 

@@ -1,3 +1,4 @@
+import NIOConcurrencyHelpers
 import Resources
 import TLS
 import Testing
@@ -168,12 +169,35 @@ struct Writers {
             try await store.put("a", text("x"))
             let tombstone = try await store.delete("a").set
             try await store.put("a", text("again"))
-            #expect(try await store.forget(tombstone) == nil)
+            try await store.forget([tombstone])
+            #expect(try await store.versions(of: name("a"))?.live != nil)
             let later = try await store.delete("a").set
-            let group = try await store.forget(later)
-            #expect(group?.isEmpty == true)
+            let told = NIOLockedValueBox<[GroupSummary]>([])
+            try await store.forget([later]) { groups in told.withLockedValue { $0 = groups } }
+            #expect(told.withLockedValue { $0.map(\.isEmpty) } == [true])
             #expect(try await store.versions(of: name("a")) == nil)
             #expect(try await store.groups().isEmpty)
+        }
+    }
+
+    @Test("names that were deleted long enough ago are found, page by page, and no others")
+    func deletedNames() async throws {
+        try await withStore(Scratch()) { store in
+            var latest: UInt64 = 0
+            for letter in ["a", "b", "c", "d"] {
+                try await store.put(letter, text(letter))
+                if letter != "b" { latest = try await store.delete(letter).version.time.wallMilliseconds }
+            }
+            let now = latest + 10_000
+            let first = try await store.deleted(after: nil, for: .seconds(10), wallMilliseconds: now, limit: 2)
+            #expect(first.sets.map(\.name.text) == ["a", "c"])
+            #expect(first.next == first.sets.last?.name)
+            let second = try await store.deleted(
+                after: first.next, for: .seconds(10), wallMilliseconds: now, limit: 2)
+            #expect(second.sets.map(\.name.text) == ["d"])
+            #expect(second.next == nil)
+            let tooSoon = try await store.deleted(after: nil, for: .seconds(11), wallMilliseconds: now, limit: 9)
+            #expect(!tooSoon.sets.contains { $0.name.text == "d" })
         }
     }
 

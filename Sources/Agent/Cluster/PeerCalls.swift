@@ -47,6 +47,10 @@ struct PeerCalls: Sendable {
         }
     }
 
+    func tombstones(_ request: TombstoneRequest, with node: NodeName) async throws -> TombstoneReply {
+        try TombstoneReply(await octets("/v1/peer/tombstones", request.bytes, of: node, within: .seconds(30)))
+    }
+
     private func inItsForm<Reply>(_ ask: (PeerForm) async throws -> Reply) async throws -> Reply {
         do {
             return try await ask(.second)

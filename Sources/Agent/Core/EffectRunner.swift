@@ -28,6 +28,7 @@ struct EffectRunner: Sendable {
             }
             core.driver.feed(.membership(.fallback(sequence, of: node, result)))
         case .convergence(let effect): await carryOut(effect)
+        case .tombstones(let effect): await TombstoneService(core: core).carryOut(effect)
         case .offer(let id, let node, let version): await offer(version, to: node, for: id)
         case .send, .event, .acknowledge: break  // carried out at once, by the driver and its `immediate`
         }

@@ -80,6 +80,10 @@ final class NodeDriver: Sendable {
         state.withLockedValue { $0.machine.answer(request, from: peer) }
     }
 
+    func consider(_ request: TombstoneRequest) -> (sets: [VersionSet], unlisted: [NodeName]) {
+        read { $0.consider(request, at: Self.now) }
+    }
+
     /// Reports a write that is durable here, and waits until it has its copies, nobody is left to ask, or the time
     /// is up.
     func acknowledgement(

@@ -153,7 +153,10 @@ struct MembershipRoutes: Sendable {
                 "\(node) is \(member.status.rawValue): only who left or crashed is forgotten",
                 hint: "stop its agent first")
         }
-        var isKnown = member != nil || parts.members.saved.remembers(node)
+        // Long after the list of members is rid of it, deleted names may wait for its word.
+        var isKnown =
+            member != nil || parts.members.saved.remembers(node)
+            || core.driver.read { $0.tombstones.known.contains(node) }
         if isKnown { await parts.members.forget(node) }
         var untold: [NodeName] = []
         if !fromNode {

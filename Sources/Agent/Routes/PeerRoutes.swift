@@ -71,6 +71,10 @@ struct PeerRoutes: Sendable {
             let ask = try await Self.octets(of: request, context) { try SumsRequest($0) }
             return Self.octets(try box.parts.core.driver.answer(ask, from: Self.asker(context)).bytes)
         }
+        router.post("/v1/peer/tombstones") { request, context in
+            let ask = try await Self.octets(of: request, context) { try TombstoneRequest($0) }
+            return Self.octets(try await TombstoneService(core: box.parts.core).answer(ask).bytes)
+        }
         router.post("/v1/peer/offer") { request, context in
             let ask = try await request.json(OfferRequest.self, upTo: Self.bodyBytesMax, context: context)
             return Response.json(

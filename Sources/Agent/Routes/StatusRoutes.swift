@@ -33,10 +33,10 @@ struct StatusRoutes: Sendable {
     }
 
     private func status(_ core: AgentCore) async throws -> API.Status {
-        let (phase, totals, members, endpoint, withoutRoom) = core.driver.read {
+        let (phase, totals, members, endpoint, withoutRoom, awaited) = core.driver.read {
             (
                 $0.phase, $0.convergence.totals, $0.membership.members, $0.membership.oneself.endpoint,
-                API.NoRoom.all(in: $0)
+                API.NoRoom.all(in: $0), $0.tombstones.waitsFor
             )
         }
         let free = await core.store.freeBytes()
@@ -69,7 +69,8 @@ struct StatusRoutes: Sendable {
             scrub: core.scrub.status, epoch: core.store.epoch,
             process: API.ProcessStatus(
                 pid: Int(getpid()), filesOpen: ProcessFiles.open, filesMax: ProcessFiles.limit),
-            time: API.Timestamp.text(unixMilliseconds: WallClock.milliseconds), withoutRoom: withoutRoom)
+            time: API.Timestamp.text(unixMilliseconds: WallClock.milliseconds), withoutRoom: withoutRoom,
+            deletedWaitFor: awaited.map(\.text))
     }
 
     private func certificate(_ credentials: Credentials) -> API.CertificateStatus {

@@ -35,6 +35,7 @@ public struct AgentSettings: Sendable, Hashable {
     public var peersMax = 64
     public var swim = SWIMSettings()
     public var relocation = RelocationSettings()
+    public var tombstone = TombstoneSettings()
     public var leave = LeaveSettings()
     public var scrub = ScrubSettings()
     public var keys = KeySettings()
@@ -58,6 +59,11 @@ public struct AgentSettings: Sendable, Hashable {
         public var delayMax: Duration = .seconds(600)
         /// Transfers at once for moves; queries keep the rest of the machine.
         public var streams = 4
+    }
+
+    public struct TombstoneSettings: Sendable, Hashable {
+        /// How long a deleted name is kept at least, so that no old copy can bring it back.
+        public var keep: Duration = .seconds(10 * 86_400)
     }
 
     public struct LeaveSettings: Sendable, Hashable {

@@ -78,6 +78,9 @@ public struct Setting: Sendable {
             "relocation.delay_max", \.relocation.delayMax, .duration(.zero...(.seconds(86_400))),
             "What relocation.delay becomes at most, doubling with each crash of a member that comes and goes."),
         Setting("relocation.streams", \.relocation.streams, .integer(1...64), "Transfers at once for moves."),
+        Setting(
+            "tombstone.keep", \.tombstone.keep, .duration(.seconds(10)...(.seconds(3660 * 86_400))),
+            "How long a deleted name is remembered at least; then until every member has agreed to forget it."),
         Setting("leave.on_stop", \.leave.onStop, .boolean, "Whether SIGTERM drains and leaves, or only stops."),
         Setting(
             "leave.timeout", \.leave.timeout, .duration(.zero...(.seconds(86_400))), "How long a drain may take."),

@@ -26,13 +26,16 @@ extension API {
         /// Members that have no room for what they are to own, as far as this node holds it; sorted by node. Nil of an
         /// agent that is older.
         public var withoutRoom: [NoRoom]?
+        /// Members that are away, and without whose word deleted names that are due can not be forgotten; sorted. Nil of an agent
+        /// that is older.
+        public var deletedWaitFor: [String]?
 
         public init(
             node: String, cluster: String, phase: Phase, converged: Bool, version: String, address: String,
             uptimeMilliseconds: UInt64, members: MemberCounts, resources: ResourceCounts, moves: MoveCounts,
             certificate: CertificateStatus, data: DataStatus, replicas: Int? = nil,
             scrub: ScrubStatus? = nil, epoch: UInt64? = nil, process: ProcessStatus? = nil, time: String? = nil,
-            withoutRoom: [NoRoom]? = nil
+            withoutRoom: [NoRoom]? = nil, deletedWaitFor: [String]? = nil
         ) {
             self.node = node
             self.cluster = cluster
@@ -52,6 +55,7 @@ extension API {
             self.process = process
             self.time = time
             self.withoutRoom = withoutRoom
+            self.deletedWaitFor = deletedWaitFor
         }
 
         enum CodingKeys: String, CodingKey {
@@ -59,6 +63,7 @@ extension API {
             case uptimeMilliseconds = "uptime_ms"
             case members, resources, moves, certificate, data, replicas, scrub, epoch, process, time
             case withoutRoom = "without_room"
+            case deletedWaitFor = "deleted_wait_for"
         }
     }
 

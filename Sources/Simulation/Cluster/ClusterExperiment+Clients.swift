@@ -28,6 +28,9 @@ extension ClusterExperiment {
         case write(WriteRequest)
     }
 
+    /// Where clients turn from name to name, the next one's comes after so long.
+    private static var turn: Duration { .seconds(5) }
+
     private static var writePatience: Duration { .seconds(60) }
     /// Then the client asks another node.
     private static var readPatience: Duration { .seconds(20) }
@@ -64,10 +67,16 @@ extension ClusterExperiment {
     }
 
     private mutating func draw() -> What {
-        let name = names[Int.random(in: 0..<names.count, using: &random)]
-        switch Int.random(in: 0..<100, using: &random) {
+        var name = names[Int.random(in: 0..<names.count, using: &random)]
+        let what = Int.random(in: 0..<100, using: &random)
+        // A name that is deleted has to lie for a while to be forgotten.
+        if plan.tombstoneKeep != nil, what >= 45 {
+            let turn = Int((simulator.now - .zero) / Self.turn) + Int.random(in: 0..<6, using: &random)
+            name = names[turn % names.count]
+        }
+        switch what {
         case ..<45: return .read(name)
-        case ..<58:
+        case ..<(plan.tombstoneKeep == nil ? 58 : 72):
             return .write(WriteRequest(name: name, content: .tombstone, home: nil, precondition: .none))
         default:
             let words = (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }

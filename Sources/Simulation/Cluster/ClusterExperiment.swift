@@ -75,8 +75,8 @@ public struct ClusterExperiment: Sendable {
             traceHash: experiment.simulator.trace.hash, steps: experiment.simulator.stepCount,
             virtualSeconds: (experiment.simulator.now - .zero).seconds,
             acknowledged: experiment.laws.acknowledgedCount, short: experiment.laws.shortCount,
-            reads: experiment.laws.readCount, apartReads: experiment.laws.apartReadCount, faults: experiment.faults,
-            made: experiment.made,
+            reads: experiment.laws.readCount, apartReads: experiment.laws.apartReadCount,
+            forgotten: experiment.laws.forgottenCount, faults: experiment.faults, made: experiment.made,
             rest: rest, slowestRead: experiment.slowestRead,
             peersMost: experiment.peersMost, hopsMost: experiment.hopsMost, story: experiment.story)
     }
@@ -97,7 +97,7 @@ public struct ClusterExperiment: Sendable {
             duplication: .percent(loss), reordering: .percent(loss))
         self.link = link
         simulator = Simulator(seed: seed, link: link, trace: trace)
-        simulator.straysLast = .seconds(60)
+        simulator.straysLast = Self.straysLast
         laws = Laws(replicas: replicas, cluster: cluster)
 
         var settings = NodeMachine.Settings()
@@ -108,7 +108,14 @@ public struct ClusterExperiment: Sendable {
         if plan.keepsPlaces { settings.relocationDelay = .seconds(60) }
         // One that crashed often and never comes back must have been given up before all is to be at rest.
         settings.relocationDelayMax = .seconds(40)
+        if let keep = plan.tombstoneKeep {
+            settings.tombstones = TombstoneCollection.Settings(keep: keep)
+            settings.tombstones.interval = .seconds(5)
+            // Longer than what a cut held back is on its way.
+            settings.tombstones.settle = Self.straysLast + .seconds(15)
+        }
         configuration = NodeHost.Configuration(cluster: cluster, settings: settings)
+        configuration.collectsTombstones = plan.tombstoneKeep != nil
         configuration.defects = plan.defects
         configuration.peersMax = plan.peersMax
         if case .drawn(let kinds, _) = plan.faults { configuration.scrubs = kinds.contains(.rot) }
@@ -128,7 +135,8 @@ public struct ClusterExperiment: Sendable {
                 simulator.setWallError(milliseconds: wallErrors[number], of: id)
             }
         }
-        names = try (0..<Int.random(in: 6...14, using: &random)).map { try ResourceName("app/file-\($0)") }
+        let count = Int.random(in: 6...14, using: &random)
+        names = try (0..<(plan.tombstoneKeep == nil ? count : 4 * count)).map { try ResourceName("app/file-\($0)") }
         for (index, name) in names.enumerated() where index % 3 == 0 {
             homes[name] = hosts[Int.random(in: 0..<nodes, using: &random)].id
         }
@@ -144,6 +152,7 @@ public struct ClusterExperiment: Sendable {
     // MARK: The course of things
 
     static let beat = Duration.milliseconds(100)
+    private static let straysLast = Duration.seconds(60)
 
     /// - Returns: how long it took to come to rest after the last fault.
     private mutating func carryOut() throws -> Duration? {
@@ -281,6 +290,7 @@ public struct ClusterExperiment: Sendable {
         case .read(let number, let result): hasRead(number, result)
         case .made(let version): laws.made(version, at: simulator.now)
         case .dropped: laws.checkCopies(simulator)
+        case .collected(let sets): laws.forgot(sets, on: observed.host, simulator)
         case .outran(let version): laws.outran(version)
         case .fetches(let version): if isBoundToStay { checkFetch(version, by: observed.host) }
         case .left(let remaining, let copies):

@@ -16,6 +16,8 @@ public struct ClusterPlan: Sendable {
     public var keepsPlaces = false
     /// Names change their home from write to write; else a name that has one keeps it.
     public var movesHomes = false
+    /// Deleted names are forgotten after so long, and clients turn from one name to the next meanwhile; nil: not within the run.
+    public var tombstoneKeep: Duration?
     /// `peers.max` of every node: how many others it may be connected with at once. Nil: all.
     public var peersMax: Int?
     /// Law 5: from the last fault until every view is equal and every version is exactly where it belongs. The net under
@@ -50,6 +52,8 @@ public struct ClusterOutcome: Sendable {
     public let reads: Int
     /// Reads while a cut kept members apart.
     public let apartReads: Int
+    /// Deletes that were forgotten.
+    public let forgotten: Int
     public let faults: [String: Int]
     /// Of a schedule drawn beforehand: the faults that were made.
     public let made: [MadeFault]

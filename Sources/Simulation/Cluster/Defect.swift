@@ -29,6 +29,8 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     // Versions.
     case ignoresTombstones
     case forgetsTombstones
+    case collectsUnasked
+    case confirmsUnseen
     case keepsWhatCameLast
     case losesConflicts
     case losesContext
@@ -70,6 +72,8 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .vouchesForWhatItLacks: "what was set aside is not fetched again, and vouched for as before"
         case .ignoresTombstones: "a merge leaves tombstones out"
         case .forgetsTombstones: "tombstones go after five seconds, whoever has heard of them"
+        case .collectsUnasked: "a deleted name is forgotten when it is old enough, whoever has not heard of it"
+        case .confirmsUnseen: "whoever is asked says that it holds nothing but the tombstone, and does not look"
         case .keepsWhatCameLast: "of two versions the one that came last is kept, be it the older one"
         case .losesConflicts: "a concurrent version goes without a trace"
         case .losesContext: "a version does not tell what its writer had seen"
@@ -104,6 +108,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .trustsItsDisk: [6]
         case .vouchesForWhatItLacks: [1, 2, 5]
         case .forgetsTombstones: [2, 3]
+        case .collectsUnasked, .confirmsUnseen: [3]
         case .keepsWhatCameLast: [1, 2, 3, 6]
         case .losesConflicts: [1, 2, 4, 5]
         case .losesContext, .judgesTooEarly: [4]
@@ -125,10 +130,10 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
             .losesContext, .judgesTooEarly, .deniesWhatItLacks, .forwardsInCircles:
             []
         case .confirmsUnsynced, .pullsNoBytes: [.kill, .powerCut, .slowDisk]
-        case .ignoresFullDisk: [.fullDisk]
+        case .ignoresFullDisk, .confirmsUnseen: [.fullDisk]
         case .trustsItsDisk, .vouchesForWhatItLacks: [.rot]
         case .countsSilence, .countsOneForAll, .reusesDots, .silenceConfirms: [.kill, .powerCut, .flap]
-        case .neverReplaces, .judgesAlone: [.kill, .powerCut]
+        case .neverReplaces, .judgesAlone, .collectsUnasked: [.kill, .powerCut]
         case .replacesAtOnce: [.kill, .flap, .restart, .slowDisk, .delay]
         case .dropsUnconfirmed, .oneConfirmsForAll, .comparesHalf, .servesWhateverIsHeld, .keepsWhatCameLast:
             [.kill, .leave, .join, .flap]
@@ -155,14 +160,14 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,
             .losesFailedPulls, .collectsShared, .acknowledgesAlone, .countsSilence, .confirmsUnsynced, .writesUnsynced,
             .pullsNoBytes, .ignoresFullDisk, .vouchesForWhatItLacks, .ignoresTombstones,
-            .forgetsTombstones, .keepsWhatCameLast,
+            .forgetsTombstones, .collectsUnasked, .confirmsUnseen, .keepsWhatCameLast,
             .losesConflicts, .losesContext, .clockGoesBack, .reusesDots, .deniesWhatItLacks,
             .judgesTooEarly, .beginsUnasked, .forwardsInCircles, .neverRefutes, .replacesAtOnce, .keepsInWordOnly:
             4
         }
     }
 
-    /// The schedule that shows it: a minute of `faults`.
+    /// The schedule that shows it: a minute of `faults`, or four.
     public var trial: ClusterPlan {
         var plan = honestTrial
         plan.defects = [self]
@@ -175,6 +180,10 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         plan.minutes = 1...1
         plan.faults = .drawn(faults)
         plan.keepsPlaces = self == .replacesAtOnce
+        if [.collectsUnasked, .confirmsUnseen].contains(self) {
+            plan.tombstoneKeep = .seconds(20)
+            plan.minutes = 4...4
+        }
         // More would soon have overwritten what rots.
         if self == .vouchesForWhatItLacks { plan.clients = 1 }
         return plan

@@ -69,6 +69,10 @@ public struct Laws: Sendable {
     private var floors: [Dot: Int] = [:]
     /// Versions that have been pushed out of a history by so many greater ones as it keeps: the bound of law 4.
     private var outrun: Set<Dot> = []
+    /// Of each name, the deletes that were forgotten by the word of all members, and what those had seen: nobody has to hold
+    /// that, and writes need not have seen it.
+    private var forgotten: [ResourceName: CausalContext] = [:]
+    private(set) var forgottenCount = 0
     /// Hosts that left in good order: what is on their disks counts for nothing.
     private(set) var departed: Set<HostID> = []
 
@@ -187,7 +191,8 @@ public struct Laws: Sendable {
             guard let known = other.acknowledged else { continue }
             if known.dot == version.dot { broken(4, now, "\(version.name) \(version.dot) is two writes") }
             guard write.dependsOnState, let ended = other.ended, ended < write.issued,
-                !wasApart(since: write.issued), !isOutrun(known), !version.context.covers(known.dot)
+                !wasApart(since: write.issued), !isOutrun(known), !isForgotten(known),
+                !version.context.covers(known.dot)
             else { continue }
             broken(4, now, "\(version.name) \(version.dot) has not seen \(known.dot) of \(ended)")
         }
@@ -244,7 +249,8 @@ public struct Laws: Sendable {
         writes.keys.sorted().flatMap { name in
             let acknowledged = (writes[name] ?? []).compactMap(\.acknowledged)
             return acknowledged.filter { version in
-                !outrun.contains(version.dot) && !acknowledged.contains { $0.context.covers(version.dot) }
+                !outrun.contains(version.dot) && !isForgotten(version)
+                    && !acknowledged.contains { $0.context.covers(version.dot) }
             }
         }
     }
@@ -282,6 +288,24 @@ public struct Laws: Sendable {
     }
 
     mutating func isBack(_ host: HostID) { departed.remove(host) }
+
+    /// Law 3: a deleted name is forgotten when nobody holds what was deleted, whether it is there or not.
+    mutating func forgot(_ sets: [VersionSet], on host: HostID, _ simulator: Simulator<NodeHost>) {
+        for set in sets {
+            let context = set.context
+            if !isForgotten(set.head) { forgottenCount += 1 }
+            forgotten[set.name, default: CausalContext()].add(context)
+            for other in simulator.hostIDs where other != host {
+                guard let held = simulator.disk(of: other).durable.sets[set.name],
+                    let old = held.versions.first(where: { !$0.isTombstone && context.covers($0.dot) })
+                else { continue }
+                let what = "\(set.name) \(set.head.dot) was forgotten on \(simulator.name(of: host))"
+                broken(3, simulator.now, "\(what), and \(old.dot) is on \(simulator.name(of: other))")
+            }
+        }
+    }
+
+    private func isForgotten(_ version: Version) -> Bool { forgotten[version.name]?.covers(version.dot) ?? false }
 
     /// For a moment only it may be: a delete among the greater ones takes others with it.
     mutating func outran(_ version: Version) { outrun.insert(version.dot) }

@@ -38,6 +38,7 @@ extension NodeHost {
             context.observe(.event(event))
             spoilView(&context)
         case .convergence(let effect): carryOut(effect, &context)
+        case .tombstones(let effect): carryOut(effect, &context)
         case .offer(let id, let node, let version): offer(version, to: node, for: id, &context)
         case .acknowledge(let id, let copies, let wanted, let rival, let unheard):
             acknowledgements.removeValue(forKey: id)?(

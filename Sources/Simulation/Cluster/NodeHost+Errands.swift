@@ -19,7 +19,7 @@ extension NodeHost {
         case .read: errands.append(Errand(id: id, node: node, trust: machine.trust(in: node), order: nil))
         case .write(let order):
             errands.append(Errand(id: id, node: node, trust: machine.trust(in: node), order: order.id))
-        case .members, .probe, .compare, .compareSums, .exchange, .offer, .begin, .blob, .versions: break
+        case .members, .probe, .compare, .compareSums, .exchange, .tombstones, .offer, .begin, .blob, .versions: break
         }
     }
 

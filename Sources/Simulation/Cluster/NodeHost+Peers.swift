@@ -22,6 +22,7 @@ extension NodeHost {
             let reply = machine.answer(request, from: peer)
             context.answer(id, .comparedSums(reply), bytes: 500 + 22 * reply.groups.count)
         case .exchange(let request): exchange(request, id, from: peer, &context)
+        case .tombstones(let request): confirm(request, id, &context)
         case .offer(let offer): accept(offer, id, from: peer, &context)
         case .write(let order):
             obtain(order.request.content, from: [peer], &context) { host, end, context in

@@ -138,7 +138,7 @@ extension NodeHost.Request {
     var patience: Duration {
         switch self {
         case .write, .offer, .blob, .exchange: .seconds(60)
-        case .compare, .compareSums: .seconds(30)
+        case .compare, .compareSums, .tombstones: .seconds(30)
         case .read: .seconds(15)
         case .members, .probe, .begin, .versions: .seconds(10)
         }
@@ -149,7 +149,7 @@ extension NodeHost.Request {
         case .write: .order
         case .offer: .offer
         case .blob, .read: .bulk
-        case .members, .probe, .compare, .compareSums, .exchange, .begin, .versions: .control
+        case .members, .probe, .compare, .compareSums, .exchange, .tombstones, .begin, .versions: .control
         }
     }
 }

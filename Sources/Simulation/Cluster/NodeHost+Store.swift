@@ -12,6 +12,8 @@ extension NodeHost {
         /// - seen: what others hold of the name.
         case write(WriteRequest, seen: VersionSet?)
         case drop(GroupKey, SetDigest)
+        /// Names of which nothing but this is held.
+        case forget([VersionSet])
     }
 
     enum Done: Sendable {
@@ -67,6 +69,12 @@ extension NodeHost {
             let sets = context.disk.durable.sets(in: key, cluster)
             if sets.contains(where: { $0.tells(ofWritesBy: name, in: writeEpoch) }) { hasForgotten = true }
             commit(changed: [], removed: sets.map(\.name), &context, transaction.then) { _ in .dropped(true) }
+        case .forget(let sets):
+            let held = sets.filter { context.disk.durable.sets[$0.name] == $0 }
+            guard !held.isEmpty else { return finish(.merged([]), transaction.then, &context) }
+            if held.contains(where: { $0.tells(ofWritesBy: name, in: writeEpoch) }) { hasForgotten = true }
+            context.observe(.collected(held))
+            commit(changed: [], removed: held.map(\.name), &context, transaction.then) { groups in .merged(groups) }
         }
     }
 

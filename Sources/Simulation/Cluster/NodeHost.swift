@@ -18,6 +18,8 @@ public struct NodeHost: SimulatedMachine {
         /// Whether bytes are looked at now and then: where none can rot there is nothing to find.
         public var scrubs = false
         public var defects: Set<Defect> = []
+        /// Whether names that were deleted long ago are forgotten within the run.
+        public var collectsTombstones = false
         /// Peers connected at once; nil for any number.
         public var peersMax: Int?
 
@@ -102,6 +104,7 @@ public struct NodeHost: SimulatedMachine {
         // What a crash left between the bytes and their record, as the store's collector does at its opening.
         collect(context.disk.durable.blobs.keys.sorted(), &context)
         feed(.convergence(.loaded(context.disk.durable.groups(cluster))), &context)
+        feed(.tombstones(.known(context.disk.durable.acquaintances)), &context)
         beginJoining(&context)
         beginScrubbing(&context)
         rememberLater(&context)

@@ -45,6 +45,7 @@ extension NodeHost {
         case compare(CompareRequest)
         case compareSums(SumsRequest)
         case exchange(ExchangeRequest)
+        case tombstones(TombstoneRequest)
         case offer(OfferRequest)
         case write(SimulatedWriteOrder)
         /// May the order be carried out?
@@ -61,6 +62,7 @@ extension NodeHost {
         case compared(CompareReply)
         case comparedSums(SumsReply)
         case exchanged(ExchangeReply)
+        case tombstones(TombstoneReply)
         case offered(OfferReply)
         case wrote(WriteResult)
         case begins(Bool)
@@ -90,6 +92,8 @@ extension NodeHost {
         /// A client's write became a version here.
         case made(Version)
         case dropped(GroupKey)
+        /// Nothing of these names is held any more, by the word of all members.
+        case collected([VersionSet])
         /// It came to the end of its name's history here: there are as many greater ones as are kept.
         case outran(Version)
         /// Fetches bytes that it is to hold and lacks; not those of a write that it is offered.
@@ -116,6 +120,7 @@ extension NodeHost {
                 "read \(number): unavailable"
             case .made(let version): "makes \(version.name) \(version.dot)"
             case .dropped(let key): "dropped \(key)"
+            case .collected(let sets): "forgot \(sets.map { "\($0.name) \($0.head.dot)" }.joined(separator: ", "))"
             case .outran(let version): "keeps \(version.name) \(version.dot) no more"
             case .fetches(let version): "fetches \(version.name) \(version.dot)"
             case .strayed(let name, let hops): "a read of \(name) has been at \(hops) nodes"

@@ -148,6 +148,19 @@ struct MessagesSubject: Subject {
                 [
                     OrderBegin(id: WriteOrders.ID(epoch: 1_700_000_000_000, number: 9), attempt: try Self.attempt())
                 ]),
+            Kind([try Self.tombstones().bytes]) { bytes in
+                guard let request = try? TombstoneRequest(bytes[...]) else { return }
+                try demand(try TombstoneRequest(request.bytes[...]) == request, "it is read as it was written")
+                try demand(request.confirmed(by: [:]) == request.sets, "of what is not held all may be forgotten")
+            },
+            Kind([
+                TombstoneReply(
+                    confirmed: try Self.tombstones().sets.map(\.name), unlisted: [try NodeName("chui")]
+                ).bytes
+            ]) { bytes in
+                guard let reply = try? TombstoneReply(bytes[...]) else { return }
+                try demand(try TombstoneReply(reply.bytes[...]) == reply, "it is read as it was written")
+            },
         ]
     }
 
@@ -158,6 +171,11 @@ struct MessagesSubject: Subject {
 
     func seeds() throws -> [[UInt8]] {
         kinds.enumerated().flatMap { index, kind in kind.samples.map { [UInt8(index)] + $0 } }
+    }
+
+    private static func tombstones() throws -> TombstoneRequest {
+        let sets = try Samples.versions().filter(\.isTombstone).map { VersionSet($0) }
+        return TombstoneRequest(members: [try NodeName("simba"), try NodeName("chui")], sets: sets, isLast: true)
     }
 
     /// Claims come by JSON and go on by datagram: what is taken from the one must fit the other.

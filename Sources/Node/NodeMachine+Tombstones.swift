@@ -1,0 +1,45 @@
+import Relocation
+import Resources
+import SWIM
+import Vocabulary
+
+/// Forgetting deleted names: what `TombstoneCollection` decides, under this node's membership.
+extension NodeMachine {
+    mutating func feed(_ input: TombstoneCollection.Input, at now: Instant, into effects: inout [Effect]) {
+        collect(into: &effects) { $0.handle(input, at: now, by: $1, into: &$2) }
+    }
+
+    mutating func lookForTombstones(at now: Instant, into effects: inout [Effect]) {
+        collect(into: &effects) { $0.tick(at: now, by: $1, into: &$2) }
+    }
+
+    mutating func meet(_ names: [NodeName], into effects: inout [Effect]) {
+        collect(into: &effects) { $0.met(names, besides: $1.me, into: &$2) }
+    }
+
+    mutating func forget(met name: NodeName, into effects: inout [Effect]) {
+        collect(into: &effects) { collection, _, out in collection.forget(name, into: &out) }
+    }
+
+    private mutating func collect(
+        into effects: inout [Effect],
+        _ body: (inout TombstoneCollection, Convergence, inout [TombstoneCollection.Effect]) -> Void
+    ) {
+        var out: [TombstoneCollection.Effect] = []
+        body(&tombstones, convergence, &out)
+        for effect in out { effects.append(.tombstones(effect)) }
+    }
+
+    /// Of what another node would have forgotten, that of which this one expects nothing else: the disk has to be asked then what
+    /// it holds, and not before, for what is expected may come meanwhile.
+    ///
+    /// - Returns: whom the asker does not ask; nothing may be confirmed then.
+    public func consider(_ request: TombstoneRequest, at now: Instant) -> (sets: [VersionSet], unlisted: [NodeName]) {
+        let listed = Set(request.members)
+        let unlisted = tombstones.known.filter { !listed.contains($0) }.sorted()
+        guard unlisted.isEmpty, listed.contains(identity.name) else { return ([], unlisted) }
+        // Others may have gone on without this node, which is about to be told.
+        guard !stoodStill(at: now), !isDeaf(at: now), !isJoining else { return ([], []) }
+        return (request.sets.filter { !convergence.isExpecting($0.name) }, [])
+    }
+}

@@ -1,0 +1,200 @@
+import Relocation
+import Resources
+import Testing
+import Vocabulary
+
+/// When a deleted name is forgotten (law 3): never while somebody may hold what was deleted.
+@Suite struct TombstoneCollectionTests {
+    private static let names = ["ada", "bob", "cid"]
+    private static let deleted = VersionSet(
+        World.version(World.nameOwned(by: ["ada", "bob"], among: names), by: "ada", counter: 2, deleted: true))
+
+    /// One node's collection, and what it asked for since the last look.
+    private struct Collector {
+        var core = TombstoneCollection(TombstoneCollection.Settings(keep: .seconds(72)), at: .zero)
+        var subject: Subject
+        var effects: [TombstoneCollection.Effect] = []
+
+        init(_ me: String, knowing others: [String] = ["bob", "cid"]) {
+            subject = Subject(me, among: TombstoneCollectionTests.names)
+            core.handle(.known(others.map(World.node)), at: .zero, by: subject.core, into: &effects)
+        }
+
+        mutating func feed(_ input: TombstoneCollection.Input) {
+            core.handle(input, at: subject.now, by: subject.core, into: &effects)
+        }
+
+        mutating func wait(_ time: Duration) {
+            subject.now = subject.now + time
+            core.tick(at: subject.now, by: subject.core, into: &effects)
+        }
+
+        /// Begins a cycle, in which these are due.
+        mutating func load(_ sets: [VersionSet] = [TombstoneCollectionTests.deleted]) {
+            wait(core.settings.interval)
+            let isAsked = effects.contains { if case .load(nil, core.settings.keep, _) = $0 { true } else { false } }
+            #expect(isAsked)
+            effects = []
+            feed(.loaded(sets, next: nil))
+        }
+
+        mutating func takeAsk() -> (id: TombstoneCollection.CallID, node: NodeName, request: TombstoneRequest)? {
+            for (index, effect) in effects.enumerated() {
+                if case .ask(let id, let node, let request) = effect {
+                    effects.remove(at: index)
+                    return (id, node, request)
+                }
+            }
+            return nil
+        }
+
+        var isAsking: Bool { effects.contains { if case .ask = $0 { true } else { false } } }
+
+        /// Has everybody who is asked agree.
+        ///
+        /// - Returns: who was asked, in which order.
+        mutating func agree(isLast: Bool) -> [String] {
+            var asked: [String] = []
+            while let ask = takeAsk() {
+                #expect(ask.request.isLast == isLast)
+                #expect(ask.request.members.map(\.text) == TombstoneCollectionTests.names)
+                asked.append(ask.node.text)
+                feed(.answered(ask.id, TombstoneReply(confirmed: ask.request.sets.map(\.name))))
+            }
+            return asked
+        }
+
+        var forgotten: [VersionSet] {
+            effects.flatMap { effect -> [VersionSet] in
+                guard case .forget(let sets) = effect else { return [] }
+                return sets
+            }
+        }
+    }
+
+    @Test("a name is forgotten when all have agreed twice, with the time in between that a request may be on its way")
+    func whole() {
+        var collector = Collector("ada")
+        collector.load()
+        #expect(collector.agree(isLast: false) == ["bob", "cid"])
+        collector.wait(.milliseconds(999))
+        #expect(!collector.isAsking)
+        collector.wait(.milliseconds(1))
+        var second: [String] = []
+        for _ in 0..<2 {
+            let ask = collector.takeAsk()
+            #expect(ask?.request.isLast == false)
+            second.append(ask?.node.text ?? "")
+            if let ask { collector.feed(.answered(ask.id, TombstoneReply(confirmed: ask.request.sets.map(\.name)))) }
+        }
+        #expect(second == ["bob", "cid"])
+        #expect(collector.forgotten.isEmpty)
+        #expect(Set(collector.agree(isLast: true)) == ["bob", "cid"])
+        #expect(collector.forgotten == [Self.deleted])
+        #expect(collector.core.collected == 1)
+    }
+
+    @Test("nobody is asked for a name whose first owner is another, nor for one that is not deleted")
+    func others() {
+        var second = Collector("bob", knowing: ["ada", "cid"])
+        second.load()
+        #expect(!second.isAsking)
+        var live = Collector("ada")
+        let name = World.nameOwned(by: ["ada", "bob"], among: Self.names)
+        live.load([VersionSet(World.version(name, by: "ada"))])
+        #expect(!live.isAsking)
+    }
+
+    @Test("while one is away nobody is asked, until it is back or an operator has it forgotten")
+    func away() {
+        var collector = Collector("ada", knowing: ["bob", "cid", "dan"])
+        collector.load()
+        #expect(!collector.isAsking)
+        #expect(collector.core.waitsFor == [World.node("dan")])
+        collector.core.forget(World.node("dan"), into: &collector.effects)
+        #expect(collector.core.waitsFor.isEmpty)
+        let remembered = collector.effects.compactMap { if case .remember(let names) = $0 { names } else { nil } }
+        #expect(remembered == [["bob", "cid"].map(World.node)])
+        collector.load()
+        #expect(collector.agree(isLast: false) == ["bob", "cid"])
+    }
+
+    @Test(
+        "one that holds something else, does not answer or knows of another member keeps the name",
+        arguments: [
+            TombstoneReply(), nil, TombstoneReply(confirmed: [deleted.name], unlisted: [World.node("dan")]),
+        ] as [TombstoneReply?])
+    func refused(reply: TombstoneReply?) throws {
+        for round in 1...2 {
+            var collector = Collector("ada")
+            collector.load()
+            if round == 2 {
+                #expect(collector.agree(isLast: false) == ["bob", "cid"])
+                collector.wait(collector.core.settings.settle)
+            }
+            let taken = collector.takeAsk()
+            let ask = try #require(taken)
+            collector.feed(.answered(ask.id, reply))
+            #expect(!collector.isAsking, "round \(round)")
+            collector.wait(collector.core.settings.settle)
+            #expect(!collector.isAsking)
+            #expect(collector.forgotten.isEmpty)
+            #expect(collector.core.waitsFor == (reply?.unlisted ?? []))
+        }
+    }
+
+    @Test("who is met between the rounds has not been asked in the first: all begins anew")
+    func newcomer() {
+        var collector = Collector("ada", knowing: ["bob"])
+        collector.load()
+        while let ask = collector.takeAsk() {
+            #expect(ask.node == World.node("bob"))
+            collector.feed(.answered(ask.id, TombstoneReply(confirmed: [Self.deleted.name])))
+        }
+        collector.core.met(
+            [World.node("cid"), World.node("ada")], besides: World.node("ada"), into: &collector.effects)
+        #expect(collector.core.known == [World.node("bob"), World.node("cid")])
+        collector.wait(collector.core.settings.settle)
+        #expect(!collector.isAsking)
+        collector.load()
+        #expect(collector.agree(isLast: false) == ["bob", "cid"])
+    }
+
+    @Test("a name of which a write is known that is not here is not asked for")
+    func expected() {
+        var collector = Collector("ada")
+        let newer = World.version(Self.deleted.name.text, by: "cid", counter: 9, time: 9000, seen: Self.deleted)
+        collector.subject.feed(.declined(newer, from: World.node("cid"), byDisk: true))
+        #expect(collector.subject.core.isExpecting(Self.deleted.name))
+        collector.load()
+        #expect(!collector.isAsking)
+    }
+
+    @Test("what is confirmed is that nothing else is held")
+    func confirmed() {
+        let request = TombstoneRequest(members: [], sets: [Self.deleted], isLast: false)
+        let name = Self.deleted.name
+        #expect(request.confirmed(by: [:]) == [Self.deleted])
+        #expect(request.confirmed(by: [name: Self.deleted]) == [Self.deleted])
+        let old = World.version(name.text, by: "bob")
+        #expect(request.confirmed(by: [name: VersionSet(old)]).isEmpty)
+        #expect(request.confirmed(by: [name: Self.deleted.merged(with: [old])]).isEmpty)
+    }
+
+    @Test("questions and answers are read as they were written, and nothing else is")
+    func forms() throws {
+        let request = TombstoneRequest(
+            members: Self.names.map(World.node), sets: [Self.deleted, Self.deleted], isLast: true)
+        let reply = TombstoneReply(confirmed: [Self.deleted.name], unlisted: [World.node("dan")])
+        #expect(try TombstoneRequest(request.bytes[...]) == request)
+        #expect(try TombstoneReply(reply.bytes[...]) == reply)
+        for length in request.bytes.indices {
+            #expect(throws: (any Error).self) { try TombstoneRequest(request.bytes.prefix(length)) }
+        }
+        for length in reply.bytes.indices {
+            #expect(throws: (any Error).self) { try TombstoneReply(reply.bytes.prefix(length)) }
+        }
+        let live = TombstoneRequest(members: [], sets: [VersionSet(World.version("a", by: "ada"))], isLast: false)
+        #expect(throws: ByteError.illegal) { try TombstoneRequest(live.bytes[...]) }
+    }
+}
