@@ -30,7 +30,6 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     case ignoresTombstones
     case forgetsTombstones
     case collectsUnasked
-    case confirmsUnseen
     case keepsWhatCameLast
     case losesConflicts
     case losesContext
@@ -73,7 +72,6 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .ignoresTombstones: "a merge leaves tombstones out"
         case .forgetsTombstones: "tombstones go after five seconds, whoever has heard of them"
         case .collectsUnasked: "a deleted name is forgotten when it is old enough, whoever has not heard of it"
-        case .confirmsUnseen: "whoever is asked says that it holds nothing but the tombstone, and does not look"
         case .keepsWhatCameLast: "of two versions the one that came last is kept, be it the older one"
         case .losesConflicts: "a concurrent version goes without a trace"
         case .losesContext: "a version does not tell what its writer had seen"
@@ -108,7 +106,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .trustsItsDisk: [6]
         case .vouchesForWhatItLacks: [1, 2, 5]
         case .forgetsTombstones: [2, 3]
-        case .collectsUnasked, .confirmsUnseen: [3]
+        case .collectsUnasked: [3]
         case .keepsWhatCameLast: [1, 2, 3, 6]
         case .losesConflicts: [1, 2, 4, 5]
         case .losesContext, .judgesTooEarly: [4]
@@ -130,7 +128,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
             .losesContext, .judgesTooEarly, .deniesWhatItLacks, .forwardsInCircles:
             []
         case .confirmsUnsynced, .pullsNoBytes: [.kill, .powerCut, .slowDisk]
-        case .ignoresFullDisk, .confirmsUnseen: [.fullDisk]
+        case .ignoresFullDisk: [.fullDisk]
         case .trustsItsDisk, .vouchesForWhatItLacks: [.rot]
         case .countsSilence, .countsOneForAll, .reusesDots, .silenceConfirms: [.kill, .powerCut, .flap]
         case .neverReplaces, .judgesAlone, .collectsUnasked: [.kill, .powerCut]
@@ -160,7 +158,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,
             .losesFailedPulls, .collectsShared, .acknowledgesAlone, .countsSilence, .confirmsUnsynced, .writesUnsynced,
             .pullsNoBytes, .ignoresFullDisk, .vouchesForWhatItLacks, .ignoresTombstones,
-            .forgetsTombstones, .collectsUnasked, .confirmsUnseen, .keepsWhatCameLast,
+            .forgetsTombstones, .collectsUnasked, .keepsWhatCameLast,
             .losesConflicts, .losesContext, .clockGoesBack, .reusesDots, .deniesWhatItLacks,
             .judgesTooEarly, .beginsUnasked, .forwardsInCircles, .neverRefutes, .replacesAtOnce, .keepsInWordOnly:
             4
@@ -180,7 +178,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         plan.minutes = 1...1
         plan.faults = .drawn(faults)
         plan.keepsPlaces = self == .replacesAtOnce
-        if [.collectsUnasked, .confirmsUnseen].contains(self) {
+        if self == .collectsUnasked {
             plan.tombstoneKeep = .seconds(20)
             plan.minutes = 4...4
         }

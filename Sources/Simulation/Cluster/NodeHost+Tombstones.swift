@@ -36,9 +36,6 @@ extension NodeHost {
     /// Answers who wants to forget deleted names.
     mutating func confirm(_ request: TombstoneRequest, _ id: CallID, _ context: inout Context) {
         let (sets, unlisted) = machine.consider(request, at: context.now)
-        if has(.confirmsUnseen), !request.isLast {
-            return context.answer(id, .tombstones(TombstoneReply(confirmed: request.sets.map(\.name))), bytes: 500)
-        }
         let considered = TombstoneRequest(members: request.members, sets: sets, isLast: request.isLast)
         let confirmed = considered.confirmed(by: context.disk.durable.sets)
         let reply = TombstoneReply(confirmed: confirmed.map(\.name), unlisted: unlisted)
