@@ -21,9 +21,33 @@ extension ProcessTests {
 
         @Test("a minute of faults loses no acknowledged write")
         func minute() async throws {
+            try await check(TestCluster.roost, ["soak", "--minutes", "1", "--seed", "3", "--json"])
+        }
+
+        /// Mounts and a network of its own.
+        private static let ground = ["--mount", "--net"]
+
+        private static func hasGround() async throws -> Bool {
+            var found = false
             try await TestCluster.run { cluster in
-                let ran = try await cluster.run(
-                    TestCluster.roost, ["soak", "--minutes", "1", "--seed", "3", "--json"], within: .seconds(400))
+                let look = "unshare \(ground.joined(separator: " ")) bash -c 'ip link set lo up && nft list tables'"
+                found = try await cluster.run("/bin/bash", ["-c", look]).ending == .exited(0)
+            }
+            return found
+        }
+
+        @Test(
+            "nor does one with lost packets, cuts and full disks",
+            .enabled("a network of its own needs root, ip and nft") { try await hasGround() })
+        func rough() async throws {
+            let inside = "ip link set lo up && exec \"$@\""
+            let soak = [TestCluster.roost, "soak", "--rough", "--minutes", "1", "--seed", "5", "--json"]
+            try await check("/usr/bin/unshare", Self.ground + ["bash", "-c", inside, "soak"] + soak)
+        }
+
+        private func check(_ program: String, _ arguments: [String]) async throws {
+            try await TestCluster.run { cluster in
+                let ran = try await cluster.run(program, arguments, within: .seconds(400))
                 let line = try #require(ran.output.split(separator: "\n").last, "\(ran)")
                 let result = try JSONDecoder().decode(Result.self, from: Data(line.utf8))
                 #expect(ran.ending == .exited(0) && result.ok, "\(ran)")
@@ -31,6 +55,35 @@ extension ProcessTests {
                 #expect(result.operations.acknowledged > 20 && result.operations.reads > 20, "\(ran.output)")
                 #expect(!result.faults.isEmpty)
             }
+        }
+
+        @Test("what every history must have is what was acknowledged, and can not have been replaced")
+        func expectations() async throws {
+            let diary = SoakDiary(folder: DemoFolder(path: "/nonexistent"))
+            func expected(_ writes: [(isDelete: Bool, outcome: SoakBook.Outcome)]) async -> SoakBook.Expectation {
+                let book = SoakBook(diary: diary)
+                for write in writes {
+                    await book.end("a", await book.begin("a", isDelete: write.isDelete), write.outcome)
+                }
+                return await book.expectation("a")
+            }
+            func put(_ version: String) -> (isDelete: Bool, outcome: SoakBook.Outcome) {
+                (false, .acknowledged(version: version))
+            }
+            let delete = (isDelete: true, outcome: SoakBook.Outcome.acknowledged(version: "gone"))
+            let unknown = (isDelete: false, outcome: SoakBook.Outcome.unknown)
+            func versions(_ writes: [(isDelete: Bool, outcome: SoakBook.Outcome)]) async -> [String] {
+                await expected(writes).writes.map(\.version)
+            }
+            #expect(await versions([]) == [])
+            #expect(await versions([put("1"), put("2"), (false, .refused), put("3"), put("4")]) == ["4", "3", "2"])
+            #expect(await versions([put("1"), delete, put("2"), put("3")]) == ["3", "2"])
+            #expect(await versions([put("1"), put("2"), unknown, unknown]) == ["2"])
+            #expect(await versions([put("1"), unknown, put("2")]) == ["2"])
+            #expect(await versions([put("1"), unknown, unknown, unknown]) == [])
+            #expect(await versions([put("1"), (true, .unknown)]) == [])
+            let deleted = await expected([put("1"), delete])
+            #expect(deleted.isDeleted && deleted.writes.map(\.version) == ["gone"])
         }
 
         @Test("what would harm the machine's own loopback is refused")

@@ -53,6 +53,7 @@ actor LeaveService {
                 "left before everything was handed over",
                 metadata: [
                     "resources": "\(remaining)",
+                    "names": "\(leftBehind.prefix(Self.namesLogged).joined(separator: ", "))",
                     "without_room": "\(withoutRoom.map(\.node).joined(separator: ","))",
                 ])
         }
@@ -70,6 +71,8 @@ actor LeaveService {
 
     /// As many names are told.
     private static let namesMax = 100
+    /// Where nobody reads the answer, as after a SIGTERM, the log has the first of them.
+    private static let namesLogged = 20
     /// So many groups are looked at for them: some may hold deleted names only.
     private static let groupsNamedMax = 1_000
     /// A disk that hangs may be why this node goes: to name what is left is help for a person, and not waited for.

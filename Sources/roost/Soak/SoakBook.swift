@@ -189,14 +189,41 @@ actor SoakBook {
 
     // MARK: The end
 
-    /// The write whose version every history of the name must have: what was acknowledged last. `nil` when there is none,
-    /// or when a later write, whose outcome nobody knows, may have replaced it.
-    func expectation(_ name: String) -> (number: Int, version: String, isDelete: Bool)? {
-        let number = acknowledgedLast(name)
-        guard let known = attempts[name], number > 0, case .acknowledged(let version) = known[number].outcome,
-            !known[(number + 1)...].contains(where: { $0.outcome == .unknown })
-        else { return nil }
-        return (number, version, known[number].isDelete)
+    /// What every history of a name must have.
+    struct Expectation: Sendable {
+        struct Write: Sendable, Equatable {
+            let number: Int
+            let version: String
+        }
+
+        /// Acknowledged last, the latest first; none where that may have been deleted since.
+        var writes: [Write] = []
+        /// The first of them is a delete, which may be forgotten.
+        var isDeleted = false
+    }
+
+    /// A history keeps five, and a write that was given to a second node may be in it twice.
+    private static let expectedMax = 3
+
+    /// Of the writes that were acknowledged since the last delete the latest; where the outcome of one that came after them is not
+    /// known, the latest alone, unless there are so many of those that they may have pushed it out.
+    func expectation(_ name: String) -> Expectation {
+        var expected = Expectation()
+        var unknown = 0
+        for (number, attempt) in (attempts[name] ?? []).enumerated().dropFirst().reversed() {
+            switch attempt.outcome {
+            case .refused: continue
+            case .unknown:
+                unknown += 1
+                if attempt.isDelete || unknown >= Self.expectedMax || !expected.writes.isEmpty { return expected }
+            case .acknowledged(let version):
+                if attempt.isDelete, !expected.writes.isEmpty { return expected }
+                expected.writes.append(Expectation.Write(number: number, version: version))
+                expected.isDeleted = attempt.isDelete
+                if attempt.isDelete || unknown > 0 || expected.writes.count >= Self.expectedMax { return expected }
+            }
+        }
+        return expected
     }
 
     func lost(_ text: String) {

@@ -46,20 +46,21 @@ struct SoakVerdict: Sendable {
     }
 
     /// What was acknowledged last is there, as the head, or beside one that nobody knows the outcome of.
-    private func checkHistory(_ name: String, _ expected: (number: Int, version: String, isDelete: Bool)?) async throws
-    {
+    private func checkHistory(_ name: String, _ expected: SoakBook.Expectation) async throws {
         var histories: [API.History] = []
         for node in names {
             do { histories.append(try await cluster.client(node).history(name)) } catch ClientError.status(404, _, _, _)
             {
                 // A name of which nothing but a collected tombstone is left.
-                if let expected, !expected.isDelete { await book.lost("\(name) has no history at \(node)") }
+                if !expected.writes.isEmpty, !expected.isDeleted {
+                    await book.lost("\(name) has no history at \(node)")
+                }
             }
         }
         if Set(histories).count > 1 { await book.broken("the history of \(name) differs from node to node") }
-        guard let history = histories.first, let expected else { return }
-        if !history.versions.contains(where: { $0.version == expected.version }) {
-            await book.lost("\(name): write \(expected.number), \(expected.version), was acknowledged and is gone")
+        guard let history = histories.first else { return }
+        for write in expected.writes where !history.versions.contains(where: { $0.version == write.version }) {
+            await book.lost("\(name): write \(write.number), \(write.version), was acknowledged and is gone")
         }
     }
 
