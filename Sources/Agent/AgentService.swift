@@ -211,7 +211,7 @@ public struct AgentService: Sendable {
         // heard first, and old copies would be vouched for.
         driver.feed(.convergence(.loaded(try await store.groups())))
         await core.repairs.recall()
-        await TombstoneService(core: core).recall()
+        try await TombstoneService(core: core).recall(besides: members.saved.unmet.map(\.name))
         if wayIn.hasAddresses { driver.feed(.lifecycle(.joining)) }
         gate.withLockedValue { $0 = core.claims }
         let leaving = LeaveService(core: core)

@@ -13,8 +13,10 @@ extension NodeMachine {
         collect(into: &effects) { $0.tick(at: now, by: $1, into: &$2) }
     }
 
-    mutating func meet(_ names: [NodeName], into effects: inout [Effect]) {
-        collect(into: &effects) { $0.met(names, besides: $1.me, into: &$2) }
+    mutating func meet(_ members: [Member], into effects: inout [Effect]) {
+        let present = members.filter { !$0.status.isDeparted }.map(\.name)
+        let departed = members.filter(\.status.isDeparted).map(\.name)
+        collect(into: &effects) { $0.met(present: present, departed: departed, besides: $1.me, into: &$2) }
     }
 
     mutating func forget(met name: NodeName, into effects: inout [Effect]) {
@@ -33,13 +35,23 @@ extension NodeMachine {
     /// Of what another node would have forgotten, that of which this one expects nothing else: the disk has to be asked then what
     /// it holds, and not before, for what is expected may come meanwhile.
     ///
+    /// Whom operators had forgotten, as the request tells, is to be fed before (`TombstoneCollection.Input.struck`).
+    ///
     /// - Returns: whom the asker does not ask; nothing may be confirmed then.
     public func consider(_ request: TombstoneRequest, at now: Instant) -> (sets: [VersionSet], unlisted: [NodeName]) {
         let listed = Set(request.members)
-        let unlisted = tombstones.known.filter { !listed.contains($0) }.sorted()
+        let unlisted = tombstones.acquaintances.known.filter { !listed.contains($0) }.sorted()
         guard unlisted.isEmpty, listed.contains(identity.name) else { return ([], unlisted) }
         // Others may have gone on without this node, which is about to be told.
         guard !stoodStill(at: now), !isDeaf(at: now), !isJoining else { return ([], []) }
         return (request.sets.filter { !convergence.isExpecting($0.name) }, [])
     }
+
+    /// The members that are here, this node among them.
+    public var presentNames: Set<NodeName> {
+        Set(membership.members.lazy.filter { !$0.status.isDeparted }.map(\.name))
+    }
+
+    /// Who is away, so that deleted names that are due are kept; sorted.
+    public var tombstonesWaitFor: [NodeName] { tombstones.waitsFor.filter { !convergence.view.canCall($0) } }
 }

@@ -339,7 +339,7 @@ public struct NodeMachine: Sendable {
         placesKept.keep(
             whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
         let members = membership.members
-        meet(members.map(\.name), into: &effects)
+        meet(members, into: &effects)
         placesKept.settle(among: members, me: identity.name, at: now, delay: settings.relocationDelay)
         detours.keep { membership.member($0) != nil }
         let standing = Standing(

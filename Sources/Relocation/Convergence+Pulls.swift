@@ -28,7 +28,7 @@ extension Convergence {
         standingIn: Bool = false
     ) -> Bool {
         let lacking = VersionSet.lacking(mine, offered: set)
-        guard !lacking.isEmpty else { return false }
+        guard !lacking.isEmpty, mine != nil || !forgotten.contains(set) else { return false }
         let merged = mine?.merged(with: set.versions) ?? set
         // An owner of the group wants it. So does whoever holds an older head as its owner, or finds that the name left
         // the group by another home: it has to leave the old group everywhere, for the owners of that one may not know

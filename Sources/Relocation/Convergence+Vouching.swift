@@ -75,7 +75,7 @@ extension Convergence {
     /// is all.
     public func isExpecting(_ name: ResourceName) -> Bool {
         pulls.contains(name) || newerElsewhere.knows(of: name)
-            || !refused.slots(of: SlotSet([Slot(ofName: name.text, in: cluster)])).isEmpty
+            || refused.contains(Slot(ofName: name.text, in: cluster))
     }
 
     /// Slots that still wait to be heard of.

@@ -92,6 +92,8 @@ public struct Convergence: Sendable {
         case failed(CallID)
         /// Another node told what it holds. `mine`: what this node holds of the same names.
         case offered(by: NodeName, [ExchangeGroup], mine: [VersionSet])
+        /// These deleted names, of which nothing else was held here, are forgotten: all members agreed.
+        case forgot([VersionSet])
         /// A pull ended; when `durable`, its groups came by `.stored` before.
         case pulled(Version, PullEnd)
         /// A drop ended; what is left of the group came by `.stored` before.
@@ -195,6 +197,7 @@ public struct Convergence: Sendable {
     var lacking = SlotSet()
     var drops = DropQueue()
     var refused = RefusedSlots()
+    var forgotten = ForgottenNames()
     /// Eligible members that can not be called now, or that are doubted.
     var unfit: Set<NodeName>
     var newerElsewhere = NewerElsewhere()
@@ -250,6 +253,7 @@ public struct Convergence: Sendable {
         case .exchanged(let id, let told, let reply): finishExchange(id, told: told, reply, at: now)
         case .failed(let id): fail(id, at: now)
         case .offered(let peer, let offered, let mine): consider(offered, by: peer, mine: mine)
+        case .forgot(let sets): forgotten.forgot(sets, at: now)
         case .pulled(let version, let end): finishPull(version, end, at: now)
         case .dropped(let key, let end): finishDrop(key, end, at: now)
         case .told(let peer, let status): noteTold(by: peer, status)
@@ -258,6 +262,7 @@ public struct Convergence: Sendable {
         if settledAt <= now, !unsettled.isEmpty { unsettled = SlotSet() }
         if halfHeardUntil <= now, !halfHeard.isEmpty { halfHeard = SlotSet() }
         refused.forget(at: now)
+        forgotten.expire(at: now)
         advance(at: now, into: &effects)
     }
 

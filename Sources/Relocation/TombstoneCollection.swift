@@ -5,9 +5,10 @@ import Vocabulary
 /// or any of those asked, has ever met has said that it holds nothing of the name but the tombstone. Who is away is waited for,
 /// however long it takes, until an operator has it forgotten: its disk may hold what was deleted (law 3).
 ///
-/// The first owner of a name asks all others in two rounds, and in a third has all of them forget. After the first nobody holds
-/// what was deleted; whatever was on its way then has come, or is given up, `settle` later, when the second begins. Who keeps a
-/// tombstone that others have forgotten gives it back to them, and it is collected anew.
+/// The first owner of a name asks all others in two rounds, and in a third has all of them forget. What was deleted may go from one
+/// that is asked late to one that was asked early; `settle` later, when the second round begins, it has come there, or is given up.
+/// Who keeps a tombstone that others have forgotten gives it back to them when they have forgotten that, too
+/// (`ForgottenNames`), and it is collected anew.
 ///
 /// A value without a clock: its driver reads the catalogue, sends, removes and reports back.
 public struct TombstoneCollection: Sendable {
@@ -17,25 +18,29 @@ public struct TombstoneCollection: Sendable {
         /// Between two looks for names that are due. At half, a catalogue is read through twice as often in vain; at double, a
         /// name is kept for that much longer.
         public var interval: Duration
-        /// Longer than a request may be on its way: TCP gives up what it sends after some 15 minutes (`tcp_retries2`). At half, one
-        /// that a cut held back may come when the tombstone is gone; at double, a batch takes twice as long.
+        /// Longer than a request may be on its way, where `keep` is four hours or more: TCP gives up what it sends after some 15
+        /// minutes (`tcp_retries2`). At half, one that a cut held back may come when the tombstone is gone; at double, a cycle takes
+        /// twice as long.
         public var settle: Duration
         /// Names in one cycle, some 4 MB of memory. At half, a node that deletes a hundred thousand names a day may fall behind.
         public var namesPerCycle = 16_384
         /// Names in one request, some 50 KiB.
         public var namesPerRequest = 256
 
-        /// - Parameter keep: with less than a day, all else is shorter, too.
+        /// - Parameter keep: with less than a day the intervals are shorter, too.
         public init(keep: Duration = .seconds(10 * 86_400)) {
             self.keep = keep
             interval = min(.seconds(3600), keep / 24)
-            settle = min(.seconds(1200), keep / 72)
+            settle = min(.seconds(1200), keep / 12)
         }
     }
 
     public enum Input: Sendable {
         /// Whom this node had met in its earlier lives.
-        case known([NodeName])
+        case known(Acquaintances)
+        /// Operators had these forgotten, as another member says.
+        /// - present: those of them that are members now.
+        case struck([NodeName], present: Set<NodeName>)
         /// What was to be read; nothing where that failed.
         /// - next: where the next look begins; nil at the end of the catalogue.
         case loaded([VersionSet], next: ResourceName?)
@@ -44,12 +49,12 @@ public struct TombstoneCollection: Sendable {
     }
 
     public enum Effect: Sendable {
-        /// Make this durable, for the next life.
-        case remember([NodeName])
+        /// Make this, or what has become of it meanwhile, durable for the next life.
+        case remember(Acquaintances)
         /// Read the sets after this name that hold nothing but tombstones as old as `keep`, at most so many.
         case load(after: ResourceName?, keep: Duration, limit: Int)
         case ask(CallID, NodeName, TombstoneRequest)
-        /// Remove the names of which exactly this is held.
+        /// Remove the names of which exactly this is held: so many as go in one request, at most.
         case forget([VersionSet])
     }
 
@@ -66,12 +71,13 @@ public struct TombstoneCollection: Sendable {
     }
 
     public let settings: Settings
-    /// Everybody ever met but this node itself and those whom an operator had forgotten.
-    public private(set) var known: Set<NodeName> = []
-    /// Members that names which are due wait for, sorted: they are away.
+    public private(set) var acquaintances = Acquaintances()
+    /// Members that names which are due waited for when it was looked last, sorted.
     public private(set) var waitsFor: [NodeName] = []
     /// Names that were forgotten by this node's word since its start.
     public private(set) var collected: UInt64 = 0
+
+    private var known: Set<NodeName> { acquaintances.known }
 
     private var state = State.resting
     private var due: Instant
@@ -83,10 +89,8 @@ public struct TombstoneCollection: Sendable {
     private var calls: [CallID: Int] = [:]
     private var callNumber: UInt64 = 0
 
-    /// Of the last round: who forgets later than the others gives them the tombstone back meanwhile.
+    /// Of the last round, in which nobody's answer decides what the next one is asked.
     private static let callsMax = 8
-    /// A name of 63 bytes each: many times as many as a cluster has members, in however many years. With more, nothing is collected.
-    static let knownMax = 4_096
 
     public init(_ settings: Settings, at now: Instant) {
         self.settings = settings
@@ -102,19 +106,30 @@ public struct TombstoneCollection: Sendable {
 
     // MARK: Who has to be asked
 
-    /// - Parameter names: members present or departed, this node perhaps among them.
-    public mutating func met(_ names: some Sequence<NodeName>, besides me: NodeName, into effects: inout [Effect]) {
-        let fresh = names.filter { $0 != me && !known.contains($0) }
-        guard !fresh.isEmpty, known.count <= Self.knownMax else { return }
-        known.formUnion(fresh)
-        effects.append(.remember(known.sorted()))
+    /// - Parameters:
+    ///   - present: members, this node perhaps among them.
+    ///   - departed: those that are kept in mind.
+    public mutating func met(
+        present: some Sequence<NodeName>, departed: some Sequence<NodeName>, besides me: NodeName,
+        into effects: inout [Effect]
+    ) {
+        change(into: &effects) { acquaintances in
+            for name in present where name != me { acquaintances.meet(name, isPresent: true) }
+            for name in departed where name != me { acquaintances.meet(name, isPresent: false) }
+        }
     }
 
     /// An operator says that it never comes back.
     public mutating func forget(_ name: NodeName, into effects: inout [Effect]) {
-        waitsFor.removeAll { $0 == name }
-        guard known.remove(name) != nil else { return }
-        effects.append(.remember(known.sorted()))
+        change(into: &effects) { $0.strike(name) }
+    }
+
+    private mutating func change(into effects: inout [Effect], _ body: (inout Acquaintances) -> Void) {
+        let before = acquaintances
+        body(&acquaintances)
+        guard acquaintances != before else { return }
+        waitsFor = waitsFor.filter(known.contains)
+        effects.append(.remember(acquaintances))
     }
 
     // MARK: The cycle
@@ -123,7 +138,11 @@ public struct TombstoneCollection: Sendable {
         _ input: Input, at now: Instant, by convergence: Convergence, into effects: inout [Effect]
     ) {
         switch input {
-        case .known(let names): known.formUnion(names.filter { $0 != convergence.me })
+        case .known(let earlier): change(into: &effects) { $0.merge(earlier) }
+        case .struck(let names, let present):
+            change(into: &effects) { acquaintances in
+                for name in names where !present.contains(name) { acquaintances.strike(name) }
+            }
         case .loaded(let sets, let next):
             guard case .loading = state else { return }
             self.next = next
@@ -138,7 +157,7 @@ public struct TombstoneCollection: Sendable {
         guard let deadline, deadline <= now else { return }
         switch state {
         case .resting:
-            guard convergence.isInStep, known.count <= Self.knownMax else {
+            guard convergence.isInStep, acquaintances.isWhole else {
                 return rest(until: now + settings.interval)
             }
             state = .loading
@@ -186,25 +205,30 @@ public struct TombstoneCollection: Sendable {
             callNumber &+= 1
             let id = CallID(number: callNumber)
             calls[id] = next.page
-            effects.append(
-                .ask(
-                    id, next.member,
-                    TombstoneRequest(
-                        members: ([convergence.me] + members).sorted(), sets: pages[next.page], isLast: round == .last))
-            )
+            let request = TombstoneRequest(
+                members: ([convergence.me] + members).sorted(), struck: acquaintances.struck.sorted(),
+                sets: pages[next.page], isLast: round == .last)
+            effects.append(.ask(id, next.member, request))
         }
+        if round == .last { forgetWhatAllHave(into: &effects) }
         guard calls.isEmpty else { return }
         switch round {
         case .first:
+            guard pages.contains(where: { !$0.isEmpty }) else { return finish(at: now) }
             state = .settling
             due = now + settings.settle
-            if pages.allSatisfy(\.isEmpty) { finish(at: now) }
         case .second: ask(.last, at: now, convergence, into: &effects)
-        case .last:
-            let sets = pages.flatMap { $0 }
-            collected &+= UInt64(sets.count)
-            if !sets.isEmpty { effects.append(.forget(sets)) }
-            finish(at: now)
+        case .last: finish(at: now)
+        }
+    }
+
+    /// Page by page: who forgets much later than the others would give it back to them.
+    private mutating func forgetWhatAllHave(into effects: inout [Effect]) {
+        let open = Set(calls.values).union(line.map(\.page))
+        for page in pages.indices where !pages[page].isEmpty && !open.contains(page) {
+            collected &+= UInt64(pages[page].count)
+            effects.append(.forget(pages[page]))
+            pages[page] = []
         }
     }
 
@@ -212,13 +236,16 @@ public struct TombstoneCollection: Sendable {
         _ reply: TombstoneReply?, about page: Int, at now: Instant, _ convergence: Convergence,
         into effects: inout [Effect]
     ) {
-        guard let reply, reply.unlisted.isEmpty else {
-            met(reply?.unlisted ?? [], besides: convergence.me, into: &effects)
+        let unlisted = (reply?.unlisted ?? []).prefix(Acquaintances.countMax).filter { $0 != convergence.me }
+        change(into: &effects) { for name in unlisted { $0.meet(name, isPresent: false) } }
+        // One that an operator had forgotten is none that it is told of by who has not heard so: that one hears it with this.
+        guard unlisted.allSatisfy({ !known.contains($0) || members.contains($0) }) else {
             waitsFor = known.filter { !convergence.view.canCall($0) }.sorted()
             return giveUp(at: now)
         }
-        let confirmed = Set(reply.confirmed)
+        let confirmed = Set(reply?.confirmed ?? [])
         pages[page].removeAll { !confirmed.contains($0.name) }
+        if pages[page].isEmpty { line.removeAll { $0.page == page } }
         proceed(at: now, convergence, into: &effects)
     }
 
@@ -248,12 +275,18 @@ public struct TombstoneCollection: Sendable {
 public struct TombstoneRequest: Hashable, Sendable {
     /// All that are asked, and the asker.
     public let members: [NodeName]
+    /// Whom operators had forgotten, as the asker knows.
+    public let struck: [NodeName]
     public let sets: [VersionSet]
     /// All have said so twice: they are to be forgotten.
     public let isLast: Bool
 
-    public init(members: [NodeName], sets: [VersionSet], isLast: Bool) {
+    /// More than an asker puts into one.
+    public static let setsMax = 4_096
+
+    public init(members: [NodeName], struck: [NodeName] = [], sets: [VersionSet], isLast: Bool) {
         self.members = members
+        self.struck = struck
         self.sets = sets
         self.isLast = isLast
     }
@@ -285,17 +318,19 @@ extension TombstoneRequest {
         var reader = ByteReader(bytes)
         let isLast = try reader.readFlag()
         let members = try reader.readList { try NodeName($0.readShortText()) }
+        let struck = try reader.readList { try NodeName($0.readShortText()) }
         let sets = try reader.readList { try VersionSet(&$0) }
-        guard reader.remaining == 0, sets.allSatisfy({ $0.versions.allSatisfy(\.isTombstone) }) else {
-            throw ByteError.illegal
-        }
-        self.init(members: members, sets: sets, isLast: isLast)
+        guard reader.remaining == 0, struck.count <= Acquaintances.countMax, sets.count <= Self.setsMax,
+            sets.allSatisfy({ $0.versions.allSatisfy(\.isTombstone) })
+        else { throw ByteError.illegal }
+        self.init(members: members, struck: struck, sets: sets, isLast: isLast)
     }
 
     public var bytes: [UInt8] {
         var writer = ByteWriter(capacity: 64 + members.count * 32 + sets.count * 192)
         writer.write(flag: isLast)
         writer.write(list: members) { $1.write(shortText: $0.text) }
+        writer.write(list: struck) { $1.write(shortText: $0.text) }
         writer.write(list: sets) { $0.write(to: &$1) }
         return writer.bytes
     }

@@ -84,6 +84,18 @@ struct CatalogueQueries {
         if let set = VersionSet(versions) { _ = try body(set) }
     }
 
+    /// Those whose writes are held.
+    func writers() throws -> [NodeName] {
+        let rows = try Row.fetchCursor(db, sql: "SELECT DISTINCT node FROM versions ORDER BY node")
+        var names: [NodeName] = []
+        while let row = try rows.next() {
+            let values = RowValues(row: row, path: path)
+            guard let name = try? NodeName(values.value(0, as: String.self)) else { throw values.damage("a node") }
+            names.append(name)
+        }
+        return names
+    }
+
     func groups() throws -> [GroupSummary] {
         let rows = try Row.fetchCursor(db, sql: "SELECT \(GroupSummary.columns) FROM groups ORDER BY slot, home")
         var groups: [GroupSummary] = []

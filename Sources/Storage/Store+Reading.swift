@@ -72,6 +72,14 @@ extension Store {
         }
     }
 
+    /// The nodes that wrote any version that is held, sorted; linear in the versions.
+    public func writers() async throws(StorageError) -> [NodeName] {
+        let path = catalogue.path
+        return try await catalogue.read("look for writers") { db in
+            try CatalogueQueries(db: db, path: path).writers()
+        }
+    }
+
     /// Names of which nothing is left but that they were deleted, `age` ago or longer; linear in the names.
     ///
     /// - Returns: `limit` of them at most, in byte order, and the last one where there are more after it.

@@ -3,7 +3,12 @@ import Client
 
 struct ForgetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "forget", abstract: "Strike a node that will not come back from the list of members.")
+        commandName: "forget", abstract: "Strike a node that will not come back from the list of members.",
+        discussion: """
+            Nothing waits for it any more: neither what only it held, nor names that were deleted while it was away, which \
+            are forgotten then. Should the host come back all the same, empty its data folder before its agent starts: what \
+            was deleted would come back with it.
+            """)
 
     @OptionGroup var connection: ConnectionOptions
     @Argument(help: "The node's name.")

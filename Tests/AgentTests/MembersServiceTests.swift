@@ -1,6 +1,7 @@
 import Client
 import NIOCore
 import Node
+import Resources
 import SWIM
 import Testing
 import Vocabulary
@@ -52,7 +53,7 @@ struct MembersServiceTests {
     func hurried() async throws {
         let a = try await TestAgent.start(bed, "a")
         // A write that never ends.
-        a.core.intake.began()
+        a.core.intake.began(try ResourceName("hangs"))
         let first = Task { await a.service.leaving.leave(now: false, timeout: .seconds(3600)) }
         #expect(await eventually { a.core.driver.read { $0.isDraining } })
         let second = await a.service.leaving.leave(now: true, timeout: .seconds(3600))

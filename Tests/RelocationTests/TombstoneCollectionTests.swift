@@ -11,13 +11,14 @@ import Vocabulary
 
     /// One node's collection, and what it asked for since the last look.
     private struct Collector {
-        var core = TombstoneCollection(TombstoneCollection.Settings(keep: .seconds(72)), at: .zero)
+        var core = TombstoneCollection(TombstoneCollection.Settings(keep: .seconds(12)), at: .zero)
         var subject: Subject
         var effects: [TombstoneCollection.Effect] = []
 
         init(_ me: String, knowing others: [String] = ["bob", "cid"]) {
             subject = Subject(me, among: TombstoneCollectionTests.names)
-            core.handle(.known(others.map(World.node)), at: .zero, by: subject.core, into: &effects)
+            core.handle(
+                .known(Acquaintances(known: others.map(World.node))), at: .zero, by: subject.core, into: &effects)
         }
 
         mutating func feed(_ input: TombstoneCollection.Input) {
@@ -113,8 +114,11 @@ import Vocabulary
         #expect(collector.core.waitsFor == [World.node("dan")])
         collector.core.forget(World.node("dan"), into: &collector.effects)
         #expect(collector.core.waitsFor.isEmpty)
-        let remembered = collector.effects.compactMap { if case .remember(let names) = $0 { names } else { nil } }
-        #expect(remembered == [["bob", "cid"].map(World.node)])
+        let remembered = collector.effects.compactMap { effect -> Acquaintances? in
+            guard case .remember(let acquaintances) = effect else { return nil }
+            return acquaintances
+        }
+        #expect(remembered == [Acquaintances(known: ["bob", "cid"].map(World.node), struck: [World.node("dan")])])
         collector.load()
         #expect(collector.agree(isLast: false) == ["bob", "cid"])
     }
@@ -152,12 +156,47 @@ import Vocabulary
             collector.feed(.answered(ask.id, TombstoneReply(confirmed: [Self.deleted.name])))
         }
         collector.core.met(
-            [World.node("cid"), World.node("ada")], besides: World.node("ada"), into: &collector.effects)
-        #expect(collector.core.known == [World.node("bob"), World.node("cid")])
+            present: ["cid", "ada"].map(World.node), departed: [], besides: World.node("ada"), into: &collector.effects)
+        #expect(collector.core.acquaintances.known == [World.node("bob"), World.node("cid")])
         collector.wait(collector.core.settings.settle)
         #expect(!collector.isAsking)
         collector.load()
         #expect(collector.agree(isLast: false) == ["bob", "cid"])
+    }
+
+    @Test("whom an operator had forgotten comes back into it by being a member, not by what others say")
+    func struck() {
+        let (ada, dan) = (World.node("ada"), World.node("dan"))
+        var collector = Collector("ada", knowing: ["bob", "cid", "dan"])
+        collector.core.forget(dan, into: &collector.effects)
+        collector.core.met(present: [], departed: [dan], besides: ada, into: &collector.effects)
+        collector.load()
+        let ask = collector.takeAsk()
+        #expect(ask?.request.struck == [dan])
+        if let ask { collector.feed(.answered(ask.id, TombstoneReply(unlisted: [dan]))) }
+        #expect(collector.core.acquaintances.known == [World.node("bob"), World.node("cid")])
+        #expect(collector.core.waitsFor.isEmpty)
+        collector.core.met(present: [dan], departed: [], besides: ada, into: &collector.effects)
+        #expect(collector.core.acquaintances == Acquaintances(known: ["bob", "cid", "dan"].map(World.node)))
+
+        var told = Collector("cid", knowing: ["ada", "bob", "dan"])
+        told.feed(.struck([dan, World.node("bob")], present: [World.node("bob")]))
+        #expect(told.core.acquaintances == Acquaintances(known: [ada, World.node("bob")], struck: [dan]))
+    }
+
+    @Test("what was just forgotten is not taken back from one that is about to forget it, and later it is")
+    func notTakenBack() {
+        let other = VersionSet(World.version(Self.deleted.name.text, by: "cid", counter: 7, time: 7000))
+        for (given, isWanted) in [(Self.deleted, false), (other, true)] {
+            var subject = Subject("bob", among: Self.names)
+            let told = [ExchangeGroup(key: given.group(in: World.cluster), sets: [given], copies: 1)]
+            subject.feed(.forgot([Self.deleted]))
+            subject.feed(.offered(by: World.node("ada"), told, mine: []))
+            #expect(subject.core.isExpecting(given.name) == isWanted)
+            subject.feed(.tick, after: .seconds(600))
+            subject.feed(.offered(by: World.node("ada"), told, mine: []))
+            #expect(subject.core.isExpecting(given.name))
+        }
     }
 
     @Test("a name of which a write is known that is not here is not asked for")
@@ -184,7 +223,8 @@ import Vocabulary
     @Test("questions and answers are read as they were written, and nothing else is")
     func forms() throws {
         let request = TombstoneRequest(
-            members: Self.names.map(World.node), sets: [Self.deleted, Self.deleted], isLast: true)
+            members: Self.names.map(World.node), struck: [World.node("eve")], sets: [Self.deleted, Self.deleted],
+            isLast: true)
         let reply = TombstoneReply(confirmed: [Self.deleted.name], unlisted: [World.node("dan")])
         #expect(try TombstoneRequest(request.bytes[...]) == request)
         #expect(try TombstoneReply(reply.bytes[...]) == reply)

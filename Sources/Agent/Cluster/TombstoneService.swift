@@ -8,25 +8,27 @@ import Vocabulary
 
 /// Forgets deleted names when every member agrees: carries out what `TombstoneCollection` decides, and answers those of others.
 struct TombstoneService: Sendable {
-    private static let storageKey = "acquaintances"
+    static let storageKey = "acquaintances"
 
     let core: AgentCore
 
-    /// Whom this node met in its earlier lives: to be known before it agrees to anything.
-    func recall() async {
-        do {
-            guard let bytes = try await core.store.load(Self.storageKey) else { return }
-            let names = try API.JSON.decode([String].self, from: bytes).map { try NodeName($0) }
-            core.driver.feed(.tombstones(.known(names)))
-        } catch {
-            // Those that are here tell of most of them; of who is not, others may know.
-            core.log.warning("could not read whom this node has met", metadata: ["error": "\(error)"])
+    /// Whom this node met in its earlier lives: to be known before it agrees to anything. A folder of an earlier release does not
+    /// tell; then it is whoever it remembers otherwise, and whoever wrote anything that is held here.
+    ///
+    /// - Throws: what reading throws; `DecodingError` for what nobody wrote.
+    func recall(besides remembered: [NodeName]) async throws {
+        let met: Acquaintances
+        if let bytes = try await core.store.load(Self.storageKey) {
+            met = try API.JSON.decode(Acquaintances.self, from: bytes)
+        } else {
+            met = Acquaintances(known: remembered + (try await core.store.writers()))
         }
+        core.driver.feed(.tombstones(.known(met)))
     }
 
     func carryOut(_ effect: TombstoneCollection.Effect) async {
         switch effect {
-        case .remember(let names): await remember(names)
+        case .remember: await core.acquaintances.save()
         case .load(let after, let keep, let limit): await load(after, keep, limit)
         case .ask(let id, let node, let request):
             let reply = await ask(node, request)
@@ -43,22 +45,17 @@ struct TombstoneService: Sendable {
 
     /// Answers another member.
     func answer(_ request: TombstoneRequest) async throws -> TombstoneReply {
+        let present = core.driver.read(\.presentNames)
+        core.driver.feed(.tombstones(.struck(request.struck, present: present)))
         // First what is on its way here, then what is here: in the other order, what came in between would be overlooked.
-        let (sets, unlisted) = core.driver.consider(request)
+        let (unexpected, unlisted) = core.driver.consider(request)
+        let sets = unexpected.filter { !core.intake.isTaking($0.name) }
         let held = try await core.store.versions(of: sets.map(\.name))
         let byName = Dictionary(held.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let confirmed = TombstoneRequest(members: request.members, sets: sets, isLast: request.isLast)
             .confirmed(by: byName)
         if request.isLast { try await forget(confirmed) }
         return TombstoneReply(confirmed: confirmed.map(\.name), unlisted: unlisted)
-    }
-
-    private func remember(_ names: [NodeName]) async {
-        do {
-            try await core.store.save(API.JSON.encode(names.map(\.text)), for: Self.storageKey)
-        } catch {
-            core.log.warning("could not save whom this node has met", metadata: ["error": "\(error)"])
-        }
     }
 
     private func load(_ after: ResourceName?, _ keep: Duration, _ limit: Int) async {
@@ -79,8 +76,10 @@ struct TombstoneService: Sendable {
         }
     }
 
-    private func forget(_ sets: [VersionSet]) async throws {
+    private func forget(_ all: [VersionSet]) async throws {
+        let sets = all.filter { !core.intake.isTaking($0.name) }
         guard !sets.isEmpty else { return }
+        core.driver.feed(.convergence(.forgot(sets)))
         try await core.store.forget(sets) { groups in core.driver.feed(.convergence(.stored(groups))) }
     }
 }

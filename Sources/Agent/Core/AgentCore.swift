@@ -1,8 +1,10 @@
+import Client
 import Gossip
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import Node
+import Relocation
 import SWIM
 import Storage
 import TLS
@@ -36,6 +38,8 @@ final class AgentCore: Sendable {
     let moveRate = MoveRate()
     let throttle: MoveThrottle
     let intake = Intake()
+    /// Whom this node has met, as it is kept on the disk (`TombstoneService`).
+    let acquaintances: LatestSaver
     let tlsFailures: TLSFailures
     let handshakes: Handshakes
     /// Those of the API's server.
@@ -71,6 +75,10 @@ final class AgentCore: Sendable {
         handshakes = server.handshakes
         connections = server.table
         self.log = log
+        acquaintances = LatestSaver(
+            "names of all members ever met", log: log,
+            value: { try API.JSON.encode(driver.read { $0.tombstones.acquaintances }) },
+            write: { [store] in try await store.save($0, for: TombstoneService.storageKey) })
         traffic = Traffic()
         let calls = PeerCalls(me: name, driver: driver, peers: peers)
         self.calls = calls

@@ -120,8 +120,8 @@ struct WriteService: Sendable {
         _ request: WriteRequest, lease: BlobLease?, visited: [NodeName]
     ) async throws -> WriteReceipt {
         // A drain waits for what is under way; what comes later goes elsewhere.
-        core.intake.began()
-        defer { core.intake.ended() }
+        core.intake.began(request.name)
+        defer { core.intake.ended(request.name) }
         guard !core.driver.read({ $0.isDraining }) else { throw WriteFailure.nobody(request.name) }
         let known = try await beforeMaking(request.name) { try await testimony(for: request) }
         let outcome = try await core.store.write(

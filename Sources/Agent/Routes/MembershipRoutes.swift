@@ -156,7 +156,7 @@ struct MembershipRoutes: Sendable {
         // Long after the list of members is rid of it, deleted names may wait for its word.
         var isKnown =
             member != nil || parts.members.saved.remembers(node)
-            || core.driver.read { $0.tombstones.known.contains(node) }
+            || core.driver.read { $0.tombstones.acquaintances.known.contains(node) }
         if isKnown { await parts.members.forget(node) }
         var untold: [NodeName] = []
         if !fromNode {

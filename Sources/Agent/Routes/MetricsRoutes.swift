@@ -39,10 +39,10 @@ struct MetricsRoutes: Sendable {
     }
 
     private func gauge(_ metrics: Metrics, _ core: AgentCore) {
-        let (totals, phase, replanned, withoutRoom, tombstones) = core.driver.read {
+        let (totals, phase, replanned, withoutRoom, collected, awaited) = core.driver.read {
             (
                 $0.convergence.totals, $0.phase, $0.convergence.groupsReplanned, $0.convergence.withoutRoom,
-                $0.tombstones
+                $0.tombstones.collected, $0.tombstonesWaitFor.count
             )
         }
         metrics.set("roost_build_info", ["version": version], to: 1, help: "The build that runs.")
@@ -58,10 +58,10 @@ struct MetricsRoutes: Sendable {
             "roost_resources_without_room", to: Double(withoutRoom.reduce(0) { $0 &+ $1.resources }),
             help: "Those that an owner, this node or one of its fellows, has no room for.")
         metrics.count(
-            "roost_tombstones_collected_total", by: Double(tombstones.collected),
+            "roost_tombstones_collected_total", by: Double(collected),
             help: "Deleted names that were forgotten by this node's word.")
         metrics.set(
-            "roost_tombstones_waited_for", to: Double(tombstones.waitsFor.count),
+            "roost_tombstones_waited_for", to: Double(awaited),
             help: "Members that are away, without whose word deleted names that are due are not forgotten.")
         metrics.set("roost_data_bytes", to: Double(totals.bytes), help: "Bytes of all versions held.")
         metrics.set("roost_slots_unsynced", to: Double(totals.slotsUnsynced), help: "Slots that are forwarded still.")

@@ -6,6 +6,7 @@ import NIOCore
 import Node
 import Relocation
 import Resources
+import SWIM
 import Storage
 import Vocabulary
 
@@ -73,7 +74,11 @@ struct PeerRoutes: Sendable {
         }
         router.post("/v1/peer/tombstones") { request, context in
             let ask = try await Self.octets(of: request, context) { try TombstoneRequest($0) }
-            return Self.octets(try await TombstoneService(core: box.parts.core).answer(ask).bytes)
+            let (core, asker) = (try box.parts.core, try Self.asker(context))
+            guard core.driver.read({ $0.membership.member(asker) }) != nil else {
+                throw APIError(.conflict, code: "no_member", "\(asker) is no member here")
+            }
+            return Self.octets(try await TombstoneService(core: core).answer(ask).bytes)
         }
         router.post("/v1/peer/offer") { request, context in
             let ask = try await request.json(OfferRequest.self, upTo: Self.bodyBytesMax, context: context)
@@ -143,8 +148,8 @@ struct PeerRoutes: Sendable {
         let core = try box.parts.core
         let version = offer.version
         // A drain waits for what is under way, so what passes the look below is handed over by it.
-        core.intake.began()
-        defer { core.intake.ended() }
+        core.intake.began(version.name)
+        defer { core.intake.ended(version.name) }
         do {
             var leases: [BlobLease] = []
             if case .blob(let digest, let size, _) = version.content {

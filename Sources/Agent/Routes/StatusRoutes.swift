@@ -36,7 +36,7 @@ struct StatusRoutes: Sendable {
         let (phase, totals, members, endpoint, withoutRoom, awaited) = core.driver.read {
             (
                 $0.phase, $0.convergence.totals, $0.membership.members, $0.membership.oneself.endpoint,
-                API.NoRoom.all(in: $0), $0.tombstones.waitsFor
+                API.NoRoom.all(in: $0), $0.tombstonesWaitFor
             )
         }
         let free = await core.store.freeBytes()

@@ -1,3 +1,4 @@
+import Relocation
 import Resources
 import SWIM
 import Vocabulary
@@ -11,8 +12,7 @@ public struct CatalogueDisk: DiskState {
     public enum Write: Sendable {
         case epoch(UInt64)
         case claims([Claim])
-        /// All members ever met.
-        case acquaintances([NodeName])
+        case acquaintances(Acquaintances)
         case blob(ContentDigest, size: UInt64)
         case removeBlobs([ContentDigest])
         /// One transaction on the catalogue.
@@ -21,7 +21,7 @@ public struct CatalogueDisk: DiskState {
 
     public private(set) var epoch: UInt64 = 0
     public private(set) var claims: [Claim] = []
-    public private(set) var acquaintances: [NodeName] = []
+    public private(set) var acquaintances = Acquaintances()
     public private(set) var blobs: [ContentDigest: UInt64] = [:]
     /// Those of `blobs` whose bytes are not what they were.
     public private(set) var rotten: Set<ContentDigest> = []
@@ -35,7 +35,7 @@ public struct CatalogueDisk: DiskState {
         switch write {
         case .epoch(let epoch): self.epoch = epoch
         case .claims(let claims): self.claims = claims
-        case .acquaintances(let names): acquaintances = names
+        case .acquaintances(let met): acquaintances = met
         case .blob(let digest, let size):
             blobs[digest] = size
             rotten.remove(digest)
@@ -52,7 +52,7 @@ public struct CatalogueDisk: DiskState {
         switch write {
         case .epoch: epoch == 0 ? 8 : 0
         case .claims(let new): Self.size(new) - Self.size(claims)
-        case .acquaintances(let new): 16 * (new.count - acquaintances.count)
+        case .acquaintances(let new): 16 * (new.known.count - acquaintances.known.count)
         case .blob(let digest, let size): blobs[digest] == nil ? Int(clamping: size) : 0
         case .removeBlobs(let digests): -digests.reduce(0) { $0 + Int(clamping: blobs[$1] ?? 0) }
         case .sets(let changed, let removed):

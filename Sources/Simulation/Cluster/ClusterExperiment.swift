@@ -136,7 +136,8 @@ public struct ClusterExperiment: Sendable {
             }
         }
         let count = Int.random(in: 6...14, using: &random)
-        names = try (0..<(plan.tombstoneKeep == nil ? count : 4 * count)).map { try ResourceName("app/file-\($0)") }
+        names = try (0..<count).map { try ResourceName("app/file-\($0)") }
+        if plan.tombstoneKeep != nil { names = try Self.crowded(4 * count, in: cluster) }
         for (index, name) in names.enumerated() where index % 3 == 0 {
             homes[name] = hosts[Int.random(in: 0..<nodes, using: &random)].id
         }
@@ -217,6 +218,8 @@ public struct ClusterExperiment: Sendable {
         let rest = comeToRest(within: plan.restWithin)
         guard rest != nil, laws.violations.isEmpty else { return nil }
         laws.checkHeads(simulator)
+        awaitForgetting()
+        guard laws.violations.isEmpty else { return nil }
         if !isClassic { holdDuels() }
         guard laws.violations.isEmpty else { return nil }
         askEverywhere()

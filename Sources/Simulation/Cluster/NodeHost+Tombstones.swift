@@ -9,9 +9,9 @@ import Vocabulary
 extension NodeHost {
     mutating func carryOut(_ effect: TombstoneCollection.Effect, _ context: inout Context) {
         switch effect {
-        case .remember(let names):
+        case .remember(let acquaintances):
             guard configuration.collectsTombstones else { return }
-            try? context.disk.write(.acquaintances(names))
+            try? context.disk.write(.acquaintances(acquaintances))
         case .load(let after, let keep, let limit):
             let due = context.disk.durable.sets.values.filter { set in
                 after.map { $0 < set.name } ?? true
@@ -35,6 +35,7 @@ extension NodeHost {
 
     /// Answers who wants to forget deleted names.
     mutating func confirm(_ request: TombstoneRequest, _ id: CallID, _ context: inout Context) {
+        feed(.tombstones(.struck(request.struck, present: machine.presentNames)), &context)
         let (sets, unlisted) = machine.consider(request, at: context.now)
         let considered = TombstoneRequest(members: request.members, sets: sets, isLast: request.isLast)
         let confirmed = considered.confirmed(by: context.disk.durable.sets)
@@ -44,6 +45,7 @@ extension NodeHost {
     }
 
     private mutating func forget(_ sets: [VersionSet], _ context: inout Context, then: @escaping Step) {
+        feed(.convergence(.forgot(sets)), &context)
         transact(.forget(sets), &context) { host, done, context in
             if case .merged(let groups) = done { host.feed(.convergence(.stored(groups)), &context) }
             then(&host, &context)
