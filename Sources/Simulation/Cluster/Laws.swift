@@ -22,6 +22,7 @@ public struct Laws: Sendable {
         let number: Int
         let name: ResourceName
         let digest: ContentDigest?
+        let precondition: Precondition
         let dependsOnState: Bool
         let issued: Instant
         /// When its client knew what became of it; a write without an answer stays open for ever.
@@ -96,7 +97,7 @@ public struct Laws: Sendable {
     mutating func issued(_ number: Int, _ request: WriteRequest, at now: Instant) {
         writes[request.name, default: []].append(
             Write(
-                number: number, name: request.name, digest: request.digest,
+                number: number, name: request.name, digest: request.digest, precondition: request.precondition,
                 dependsOnState: request.dependsOnState, issued: now))
     }
 
@@ -132,6 +133,7 @@ public struct Laws: Sendable {
             floors[version.dot] = min(wanted, replicas)
             checkAcknowledged(version, copies, wanted, since: write.issued, simulator)
             checkSeen(version, by: write, at: now)
+            if let both = bothFollowing(version, by: write) { broken(4, now, both) }
         }
     }
 
@@ -196,6 +198,21 @@ public struct Laws: Sendable {
             else { continue }
             broken(4, now, "\(version.name) \(version.dot) has not seen \(known.dot) of \(ended)")
         }
+    }
+
+    /// Law 4: of writes on the condition that a name is still one version no two are acknowledged, whoever crashes meanwhile. Who is
+    /// taken for dead, and is not, may order writes by itself.
+    private func bothFollowing(_ version: Version, by write: Write) -> String? {
+        guard case .version(let base) = write.precondition, pausedUntil.values.allSatisfy({ $0 < write.issued }) else {
+            return nil
+        }
+        for other in writes[version.name] ?? [] where other.number != write.number {
+            guard let known = other.acknowledged, other.precondition == write.precondition,
+                !wasApart(since: min(write.issued, other.issued))
+            else { continue }
+            return "\(version.name) \(version.dot) and \(known.dot) are both acknowledged as what followed \(base)"
+        }
+        return nil
     }
 
     /// Whether the version, or one that has seen it and took its place, has come to the end of a history.
