@@ -12,7 +12,9 @@ extension ProcessTests {
         @Test("two processes make the same trace of a seed, forgetting included, byte for byte")
         func sameTrace() async throws {
             try await TestCluster.run { cluster in
-                for options in [["--faults", "all"], ["--faults", "none", "--minutes", "4", "--tombstone-keep", "20"]] {
+                for options in [
+                    ["--faults", "all"], ["--faults", "none", "--minutes", "4", "--tombstone-keep", "20"],
+                ] {
                     let arguments = ["run", "--seed", "11", "--seeds", "2", "--json"] + options
                     var lines: [[Substring]] = []
                     for _ in 0..<2 {
