@@ -114,6 +114,11 @@ extension NodeMachine {
         held != nil || !isSure(of: name, held: held, at: now)
     }
 
+    /// Whom to fetch bytes from, by what was measured; those that nothing is known of last.
+    public func nearestFirst(holders: [NodeName]) -> [NodeName] {
+        holders.map { ($0, membership.member($0)?.rtt ?? .seconds(3600)) }.sorted { $0.1 < $1.1 }.map(\.0)
+    }
+
     /// Suspects last; among the others the nearest first, in steps of 5 ms so that noise does not shuffle a LAN; of those
     /// at one distance last who passes queries on.
     private func nearestFirst(_ names: [NodeName], at now: Instant) -> [NodeName] {

@@ -85,6 +85,21 @@ struct MovesTests {
         }
     }
 
+    @Test("bytes are fetched from the nearest of those that hold them", arguments: [false, true])
+    func nearest(isSwapped: Bool) throws {
+        var simulator = Simulator<NodeHost>(seed: 3, link: .lan, trace: .hashOnly)
+        let hosts = try simulator.addHosts(3, of: try ClusterName("sim"), NodeMachine.Settings())
+        let (near, far) = isSwapped ? (hosts[1], hosts[0]) : (hosts[0], hosts[1])
+        for (from, to) in [(far, hosts[2]), (hosts[2], far)] {
+            simulator.network.setLink(Link(delay: .milliseconds(40)), from: from, to: to)
+        }
+        simulator.run(for: .seconds(30))
+        let stranger = try NodeName("stranger")
+        let holders = [simulator.name(of: far), stranger, simulator.name(of: near)]
+        let order = simulator.machine(on: hosts[2])?.machine.nearestFirst(holders: holders)
+        #expect(order == [simulator.name(of: near), simulator.name(of: far), stranger])
+    }
+
     @Test(
         "of a cut cluster the larger side makes its copies again, and the smaller one fetches nothing; healed, all is in place"
     )

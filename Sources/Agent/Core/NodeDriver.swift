@@ -66,11 +66,7 @@ final class NodeDriver: Sendable {
     /// Looks at the machine as it is now.
     func read<T>(_ body: (NodeMachine) -> T) -> T { state.withLockedValue { body($0.machine) } }
 
-    /// By what was measured; those that nothing is known of last.
-    func nearestFirst(_ nodes: [NodeName]) -> [NodeName] {
-        let distances = read { machine in nodes.map { ($0, machine.membership.member($0)?.rtt ?? .seconds(3600)) } }
-        return distances.sorted { $0.1 < $1.1 }.map(\.0)
-    }
+    func nearestFirst(_ holders: [NodeName]) -> [NodeName] { read { $0.nearestFirst(holders: holders) } }
 
     func answer(_ request: CompareRequest, from peer: NodeName) -> CompareReply {
         state.withLockedValue { $0.machine.answer(request, from: peer) }

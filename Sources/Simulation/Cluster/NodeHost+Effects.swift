@@ -94,9 +94,7 @@ extension NodeHost {
             return feed(.convergence(.pulled(version, .durable)), &context)
         }
         context.observe(.fetches(version))
-        let nearest = holders.map { ($0, machine.membership.member($0)?.rtt ?? .seconds(3600)) }
-            .sorted { $0.1 < $1.1 }.map(\.0)
-        obtain(version.content, from: nearest, &context) { host, end, context in
+        obtain(version.content, from: machine.nearestFirst(holders: holders), &context) { host, end, context in
             guard end == .durable else {
                 if host.has(.losesFailedPulls) { return }
                 return host.feed(.convergence(.pulled(version, end)), &context)
