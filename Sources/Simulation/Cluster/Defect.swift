@@ -106,7 +106,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .trustsItsDisk: [6]
         case .vouchesForWhatItLacks: [1, 2, 5]
         case .forgetsTombstones: [2, 3]
-        case .collectsUnasked: [3]
+        case .collectsUnasked: [3, 5]
         case .keepsWhatCameLast: [1, 2, 3, 6]
         case .losesConflicts: [1, 2, 4, 5]
         case .losesContext, .judgesTooEarly: [4]
