@@ -23,8 +23,8 @@ public struct MovePace: Sendable {
         /// Moves under way at once when nothing holds them back; a share of 1 is one of them all the time.
         public var streams = 4
         /// A query is slow when it took so many times what 99 of 100 calm ones take. The promise is twice, of what clients see: they
-        /// wait for the cores, too, which no clock in here tells. With 1.4 clients felt 2.1 times, with this 1.8, and a refill was
-        /// no slower; at 1, noise alone would cut.
+        /// wait for the cores, too, which no clock in here tells. With 1.4 clients felt 1.6 to 2.3 times, with this 1.8 to 2.2, and
+        /// a refill took 0.8 to 1.3 times as long; at 1, noise alone would cut.
         public var slack = 1.2
         /// What is left of the share after a cut. At half of it one bad moment costs a long way back; nearer to 1, a
         /// sudden load is felt for longer.
