@@ -29,7 +29,8 @@ extension Convergence {
     }
 
     /// An equal digest from an owner is its word that it has it all (law 2). What it holds only grows, so another digest, told
-    /// unasked, takes nothing back (in an answer it does: `settle`); that it does not vouch for the group any more does, whatever it has beside (seed 354).
+    /// unasked, takes nothing back (in an answer it does: `settle`); that it does not vouch for the group any more does,
+    /// whatever it has beside (seed 354).
     mutating func noteConfirmation(by peer: NodeName, _ theirs: GroupStatus) {
         guard theirs.owner else { return takeBackConfirmation(by: peer, of: theirs.key) }
         guard let state = groups[theirs.key], state.summary.digest == theirs.digest else { return }

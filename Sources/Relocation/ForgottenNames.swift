@@ -7,7 +7,7 @@ struct ForgottenNames: Sendable {
     private var sets: [ResourceName: VersionSet] = [:]
     private var until = Instant.zero
 
-    /// Those of some cycles, some 15 MB. What there is no room for may come back, and is collected anew.
+    /// Those of some cycles, some 15 MB. What goes to make room may come back, and is collected anew.
     private static let countMax = 65_536
     /// One that is slow to forget has its time; who does not within it gives the tombstone back.
     private static let kept = Duration.seconds(600)
@@ -15,7 +15,9 @@ struct ForgottenNames: Sendable {
     var isEmpty: Bool { sets.isEmpty }
 
     mutating func forgot(_ fresh: [VersionSet], at now: Instant) {
-        for set in fresh where sets.count < Self.countMax { sets[set.name] = set }
+        // Where all owners forget in turn there is no pause to end in.
+        if sets.count + fresh.count > Self.countMax { sets = [:] }
+        for set in fresh.prefix(Self.countMax) { sets[set.name] = set }
         until = now + Self.kept
     }
 
