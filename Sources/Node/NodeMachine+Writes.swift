@@ -20,7 +20,8 @@ extension NodeMachine {
         guard let version = writes[id]?.version else { return }
         let key = version.group(in: identity.cluster)
         writes[id]?.adopt(
-            owners: convergence.owners(of: key), ranked: convergence.view.ring.ranked(key.slot),
+            owners: convergence.owners(of: key), heirs: convergence.heirs(of: key),
+            ranked: convergence.view.ring.ranked(key.slot),
             view: convergence.view)
         continueWrite(id, at: now, into: &effects)
     }
@@ -33,7 +34,9 @@ extension NodeMachine {
             feed(.told(by: node, reply.status), at: now, into: &effects)
             writes[id]?.note(reply, by: node)
             writes[id]?.answered(by: node, .durable, at: now)
-        case .declined: writes[id]?.answered(by: node, .declined, at: now)
+        case .declined(let held):
+            writes[id]?.note(held, by: node)
+            writes[id]?.answered(by: node, .declined, at: now)
         case .failed: writes[id]?.answered(by: node, .failed, at: now)
         case .busy: writes[id]?.answered(by: node, .busy, at: now)
         }

@@ -69,8 +69,8 @@ public struct NodeMachine: Sendable {
     public enum OfferOutcome: Sendable {
         /// It is durable there.
         case stored(OfferReply)
-        /// The node knows of the version and can not take it.
-        case declined
+        /// The node knows of the version and can not take it; what it holds of the name.
+        case declined(VersionSet?)
         /// No answer, or none to the point; the node may be asked again.
         case failed
         /// There was no place for the offer, here or there.

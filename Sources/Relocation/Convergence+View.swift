@@ -301,4 +301,14 @@ extension Convergence {
         }
         return late
     }
+
+    /// Who would own the group if those of its owners that can not be called were given up; nobody while all can. Others may have
+    /// given them up already: a member that has just restarted does not know how often another one has come and gone, and
+    /// waits for it less long.
+    public func heirs(of key: GroupKey) -> [NodeName] {
+        let isThere = { (name: NodeName) in name == self.me || self.view.canCall(name) }
+        guard !owners(of: key).allSatisfy(isThere) else { return [] }
+        let ring = Ring(view.ring.candidates.filter { isThere($0.name) })
+        return ring.owners(of: key.slot, home: key.home, count: settings.replicas)
+    }
 }

@@ -58,7 +58,12 @@ extension Convergence {
     /// Whether somebody is known to hold a version of the name, newer or concurrent, that this node, which holds `held`, has
     /// not seen: a write that it ordered by itself would not have seen it either.
     public func knowsUnseen(by held: VersionSet?, of name: ResourceName) -> Bool {
-        newerElsewhere.isUnseen(in: held, of: name)
+        !unseen(by: held, of: name).isEmpty
+    }
+
+    /// Those versions. What a write is judged by is out of date when one has been added since.
+    public func unseen(by held: VersionSet?, of name: ResourceName) -> Set<Dot> {
+        newerElsewhere.unseen(by: held, of: name)
     }
 
     /// Whether the slot's owners changed so lately that one of them can not know all of it yet.

@@ -83,13 +83,14 @@ struct NewerElsewhere: Sendable {
         return (newest.version, newest.tellers)
     }
 
-    /// Whether somebody holds a version of the name that whoever has seen `held` has not, newer or not. One that would be
-    /// pushed out of the history by what is held is not missed.
-    func isUnseen(in held: VersionSet?, of name: ResourceName) -> Bool {
-        guard let entry = entries[name] else { return false }
-        guard let held else { return true }
+    /// Versions of the name that somebody holds and whoever has seen `held` has not, newer or not. One that would be pushed out
+    /// of the history by what is held is not missed.
+    func unseen(by held: VersionSet?, of name: ResourceName) -> Set<Dot> {
+        guard let entry = entries[name] else { return [] }
+        let versions = entry.known.map(\.version)
+        guard let held else { return Set(versions.map(\.dot)) }
         let seen = held.context
-        return entry.known.contains { !seen.covers($0.version.dot) && !held.dominates(VersionSet($0.version)) }
+        return Set(versions.filter { !seen.covers($0.dot) && !held.dominates(VersionSet($0)) }.map(\.dot))
     }
 
     /// Who holds such versions in these slots, for whoever would else take this node's word for all there is in them.

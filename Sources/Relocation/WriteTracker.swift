@@ -77,8 +77,10 @@ public struct WriteTracker: Sendable {
     ///
     /// - Parameters:
     ///   - owners: the present owners, in rank order.
+    ///   - heirs: those who would be owners without the owners that can not be called. Who gave those up sooner than this
+    ///     node, and so takes itself for an owner, answers with what it has.
     ///   - ranked: every eligible member in the slot's rank order.
-    public mutating func adopt(owners: [NodeName], ranked: [NodeName], view: View) {
+    public mutating func adopt(owners: [NodeName], heirs: [NodeName] = [], ranked: [NodeName], view: View) {
         self.owners = owners
         if !owners.isEmpty, !owners.contains(me) { isStandIn = true }
         eligible = view.ring
@@ -88,7 +90,7 @@ public struct WriteTracker: Sendable {
         asked.removeAll { !view.canCall($0) }
         countedOn = asked.filter { !view.doubts($0) && eligible.contains($0) }
         for node in retries.keys where !view.canCall(node) { retries[node] = nil }
-        for owner in owners where owner != me && !mustAnswer.contains(owner) {
+        for owner in owners + heirs where owner != me && !mustAnswer.contains(owner) {
             if !copies.contains(owner), !isSpent(owner) { mustAnswer.append(owner) }
         }
         mustAnswer.removeAll { !view.canCall($0) }
@@ -171,9 +173,19 @@ public struct WriteTracker: Sendable {
 
     /// What somebody said to whom the version was offered.
     public mutating func note(_ reply: OfferReply, by node: NodeName) {
-        if let found = reply.rival {
+        note(rival: reply.rival, concurrent: reply.concurrent, by: node)
+    }
+
+    /// What somebody holds of the name who could not take the version.
+    public mutating func note(_ held: VersionSet?, by node: NodeName) {
+        let both = held?.merged(with: [version])
+        note(rival: both?.rival(of: version)?.dot, concurrent: both?.concurrent(with: version)?.dot, by: node)
+    }
+
+    private mutating func note(rival found: Dot?, concurrent: Dot?, by node: NodeName) {
+        if let found {
             rival = found
-        } else if isStandIn, reply.concurrent != nil, !contested.contains(node) {
+        } else if isStandIn, concurrent != nil, !contested.contains(node) {
             contested.append(node)
         }
     }

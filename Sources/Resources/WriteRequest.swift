@@ -61,6 +61,8 @@ public struct WriteRequest: Hashable, Sendable {
         /// One of the `attempts` may have come to something, and another writer has seen it: made once more it would undo
         /// what that one wrote on top of it, a delete say.
         case builtUpon
+        /// Somebody told of a write of the name while this one was judged, and it has not seen that: it is to be judged again.
+        case overtaken
         /// Another node took a write on the same version at the same time, and that one goes first. This one was made
         /// durable before that was known: it is in the name's history.
         case outranked(by: Dot)

@@ -94,6 +94,8 @@ extension StorageError: CustomStringConvertible {
                 + "read it again and retry"
         case .refused(.outranked(let rival)):
             "another node took a write of the name at the same time, which goes first (\(rival)): read it again and retry"
+        case .refused(.overtaken):
+            "others write the name again and again while this write of it is judged: try again"
         case .refused(.overdue): "the write took too long for who waits for it: try again"
         case .refused(.builtUpon):
             "the write may have been made by a node that fell silent, and others have written the name since: look at its "

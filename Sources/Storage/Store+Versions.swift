@@ -28,12 +28,15 @@ extension Store {
     ///   - known: what other nodes hold of the name: the write has seen that, too, though it is not kept here.
     ///   - blob: what `IncomingBlob.finish` gave, for a put. It may be left out when a version of this node names the
     ///     same bytes already.
+    ///   - isOvertaken: looked at in the transaction, given all that the write will have seen: it is refused as `.overtaken`
+    ///     then. It must not wait.
     ///   - committed: called on the writer when it is durable, before anything else can be written: who keeps a picture
     ///     of the catalogue hears of its changes in their order. It must not wait.
     /// - Throws: `.refused` with nothing written; `.missingBlob`; `.full`.
     public func write(
         _ request: WriteRequest, knowing known: VersionSet? = nil, wallMilliseconds: UInt64,
-        holding blob: BlobLease? = nil, committed: @escaping @Sendable (WriteOutcome) -> Void = { _ in }
+        holding blob: BlobLease? = nil, unless isOvertaken: @escaping @Sendable (VersionSet?) -> Bool = { _ in false },
+        committed: @escaping @Sendable (WriteOutcome) -> Void = { _ in }
     ) async throws(StorageError) -> WriteOutcome {
         let own = lease(for: request.content)
         let (node, cluster, path, blobs, stamp) = (node, cluster, catalogue.path, blobs, stamp)
@@ -45,6 +48,7 @@ extension Store {
             var change = CatalogueChange(db: db, path: path, cluster: cluster)
             let old = try change.queries.set(of: request.name)
             let seen = known.map { known in old?.set.merged(with: known.versions) ?? known } ?? old?.set
+            guard !isOvertaken(seen) else { throw StorageError.refused(.overtaken) }
             let version: Version
             // It counts only when this transaction does: one that fails takes the same again.
             let epoch =
@@ -67,6 +71,11 @@ extension Store {
         if blob?.digest == own?.digest { blob?.commit() }
         blobs.suspectUnneeded(released)
         return withExtendedLifetime((own, blob)) { outcome }
+    }
+
+    /// Waits until what is being written is durable, or has failed: what was judged before this was asked is to be seen.
+    public func settled() async throws(StorageError) {
+        try await catalogue.onWriter("wait for what is being written") { _ in }
     }
 
     /// Merges versions that other nodes made, in one transaction: all of them or none. Callers bound the batch

@@ -1,3 +1,4 @@
+import Placement
 import Relocation
 import Resources
 import Testing
@@ -107,6 +108,23 @@ import Vocabulary
             subject.feed(.declined(World.version("a", by: "bob", time: 999), from: World.node("ada"), byDisk: true))
             #expect(!subject.core.knowsUnseen(by: held, of: held.name))
         }
+    }
+
+    @Test("who owns a group in the place of an owner that can not be called is known while that one keeps its place")
+    func heirs() {
+        let ring = ["ada", "bob", "cid", "dan"]
+        let name = World.nameOwned(by: ["ada", "bob"], among: ring)
+        let key = World.version(name, by: "cid").group(in: World.cluster)
+        let without = World.ring(["bob", "cid", "dan"]).owners(of: key.slot, home: nil, count: 2)
+        let subject = Subject("cid", among: ring)
+        #expect(subject.core.owners(of: key) == ["ada", "bob"].map { World.node($0) })
+        #expect(subject.core.heirs(of: key).isEmpty)
+        let alone = Convergence(
+            me: World.node("cid"), cluster: World.cluster, settings: subject.core.settings,
+            view: View(ring: World.ring(ring), contactable: ["bob", "dan"].map { World.node($0) }, doubtful: []),
+            at: .zero)
+        #expect(alone.owners(of: key) == ["ada", "bob"].map { World.node($0) })
+        #expect(alone.heirs(of: key) == without)
     }
 
     @Test("what the head has seen is no lack, however much of the history is still to come")

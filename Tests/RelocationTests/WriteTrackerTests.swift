@@ -79,6 +79,42 @@ import Vocabulary
         #expect(write.nextOffers(at: now).isEmpty && write.deadline == nil)
     }
 
+    @Test("an owner without room may have made a greater write itself")
+    func rivalWithoutRoom() {
+        let mine = World.version("a", by: "ada", time: 1000)
+        for (time, isGreater) in [(2000, true), (500, false)] as [(UInt64, Bool)] {
+            var write = WriteTracker(me: node("ada"), version: mine)
+            adopt(&write, me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
+            _ = write.nextOffers(at: now)
+            let other = World.version("a", by: "bob", time: time)
+            write.note(VersionSet(other), by: node("bob"))
+            write.answered(by: node("bob"), .declined, at: now)
+            #expect(write.rival == (isGreater ? other.dot : nil))
+        }
+        var write = WriteTracker(me: node("ada"), version: mine)
+        write.note(VersionSet(World.version("a", by: "bob", time: 2000, seen: VersionSet(mine))), by: node("bob"))
+        write.note(nil, by: node("bob"))
+        #expect(write.rival == nil, "what has seen the write follows it")
+    }
+
+    @Test("who would own the name without an owner that can not be called is told, be there copies enough or not")
+    func heirs() throws {
+        var write = WriteTracker(me: node("cid"), version: World.version("a", by: "cid"))
+        write.adopt(
+            owners: [node("ada"), node("bob")], heirs: [node("bob"), node("dan")],
+            ranked: ["ada", "bob", "cid", "dan"].map { node($0) },
+            view: World.view(["bob", "cid", "dan"], for: "cid"))
+        #expect(Set(write.nextOffers(at: now)) == [node("bob"), node("dan")])
+        write.answered(by: node("bob"), .durable, at: now)
+        #expect(write.isSatisfied && !write.isComplete)
+        write.answered(by: node("dan"), .failed, at: now)
+        #expect(!write.isComplete, "it may take itself for an owner, and answer with what was before")
+        let again = try #require(write.deadline)
+        #expect(write.nextOffers(at: again) == [node("dan")])
+        write.answered(by: node("dan"), .durable, at: again)
+        #expect(write.isComplete)
+    }
+
     @Test("an owner whose call failed is replaced at once, and asked again before the write is acknowledged")
     func failedOwnerIsToldAgain() throws {
         var write = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])

@@ -1,3 +1,4 @@
+import Foundation
 import NIOConcurrencyHelpers
 import Resources
 import TLS
@@ -49,6 +50,46 @@ struct Writers {
 }
 
 @Suite struct CatalogueTests {
+    @Test(
+        "a write that is overtaken when its turn comes is not made; what was being written is to be seen once that has settled"
+    )
+    func overtaken() async throws {
+        try await withStore(Scratch()) { store in
+            let lease = try await store.keep(text("x"))
+            let content = Version.Content.blob(digest: lease.digest, size: lease.size, mediaType: "x/y")
+            func write(_ text: String, unless isOvertaken: @escaping @Sendable (VersionSet?) -> Bool) async throws {
+                _ = try await store.write(
+                    WriteRequest(name: name(text), content: content, home: nil, precondition: .none),
+                    wallMilliseconds: 1, holding: lease, unless: isOvertaken)
+            }
+            let seen = NIOLockedValueBox<[VersionSet?]>([])
+            try await write("a") { set in
+                seen.withLockedValue { $0.append(set) }
+                return false
+            }
+            await #expect(throws: StorageError.refused(.overtaken)) {
+                try await write("a") { set in
+                    seen.withLockedValue { $0.append(set) }
+                    return true
+                }
+            }
+            #expect(seen.withLockedValue { $0.map { $0?.versions.count ?? 0 } } == [0, 1])
+            #expect(try await store.versions(of: name("a"))?.versions.count == 1)
+
+            let (began, signal) = AsyncStream<Void>.makeStream()
+            async let late: Void = write("b") { _ in
+                signal.yield()
+                // Time to ask while nothing is committed yet.
+                usleep(50_000)
+                return false
+            }
+            for await _ in began { break }
+            try await store.settled()
+            #expect(try await store.versions(of: name("b")) != nil)
+            try await late
+        }
+    }
+
     @Test(
         "the catalogue is a dictionary of version sets: same merges, same sets, and its groups equal a recount",
         arguments: 1...4 as ClosedRange<UInt64>)

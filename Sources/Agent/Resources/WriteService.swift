@@ -123,12 +123,7 @@ struct WriteService: Sendable {
         core.intake.began(request.name)
         defer { core.intake.ended(request.name) }
         guard !core.driver.read({ $0.isDraining }) else { throw WriteFailure.nobody(request.name) }
-        let known = try await beforeMaking(request.name) { try await testimony(for: request) }
-        let outcome = try await core.store.write(
-            request, knowing: known, wallMilliseconds: WallClock.milliseconds, holding: lease
-        ) { [driver = core.driver] outcome in
-            driver.feed(.convergence(.wrote(outcome.groups, outcome.version)))
-        }
+        let (known, outcome) = try await make(request, lease: lease)
         let own = outcome.set.group(in: core.cluster)
         // The name may leave a group by this write: the one that it was in here, or, as others tell, elsewhere.
         let former = outcome.groups.map(\.key).first { $0 != own } ?? known?.group(in: core.cluster)
@@ -152,6 +147,41 @@ struct WriteService: Sendable {
             replaced: outcome.set.versions.dropFirst().first.map { !$0.isTombstone } ?? (known?.live != nil),
             route: visited + [core.name])
     }
+
+    /// Judges the write and makes it, anew when somebody told meanwhile of a write of the name that it would not have seen.
+    ///
+    /// - Returns: what others hold of the name, where they were asked, and what became of it.
+    private func make(
+        _ request: WriteRequest, lease: BlobLease?
+    ) async throws -> (known: VersionSet?, outcome: WriteOutcome) {
+        let name = request.name
+        for _ in 1..<Self.judgementsMax {
+            do { return try await makeOnce(request, lease: lease) } catch StorageError.refused(.overtaken) {
+                core.log.debug("a write is judged again: others told of another one", metadata: ["name": "\(name)"])
+            }
+        }
+        return try await makeOnce(request, lease: lease)
+    }
+
+    private func makeOnce(
+        _ request: WriteRequest, lease: BlobLease?
+    ) async throws -> (known: VersionSet?, outcome: WriteOutcome) {
+        let name = request.name
+        let driver = core.driver
+        let told = driver.read { $0.convergence.unseen(by: nil, of: name) }
+        let known = try await beforeMaking(name) { try await testimony(for: request) }
+        let outcome = try await core.store.write(
+            request, knowing: known, wallMilliseconds: WallClock.milliseconds, holding: lease,
+            unless: { seen in
+                request.dependsOnState
+                    && !driver.read { $0.convergence.unseen(by: seen, of: name) }.isSubset(of: told)
+            },
+            committed: { outcome in driver.feed(.convergence(.wrote(outcome.groups, outcome.version))) })
+        return (known, outcome)
+    }
+
+    /// At half, a name that many write at once refuses more of them; at double, each of those asks everybody so often.
+    private static let judgementsMax = 3
 
     /// What others hold of the name, where this node alone can not judge the write.
     ///

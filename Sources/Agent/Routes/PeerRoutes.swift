@@ -162,6 +162,8 @@ struct PeerRoutes: Sendable {
             }
         } catch {
             core.driver.feed(.convergence(.declined(version, from: asker, byDisk: StorageError.isOfDisk(error))))
+            // Who offered it asks next what is held here. What was judged before this node knew of it is to be seen then.
+            try await core.store.settled()
             throw error
         }
         core.driver.feed(.convergence(.told(by: asker, offer.status)))

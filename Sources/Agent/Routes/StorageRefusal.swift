@@ -45,7 +45,7 @@ enum StorageRefusal {
                 "the bytes have the SHA-256 \(actual), not \(expected): nothing was kept", hint: "send them again")
         case .sizeMismatch:
             return APIError(.unprocessableContent, code: "size_differs", "\(error)", hint: "send them again")
-        case .refused(.overdue):
+        case .refused(.overdue), .refused(.overtaken):
             return APIError.unavailable("\(error)", code: "no_owner", retryAfterSeconds: 1)
         case .refused(.builtUpon): return outcomeUnknown("\(error)")
         case .tooManyStreams, .closed, .alreadyReceiving, .cancelled:

@@ -23,7 +23,7 @@ public struct CatalogueDisk: DiskState {
     public private(set) var claims: [Claim] = []
     public private(set) var acquaintances = Acquaintances()
     public private(set) var blobs: [ContentDigest: UInt64] = [:]
-    /// Those of `blobs` whose bytes are not what they were.
+    /// Those of `blobs` whose bytes are not what they were, or not all of them.
     public private(set) var rotten: Set<ContentDigest> = []
     public private(set) var sets: [ResourceName: VersionSet] = [:]
     public private(set) var byteCount = 0
@@ -64,7 +64,7 @@ public struct CatalogueDisk: DiskState {
     private var rowBytes: Int { 200 }
     private static func size(_ claims: [Claim]) -> Int { claims.reduce(0) { $0 + $1.wireSize } }
 
-    /// A bit of these bytes changes.
+    /// A bit of these bytes changes, or some of them are gone.
     public mutating func rot(_ digest: ContentDigest) {
         if blobs[digest] != nil { rotten.insert(digest) }
     }
@@ -84,6 +84,9 @@ public struct CatalogueDisk: DiskState {
     public func groups(_ cluster: ClusterName) -> [GroupSummary] {
         Set(sets.values.map { $0.group(in: cluster) }).sorted().map { summary(of: $0, cluster) }
     }
+
+    /// The versions that are served, those that were written last first.
+    var live: [Version] { sets.values.compactMap(\.live).sorted { Version.precedes($1, $0) } }
 
     public func needs(_ digest: ContentDigest) -> Bool {
         sets.values.contains { $0.versions.contains { $0.digest == digest } }

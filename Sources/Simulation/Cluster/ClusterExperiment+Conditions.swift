@@ -33,7 +33,7 @@ extension ClusterExperiment {
         case .refused(.preconditionFailed(let head)): known[name] = head
         case .refused(.notFound): known[name] = nil
         case .refused(.outranked(let rival)): known[name] = rival
-        case .refused(.overdue), .refused(.builtUpon), .unavailable, .unknown: break
+        case .refused(.overdue), .refused(.overtaken), .refused(.builtUpon), .unavailable, .unknown: break
         }
     }
 

@@ -89,7 +89,7 @@ extension ClusterExperiment {
                 until: until, what: .slowDisk(id, time), text: "slow disk of \(name), \(time.seconds) s a sync,")
         case .fullDisk: return Disturbance(until: until, what: .fullDisk(id), text: "full disk of \(name)")
         case .kill, .powerCut, .emptyDisk, .oldDisk, .flap, .restart, .pause, .leave, .join, .clockJump, .drift,
-            .rot:
+            .rot, .tornFile:
             return nil
         }
     }

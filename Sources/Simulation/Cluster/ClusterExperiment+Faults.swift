@@ -104,6 +104,9 @@ extension ClusterExperiment {
         case .join:
             simulator.boot(id)
             hosts[index].state = .running
+        case .tornFile:
+            guard let name = tearFile(at: index, &dice) else { return false }
+            text += ": \(name)"
         case .kill, .powerCut, .emptyDisk, .oldDisk, .flap, .restart, .pause, .leave:
             guard fell(kind, at: index, &dice) else { return false }
         case .clockJump:
@@ -114,7 +117,7 @@ extension ClusterExperiment {
             simulator.setWallError(milliseconds: error, of: id)
         case .drift: return false
         case .rot:
-            guard let name = rot(at: index, &dice) else { return false }
+            guard let name = spoil(at: index, &dice) else { return false }
             text += ": \(name)"
         case .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk, .fullDisk:
             guard let disturbance = disturbance(kind, at: index, &dice) else { return false }
@@ -166,26 +169,40 @@ extension ClusterExperiment {
             simulator.command(.leave(timeout: .seconds(240)), to: id)
             hosts[index].state = .leaving
         case .join, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk, .fullDisk,
-            .rot:
+            .rot, .tornFile:
             return false
         }
         return true
     }
 
+    /// The power goes while a disk writes what it had said to be written.
+    private mutating func tearFile(at index: Int, _ dice: inout SeededGenerator) -> ResourceName? {
+        // What came last is what a disk may still have been about to write.
+        guard let name = spoil(at: index, amongLast: 3, &dice) else { return nil }
+        simulator.losePower(hosts[index].id, .anySubset)
+        let back = simulator.now + .milliseconds(Int64.random(in: 200...25_000, using: &dice))
+        hosts[index].state = .down(back: back, wiped: false)
+        return name
+    }
+
     /// One blob of those that a running host holds, if another has it as well.
-    private mutating func rot(at index: Int, _ dice: inout SeededGenerator) -> ResourceName? {
+    ///
+    /// - Parameter last: only of so many that were written last.
+    private mutating func spoil(at index: Int, amongLast last: Int = .max, _ dice: inout SeededGenerator)
+        -> ResourceName?
+    {
         let id = hosts[index].id
         let others = serving.filter { $0 != id }
         let disk = simulator.disk(of: id).durable
         guard !laws.isShortOfOneDisk, laws.isHeld(on: others, count: 1, simulator),
-            let set = disk.sets.values.filter({ $0.live != nil }).sorted(by: { $0.name < $1.name })
-                .randomElement(using: &dice), let digest = set.live?.digest, disk.isWhole(digest),
+            let version = disk.live.prefix(last).randomElement(using: &dice), let digest = version.digest,
+            disk.isWhole(digest),
             others.contains(where: { simulator.disk(of: $0).durable.keeps(digest) })
         else { return nil }
         simulator.withDisk(of: id) { disk in disk.rot { $0.rot(digest) } }
         laws.isShortOfOneDisk = true
         wipedAt = simulator.now
-        return set.name
+        return version.name
     }
 
     /// Starts what is due to come back; at the end all but a few that stay away for good.

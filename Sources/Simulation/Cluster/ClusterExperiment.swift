@@ -45,6 +45,7 @@ public struct ClusterExperiment: Sendable {
     var snapshots: [CatalogueDisk] = []
     var syncTimes: [Duration] = []
     var wallErrors: [Int64] = []
+    private var metadata: [NodeName: Metadata] = [:]
     /// Hosts whose wall clocks have gone back.
     var setBack: Set<Int> = []
     /// What clients were told last of each name.
@@ -118,11 +119,14 @@ public struct ClusterExperiment: Sendable {
         configuration.collectsTombstones = plan.tombstoneKeep != nil
         configuration.defects = plan.defects
         configuration.peersMax = plan.peersMax
-        if case .drawn(let kinds, _) = plan.faults { configuration.scrubs = kinds.contains(.rot) }
+        if case .drawn(let kinds, _) = plan.faults { configuration.scrubs = kinds.contains(where: \.spoilsBytes) }
         for number in 0..<nodes + 2 {
+            let name = try NodeName("n\(number)")
             configuration.join = hosts.prefix(1).map { simulator.endpoint(of: $0.id) }
+            configuration.metadata = try Self.metadata(of: number, seed: seed, plan)
+            metadata[name] = configuration.metadata
             let id = simulator.addHost(
-                try NodeName("n\(number)"), at: try Endpoint(host: "10.0.0.\(number + 1)", port: Endpoint.roostPort),
+                name, at: try Endpoint(host: "10.0.0.\(number + 1)", port: Endpoint.roostPort),
                 configuration)
             hosts.append(Situation(id: id, state: .absent))
             let syncTime = Duration.microseconds(Int64.random(in: 500...8_000, using: &random))
@@ -150,6 +154,16 @@ public struct ClusterExperiment: Sendable {
         }
     }
 
+    /// In one of three clusters hosts are of different size, in one of three they are in two or three zones, by turns: a zone
+    /// is then more than one member or fewer.
+    private static func metadata(of number: Int, seed: UInt64, _ plan: ClusterPlan) throws -> Metadata {
+        guard plan.faults != .classic, !plan.areAlike else { return .standard }
+        var dice = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_7a6f &+ UInt64(number))  // "roost-zo"
+        let weight = seed % 3 == 1 ? UInt32.random(in: 1...4, using: &dice) : 1
+        let zone = seed / 2 % 3 == 1 ? "zone-\(number % (seed.isMultiple(of: 2) ? 2 : 3))" : nil
+        return try Metadata(zone: zone, weight: weight)
+    }
+
     // MARK: The course of things
 
     static let beat = Duration.milliseconds(100)
@@ -169,6 +183,7 @@ public struct ClusterExperiment: Sendable {
         // From now on everybody knows several ways in, should it come back without its disk.
         for index in hosts.indices {
             var configuration = configuration
+            configuration.metadata = metadata[simulator.name(of: hosts[index].id)] ?? .standard
             let seeds = hosts.indices.filter { $0 != index }.prefix(4)
             configuration.join = seeds.map { simulator.endpoint(of: hosts[$0].id) }
             simulator.configure(hosts[index].id, configuration)
@@ -235,14 +250,14 @@ public struct ClusterExperiment: Sendable {
         let start = simulator.now
         while simulator.now - start < limit, laws.violations.isEmpty {
             let isSettled = clients.allSatisfy { $0.request == nil } && !hosts.contains { $0.state == .leaving }
-            if isSettled, laws.unrest(simulator, zones: [:]) == nil { return simulator.now - start }
+            if isSettled, laws.unrest(simulator, metadata) == nil { return simulator.now - start }
             runClients(areAsking: false)
             bringBack(all: false)
             if !isClassic { endDisturbances(all: false) }
             for _ in 0..<5 { run(for: Self.beat) }
         }
         guard laws.violations.isEmpty else { return nil }
-        let reason = laws.unrest(simulator, zones: [:]) ?? "a client still waits"
+        let reason = laws.unrest(simulator, metadata) ?? "a client still waits"
         laws.broken(5, simulator.now, "no rest within \(limit.seconds) s: \(reason)")
         return nil
     }
@@ -309,7 +324,11 @@ public struct ClusterExperiment: Sendable {
 
     /// Law 7: while everybody keeps its place, nobody but an owner of a name fetches it.
     private mutating func checkFetch(_ version: Version, by host: HostID) {
-        let ring = Ring(hosts.prefix(nodes).map { Candidate(name: simulator.name(of: $0.id), weight: 1) })
+        let ring = Ring(
+            hosts.prefix(nodes).map { host in
+                let name = simulator.name(of: host.id)
+                return Candidate(name, metadata[name] ?? .standard)
+            })
         let key = version.group(in: cluster)
         let owners = ring.owners(of: key.slot, home: key.home, count: laws.replicas)
         guard !owners.contains(simulator.name(of: host)) else { return }

@@ -14,6 +14,8 @@ public struct ClusterPlan: Sendable {
     public var defects: Set<Defect> = []
     /// Whoever goes is back before its place is given away: nothing may move then but what was written meanwhile (law 7).
     public var keepsPlaces = false
+    /// All hosts are of one size and in no zone, as they were before seeds gave them others.
+    public var areAlike = false
     /// Names change their home from write to write; else a name that has one keeps it.
     public var movesHomes = false
     /// Deleted names are forgotten after so long, and clients turn from one name to the next meanwhile; nil: not within the run.

@@ -6,6 +6,8 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case kill
     /// With the loss of any part of what was not synced.
     case powerCut = "power-cut"
+    /// With bytes under a name that are fewer than they should be, on a disk that had said that it has them all.
+    case tornFile = "torn-file"
     /// The host comes back without its data.
     case emptyDisk = "empty-disk"
     /// The host comes back with what its disk held up to a minute ago.
@@ -50,7 +52,7 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
     /// Takes a member away, for a time or for good.
     var fellsMember: Bool {
         switch self {
-        case .kill, .powerCut, .emptyDisk, .oldDisk, .flap, .restart, .pause, .leave: true
+        case .kill, .powerCut, .tornFile, .emptyDisk, .oldDisk, .flap, .restart, .pause, .leave: true
         case .join, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss, .delay, .disorder, .slowDisk,
             .fullDisk, .rot:
             false
@@ -61,13 +63,19 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
     /// keeps the others' knowledge away: a member that sees itself alone has nobody to hand over to.
     var needsWholeNetwork: Bool {
         switch self {
-        case .emptyDisk, .oldDisk, .leave, .join, .rot: true
+        case .tornFile, .emptyDisk, .oldDisk, .leave, .join, .rot: true
         case .kill, .powerCut, .flap, .restart, .pause, .clockJump, .drift, .partition, .oneWay, .pairCut, .loss,
             .delay,
             .disorder, .slowDisk, .fullDisk:
             false
         }
     }
+
+    /// Leaves bytes under a name that are not those it stands for, which whoever reads them finds.
+    var spoilsBytes: Bool { Self.spoiling.contains(self) }
+
+    /// Those of which there is one now and then, however many other kinds there are.
+    static let spoiling: [FaultKind] = [.rot, .tornFile]
 }
 
 /// Which faults a run makes.
@@ -94,8 +102,8 @@ struct ScheduledFault: Sendable {
 
     static func draw(_ kinds: [FaultKind], seed: UInt64, hosts: Int, within time: Duration) -> [ScheduledFault] {
         var random = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_666c)  // "roost-fl"
-        let isRotting = kinds.contains(.rot)
-        let kinds = FaultKind.allCases.filter { kinds.contains($0) && $0 != .drift && $0 != .rot }
+        let spoiling = FaultKind.spoiling.filter(kinds.contains)
+        let kinds = FaultKind.allCases.filter { kinds.contains($0) && $0 != .drift && !$0.spoilsBytes }
         var faults: [ScheduledFault] = []
         var after = Duration.seconds(2)
         while after < time, let kind = kinds.randomElement(using: &random) {
@@ -105,20 +113,24 @@ struct ScheduledFault: Sendable {
                     dice: SeededGenerator(seed: random.next())))
             after += .milliseconds(Int64.random(in: 500...14_000, using: &random))
         }
-        guard isRotting else { return faults }
-        return (faults + drawRot(seed: seed, hosts: hosts, within: time, from: faults.count + 1))
-            .sorted { ($0.after, $0.number) < ($1.after, $1.number) }
+        for kind in spoiling {
+            faults += draw(kind, seed: seed, hosts: hosts, within: time, from: faults.count + 1)
+        }
+        return faults.sorted { ($0.after, $0.number) < ($1.after, $1.number) }
     }
 
     /// In a row of their own, so that the other faults of a seed are the same with them and without.
-    private static func drawRot(seed: UInt64, hosts: Int, within time: Duration, from number: Int) -> [ScheduledFault] {
-        var random = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_726f)  // "roost-ro"
+    private static func draw(_ kind: FaultKind, seed: UInt64, hosts: Int, within time: Duration, from number: Int)
+        -> [ScheduledFault]
+    {
+        // "roost-ro", "roost-to"
+        var random = SeededGenerator(seed: seed ^ (kind == .rot ? 0x726f_6f73_742d_726f : 0x726f_6f73_742d_746f))
         var faults: [ScheduledFault] = []
         var after = Duration.milliseconds(Int64.random(in: 2_000...30_000, using: &random))
         while after < time {
             faults.append(
                 ScheduledFault(
-                    number: number + faults.count, after: after, kind: .rot,
+                    number: number + faults.count, after: after, kind: kind,
                     host: Int.random(in: 0..<hosts, using: &random), dice: SeededGenerator(seed: random.next())))
             after += .milliseconds(Int64.random(in: 5_000...60_000, using: &random))
         }

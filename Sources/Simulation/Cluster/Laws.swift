@@ -112,7 +112,9 @@ public struct Laws: Sendable {
         if result != .unknown { writes[name]?[index].settled = now }
         switch result {
         // An outranked write is in the history, and may have been seen before it was known to be one.
-        case .unavailable, .unknown, .refused(.outranked), .refused(.overdue), .refused(.builtUpon): break
+        case .unavailable, .unknown, .refused(.outranked), .refused(.overdue), .refused(.overtaken),
+            .refused(.builtUpon):
+            break
         case .refused(.notFound):
             writes[name]?[index].ended = now
             checkRead(name, since: write.issued, .missing, besides: number, at: now)
@@ -356,7 +358,7 @@ public struct Laws: Sendable {
     // MARK: The end
 
     /// Law 5: what is not yet as it must be at rest; `nil` when all is.
-    func unrest(_ simulator: Simulator<NodeHost>, zones: [NodeName: String]) -> String? {
+    func unrest(_ simulator: Simulator<NodeHost>, _ metadata: [NodeName: Metadata]) -> String? {
         let running = simulator.hostIDs.filter { simulator.isRunning($0) }
         let names = running.map { simulator.name(of: $0) }.sorted()
         for host in running {
@@ -371,7 +373,7 @@ public struct Laws: Sendable {
                 return "\(machine.identity.name): \(machine.convergence.totals)"
             }
         }
-        let ring = Ring(names.map { Candidate(name: $0, weight: 1, zone: zones[$0]) })
+        let ring = Ring(names.map { Candidate($0, metadata[$0] ?? .standard) })
         let disks = running.map { (name: simulator.name(of: $0), disk: simulator.disk(of: $0).durable) }
         for resource in Set(disks.flatMap { $0.disk.sets.keys }).sorted() {
             let sets = disks.compactMap { disk in disk.disk.sets[resource].map { (disk.name, $0) } }

@@ -110,17 +110,31 @@ extension NodeHost {
     }
 
     private mutating func writeHere(_ request: WriteRequest, _ context: inout Context, then: @escaping Wrote) {
+        make(request, tries: 1, &context, then: then)
+    }
+
+    private static var judgementsMax: Int { 3 }
+
+    private mutating func make(_ request: WriteRequest, tries: Int, _ context: inout Context, then: @escaping Wrote) {
         let held = context.disk.durable.sets[request.name]
+        let told = machine.convergence.unseen(by: nil, of: request.name)
+        let unlessOvertaken: Wrote = { host, result, context in
+            guard result == .refused(.overtaken) else { return then(&host, result, &context) }
+            guard tries < Self.judgementsMax else { return then(&host, .unavailable, &context) }
+            host.make(request, tries: tries + 1, &context, then: then)
+        }
         guard let witnesses = machine.witnesses(writing: request.name, held: held, at: context.now), !has(.judgesAlone)
         else {
-            return commit(request, seen: nil, &context, then: then)
+            return commit(request, seen: nil, told: told, &context, then: unlessOvertaken)
         }
-        ask(Inquiry(request: request, asked: witnesses, seen: held), &context, then: then)
+        ask(Inquiry(request: request, told: told, asked: witnesses, seen: held), &context, then: unlessOvertaken)
     }
 
     /// What others hold of a name that is to be written.
     struct Inquiry: Sendable {
         let request: WriteRequest
+        /// What this node had been told of before.
+        let told: Set<Dot>
         /// All at once.
         var asked: [NodeName]
         /// Also of what this node holds itself: it may let go of it while it asks.
@@ -153,7 +167,7 @@ extension NodeHost {
     private mutating func judge(_ inquiry: Inquiry, _ context: inout Context, then: @escaping Wrote) {
         let slot = Slot(ofName: inquiry.request.name.text, in: cluster)
         guard inquiry.request.dependsOnState, !inquiry.silent.isEmpty || !machine.knowsAll(of: slot, by: inquiry.asked)
-        else { return commit(inquiry.request, seen: inquiry.seen, &context, then: then) }
+        else { return commit(inquiry.request, seen: inquiry.seen, told: inquiry.told, &context, then: then) }
         guard inquiry.hasAskedAll else {
             var all = inquiry
             all.asked = machine.convergence.view.contactable.filter { !inquiry.silent.contains($0) }
@@ -164,11 +178,11 @@ extension NodeHost {
         guard machine.hasHeardEnough(of: slot, besides: inquiry.silent) else {
             return then(&self, .unavailable, &context)
         }
-        commit(inquiry.request, seen: inquiry.seen, &context, then: then)
+        commit(inquiry.request, seen: inquiry.seen, told: inquiry.told, &context, then: then)
     }
 
     private mutating func commit(
-        _ request: WriteRequest, seen: VersionSet?, _ context: inout Context, then: @escaping Wrote
+        _ request: WriteRequest, seen: VersionSet?, told: Set<Dot>, _ context: inout Context, then: @escaping Wrote
     ) {
         var request = request
         if has(.judgesTooEarly), request.precondition != .none {
@@ -176,12 +190,12 @@ extension NodeHost {
             if request.precondition.holds(for: seen.map { held?.merged(with: $0.versions) ?? $0 } ?? held) {
                 request.precondition = .none
                 return after(.milliseconds(20), &context) { [request] host, context in
-                    host.commit(request, seen: seen, &context, then: then)
+                    host.commit(request, seen: seen, told: told, &context, then: then)
                 }
             }
         }
         let precondition = request.precondition
-        transact(.write(request, seen: seen), &context) { host, done, context in
+        transact(.write(request, seen: seen, told: told), &context) { host, done, context in
             switch done {
             case .wrote(let version, let groups):
                 context.observe(.made(version))

@@ -146,10 +146,25 @@ extension NodeHost {
             } else if case .busy = response {
                 host.feed(.offerAnswered(id, by: node, .busy), &context)
             } else if case .noRoom = response {
-                host.feed(.offerAnswered(id, by: node, .declined), &context)
+                host.askWhoDeclined(node, version.name, id, &context)
             } else {
                 host.feed(.offerAnswered(id, by: node, .failed), &context)
             }
+        }
+    }
+
+    /// A node without room for a write may have made another: a delete takes none.
+    private mutating func askWhoDeclined(
+        _ node: NodeName, _ name: ResourceName, _ id: NodeMachine.WriteID, _ context: inout Context
+    ) {
+        call(node, .versions(name), within: .seconds(5), &context) { host, response, context in
+            let outcome: NodeMachine.OfferOutcome
+            switch response {
+            case .versions(let held): outcome = .declined(held)
+            case .busy: outcome = .busy
+            default: outcome = .failed
+            }
+            host.feed(.offerAnswered(id, by: node, outcome), &context)
         }
     }
 }

@@ -87,7 +87,10 @@ extension NodeHost {
             guard end == .durable, !host.machine.isDraining else {
                 host.release(end == .durable ? version.digest : nil, &context)
                 host.feed(.convergence(.declined(version, from: peer, byDisk: end == .refused)), &context)
-                return context.answer(id, end == .refused ? .noRoom : .no)
+                // What was judged before this node knew of it is to be seen by whoever asks next.
+                return host.transact(.merge([]), &context) { _, _, context in
+                    context.answer(id, end == .refused ? .noRoom : .no)
+                }
             }
             if host.has(.confirmsUnsynced) {
                 context.answer(id, .offered(OfferReply(status: offer.status)))

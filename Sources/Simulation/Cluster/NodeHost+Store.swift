@@ -10,7 +10,8 @@ extension NodeHost {
     enum Work: Sendable {
         case merge([Version])
         /// - seen: what others hold of the name.
-        case write(WriteRequest, seen: VersionSet?)
+        /// - told: what this node was told of by others before the write was judged.
+        case write(WriteRequest, seen: VersionSet?, told: Set<Dot>)
         case drop(GroupKey, SetDigest)
         /// Names of which nothing but this is held.
         case forget([VersionSet])
@@ -46,15 +47,19 @@ extension NodeHost {
         switch transaction.work {
         case .merge(let versions):
             merge(versions, &context, transaction.then) { groups in .merged(groups) }
-        case .write(let request, let seen):
+        case .write(let request, let seen, let told):
+            let old = context.disk.durable.sets[request.name]
+            let all = seen.map { old?.merged(with: $0.versions) ?? $0 } ?? old
+            guard
+                !request.dependsOnState
+                    || machine.convergence.unseen(by: all, of: request.name).isSubset(of: told)
+            else { return finish(.refused(.overtaken), transaction.then, &context) }
             writeCounter += 1
             if hasForgotten { beginEpoch(&context) }
             let dot = lastDot
             do {
-                let held = context.disk.durable.sets[request.name]
                 let honest = try request.version(
-                    after: seen.map { held?.merged(with: $0.versions) ?? $0 } ?? held, dot: dot, clock: &hybridClock,
-                    wallMilliseconds: context.wallMilliseconds)
+                    after: all, dot: dot, clock: &hybridClock, wallMilliseconds: context.wallMilliseconds)
                 let version = spoiled(honest, wallMilliseconds: context.wallMilliseconds)
                 merge([version], &context, transaction.then) { groups in .wrote(version, groups) }
             } catch {
