@@ -22,6 +22,7 @@ struct Standing {
         var candidates: [Candidate] = []
         var contactable: [NodeName] = []
         var doubtful: [NodeName] = []
+        var restarting: [NodeName] = []
         var ends: Instant?
         if !isDraining {
             candidates.append(Candidate(me.name, me.metadata))
@@ -45,10 +46,12 @@ struct Standing {
             case .suspect:
                 contactable.append(member.name)
                 doubtful.append(member.name)
-            case .restarting, .crashed, .left: break
+            case .restarting: restarting.append(member.name)
+            case .crashed, .left: break
             }
         }
-        view = View(ring: Ring(candidates), contactable: contactable, doubtful: doubtful)
+        view = View(
+            ring: Ring(candidates), contactable: contactable, doubtful: doubtful, restarting: restarting)
         eligibilityEnds = ends
     }
 }

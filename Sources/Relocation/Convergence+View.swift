@@ -13,7 +13,12 @@ extension Convergence {
         noteVouched(next, hear: hear, fresh: fresh)
         let past = view
         // The same ring stays the same one: that the table of owners belongs to it is then seen at one look.
-        view = ringChanged ? next : View(ring: past.ring, contactable: next.contactable, doubtful: next.doubtful)
+        if !ringChanged {
+            view = View(
+                ring: past.ring, contactable: next.contactable, doubtful: next.doubtful, restarting: next.restarting)
+        } else {
+            view = next
+        }
         unfit = Self.unfit(in: view)
         let gathers = hear.isOfNewcomer && (gathering != nil || !fresh.isEmpty && hasJustEntered(at: now))
         var changed: SlotSet? = ownersBySlot.ring.candidates == past.ring.candidates ? SlotSet() : nil
@@ -48,7 +53,10 @@ extension Convergence {
         }
         // Also of those who go, or come back, without having been there in between.
         let replaced = ringChanged ? past.ring.candidates.map(\.name).filter { !next.ring.contains($0) } : []
-        let unsaid = newerElsewhere.forget(tellers: gone + fresh + replaced)
+        // Who is back in a moment has what it told of; where it had told nobody else, nobody else can be asked now.
+        let unreturned = past.restarting.filter { !next.restarting.contains($0) }
+        let tellers = (gone + fresh + replaced + unreturned).filter { !next.restarting.contains($0) }
+        let unsaid = newerElsewhere.forget(tellers: tellers)
         var inherited: [NodeName: SlotSet] = [:]
         let concerned = touched(byOwnersIn: changed, from: past.ring, byThose: gone + fresh)
         groupsReplanned &+= UInt64(concerned.count)

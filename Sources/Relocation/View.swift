@@ -10,7 +10,11 @@ public struct View: Sendable {
     /// Those of them that are suspect: asked last, never waited for.
     public let doubtful: [NodeName]
 
-    public init(ring: Ring, contactable: [NodeName], doubtful: [NodeName]) {
+    /// Members that said that they go and are back in a moment, with all that they have.
+    public let restarting: [NodeName]
+
+    public init(ring: Ring, contactable: [NodeName], doubtful: [NodeName], restarting: [NodeName] = []) {
+        self.restarting = restarting
         self.ring = ring
         self.contactable = contactable.sorted()
         self.doubtful = doubtful.sorted()

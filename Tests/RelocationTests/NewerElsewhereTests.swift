@@ -39,6 +39,28 @@ import Vocabulary
         #expect(!after.core.knowsNewer(than: old, of: old.name))
     }
 
+    @Test("what somebody has who said that it is back in a moment is waited for, until it turns out to be gone")
+    func newerOnRestartingNode() {
+        let old = VersionSet(World.version("a", by: "cid"))
+        let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
+        func view(restarting: [String]) -> View {
+            View(
+                ring: World.ring(names), contactable: [World.node("bob")], doubtful: [],
+                restarting: restarting.map { World.node($0) })
+        }
+        for isToldFirst in [true, false] {
+            var subject = Subject("cid", among: names)
+            let declined = Convergence.Input.declined(newer, from: World.node("ada"), byDisk: true)
+            if isToldFirst { subject.feed(declined) }
+            subject.feed(.view(view(restarting: ["ada"]), hear: .asOwnersChange, restarted: []))
+            if !isToldFirst { subject.feed(declined) }
+            #expect(subject.core.knowsNewer(than: old, of: old.name))
+            // Crashed, and it keeps its place for a while.
+            subject.feed(.view(view(restarting: []), hear: .asOwnersChange, restarted: []))
+            #expect(!subject.core.knowsNewer(than: old, of: old.name))
+        }
+    }
+
     @Test("when who had the newest goes, what others have that is newer than its own is still known")
     func secondNewest() {
         let name = World.nameOwned(by: ["cid", "ada"], among: names)

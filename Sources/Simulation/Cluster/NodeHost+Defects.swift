@@ -25,7 +25,9 @@ extension NodeHost {
         feed(
             .convergence(
                 .view(
-                    View(ring: ring, contactable: view.contactable, doubtful: view.doubtful), hear: .asOwnersChange,
+                    View(
+                        ring: ring, contactable: view.contactable, doubtful: view.doubtful, restarting: view.restarting),
+                    hear: .asOwnersChange,
                     restarted: [])), &context)
     }
 
