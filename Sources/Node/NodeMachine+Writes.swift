@@ -10,7 +10,10 @@ extension NodeMachine {
     ) {
         let key = version.group(in: identity.cluster)
         let owners = convergence.owners(of: key)
-        let left = former.map { convergence.owners(of: $0).filter { !owners.contains($0) } } ?? []
+        let left =
+            former.map { former in
+                (convergence.owners(of: former) + convergence.heirs(of: former)).filter { !owners.contains($0) }
+            } ?? []
         let late = convergence.lateOwners(of: key, at: now).filter { !left.contains($0) }
         writes[id] = WriteTracker(me: identity.name, version: version, former: left + late)
         adoptView(for: id, at: now, into: &effects)
@@ -34,9 +37,7 @@ extension NodeMachine {
             feed(.told(by: node, reply.status), at: now, into: &effects)
             writes[id]?.note(reply, by: node)
             writes[id]?.answered(by: node, .durable, at: now)
-        case .declined(let held):
-            writes[id]?.note(held, by: node)
-            writes[id]?.answered(by: node, .declined, at: now)
+        case .declined: writes[id]?.answered(by: node, .declined, at: now)
         case .failed: writes[id]?.answered(by: node, .failed, at: now)
         case .busy: writes[id]?.answered(by: node, .busy, at: now)
         }
@@ -52,8 +53,6 @@ extension NodeMachine {
 
     mutating func endWrite(_ id: WriteID, into effects: inout [Effect]) {
         guard let write = writes.removeValue(forKey: id) else { return }
-        effects.append(
-            .acknowledge(
-                id, copies: write.copies, wanted: write.wanted, rival: write.rival, unheard: write.unheard))
+        effects.append(.acknowledge(id, WriteEnd(write)))
     }
 }

@@ -69,8 +69,8 @@ public struct NodeMachine: Sendable {
     public enum OfferOutcome: Sendable {
         /// It is durable there.
         case stored(OfferReply)
-        /// The node knows of the version and can not take it; what it holds of the name.
-        case declined(VersionSet?)
+        /// The node has been told of the version and can not take it.
+        case declined
         /// No answer, or none to the point; the node may be asked again.
         case failed
         /// There was no place for the offer, here or there.
@@ -99,9 +99,7 @@ public struct NodeMachine: Sendable {
         case tombstones(TombstoneCollection.Effect)
         /// Ask the node to make this version durable now, and answer `.offerAnswered`.
         case offer(WriteID, to: NodeName, Version)
-        /// The write has all the copies it will get for now; fewer than `wanted` is a 202. With a `rival`, which goes before
-        /// it and has not seen it, no condition of the write holds.
-        case acknowledge(WriteID, copies: [NodeName], wanted: Int, rival: Dot?, unheard: [NodeName])
+        case acknowledge(WriteID, WriteEnd)
     }
 
     public let identity: Identity

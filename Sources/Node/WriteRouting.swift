@@ -33,6 +33,15 @@ extension NodeMachine {
         !isDraining && !stoodStill(at: now) && convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))
     }
 
+    /// Whether a write of the name, judged by what has been seen of it, is to be judged again: others told of one that it would not
+    /// have seen, or this node is in step no more, and may have been told of one without taking note of it.
+    ///
+    /// - Parameter told: what this node had been told of before it was judged.
+    public func isOvertaken(writeOf name: ResourceName, seen: VersionSet?, told: Set<Dot>) -> Bool {
+        !convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))
+            || !convergence.unseen(by: seen, of: name).isSubset(of: told)
+    }
+
     /// Whether this node's own copies are all that a write of the name is judged by.
     public func judgesAlone(_ name: ResourceName, held: VersionSet?, at now: Instant) -> Bool {
         guard let held, !stoodStill(at: now), !isDeaf(at: now) else { return false }

@@ -53,10 +53,12 @@ extension Convergence {
         }
         // Also of those who go, or come back, without having been there in between.
         let replaced = ringChanged ? past.ring.candidates.map(\.name).filter { !next.ring.contains($0) } : []
-        // Who is back in a moment has what it told of; where it had told nobody else, nobody else can be asked now.
+        // Who is back in a moment has what it told of. Until then others may have it as well, who had no reason to say so.
         let unreturned = past.restarting.filter { !next.restarting.contains($0) }
         let tellers = (gone + fresh + replaced + unreturned).filter { !next.restarting.contains($0) }
-        let unsaid = newerElsewhere.forget(tellers: tellers)
+        var unsaid = newerElsewhere.forget(tellers: tellers)
+        let restarting = next.restarting.filter { !past.restarting.contains($0) }
+        unsaid.formUnion(newerElsewhere.slots(toldBy: restarting))
         var inherited: [NodeName: SlotSet] = [:]
         let concerned = touched(byOwnersIn: changed, from: past.ring, byThose: gone + fresh)
         groupsReplanned &+= UInt64(concerned.count)
@@ -314,9 +316,9 @@ extension Convergence {
     /// given them up already: a member that has just restarted does not know how often another one has come and gone, and
     /// waits for it less long.
     public func heirs(of key: GroupKey) -> [NodeName] {
-        let isThere = { (name: NodeName) in name == self.me || self.view.canCall(name) }
-        guard !owners(of: key).allSatisfy(isThere) else { return [] }
-        let ring = Ring(view.ring.candidates.filter { isThere($0.name) })
-        return ring.owners(of: key.slot, home: key.home, count: settings.replicas)
+        let isAway = { (name: NodeName) in name != self.me && !self.view.canCall(name) }
+        guard owners(of: key).contains(where: isAway) else { return [] }
+        let away = view.ring.candidates.map(\.name).filter(isAway)
+        return view.ring.owners(of: key.slot, home: key.home, count: settings.replicas, passingOver: away)
     }
 }

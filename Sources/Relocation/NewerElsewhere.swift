@@ -104,6 +104,13 @@ struct NewerElsewhere: Sendable {
         return found.map { HolderOfNewer(holder: $0.key, slots: $0.value) }.sorted { $0.holder < $1.holder }
     }
 
+    /// Where these told of something.
+    func slots(toldBy tellers: [NodeName]) -> SlotSet {
+        guard !tellers.isEmpty else { return SlotSet() }
+        return SlotSet(
+            entries.values.filter { $0.known.contains { $0.tellers.contains(where: tellers.contains) } }.map(\.slot))
+    }
+
     /// What only these had can not be waited for.
     ///
     /// - Parameter slots: where they have it no more; nil for all.

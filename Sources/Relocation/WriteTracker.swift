@@ -12,7 +12,7 @@ public struct WriteTracker: Sendable {
     /// What a node said to an offer.
     public enum Answer: Hashable, Sendable {
         case durable
-        /// It knows of the version, and can not take it (a full disk).
+        /// It has been told of the version, and can not take it (a full disk).
         case declined
         /// It did not answer, or not to the point.
         case failed
@@ -30,6 +30,7 @@ public struct WriteTracker: Sendable {
     /// older head, and may answer with it.
     private let former: [NodeName]
     private var owners: [NodeName] = []
+    private var heirs: [NodeName] = []
     /// Who may keep a copy.
     private var eligible = Ring([])
     /// To be asked while copies are wanted, in rank order, suspects last: they stand in for owners, and hand over later
@@ -44,7 +45,7 @@ public struct WriteTracker: Sendable {
     private var failures: [NodeName: Int] = [:]
     /// Failed ones, and when they are asked again.
     private var retries: [NodeName: Instant] = [:]
-    private var declined: [NodeName] = []
+    public private(set) var declined: [NodeName] = []
     /// Members that are there, had to answer, and were asked in vain as often as anybody is.
     private var givenUp: [NodeName] = []
     /// A write that goes before this one and has not seen it, as somebody told who was offered this one.
@@ -55,7 +56,7 @@ public struct WriteTracker: Sendable {
     public private(set) var rival: Dot?
     /// Nobody offers to a node that only stands in for an owner: where it finds a lesser write that has not seen its own,
     /// that one may have been acknowledged already.
-    private var isStandIn = false
+    public private(set) var isStandIn = false
     private var contested: [NodeName] = []
 
     /// A node is asked this often. A refused connection says so at once, so a process that died holds a write up for
@@ -81,7 +82,7 @@ public struct WriteTracker: Sendable {
     ///     node, and so takes itself for an owner, answers with what it has.
     ///   - ranked: every eligible member in the slot's rank order.
     public mutating func adopt(owners: [NodeName], heirs: [NodeName] = [], ranked: [NodeName], view: View) {
-        self.owners = owners
+        (self.owners, self.heirs) = (owners, heirs)
         if !owners.isEmpty, !owners.contains(me) { isStandIn = true }
         eligible = view.ring
         wanted = max(1, owners.count)
@@ -112,7 +113,7 @@ public struct WriteTracker: Sendable {
         var next = mustAnswer.filter { node in !asked.contains(node) && (retries[node].map { $0 <= now } ?? true) }
         for node in next { retries[node] = nil }
         asked += next
-        countedOn += next.filter { !doubted.contains($0) && owners.contains($0) }
+        countedOn += next.filter { !doubted.contains($0) && (owners.contains($0) || heirs.contains($0)) }
         var missing = wanted - copies.count - countedOn.count
         while missing > 0, !candidates.isEmpty {
             let node = candidates.removeFirst()
@@ -173,19 +174,9 @@ public struct WriteTracker: Sendable {
 
     /// What somebody said to whom the version was offered.
     public mutating func note(_ reply: OfferReply, by node: NodeName) {
-        note(rival: reply.rival, concurrent: reply.concurrent, by: node)
-    }
-
-    /// What somebody holds of the name who could not take the version.
-    public mutating func note(_ held: VersionSet?, by node: NodeName) {
-        let both = held?.merged(with: [version])
-        note(rival: both?.rival(of: version)?.dot, concurrent: both?.concurrent(with: version)?.dot, by: node)
-    }
-
-    private mutating func note(rival found: Dot?, concurrent: Dot?, by node: NodeName) {
-        if let found {
+        if let found = reply.rival {
             rival = found
-        } else if isStandIn, concurrent != nil, !contested.contains(node) {
+        } else if isStandIn, reply.concurrent != nil, !contested.contains(node) {
             contested.append(node)
         }
     }

@@ -71,6 +71,43 @@ extension ProcessTests {
             }
         }
 
+        @Test(
+            "a crash moves what was planned, within 2 %, and the return of its host less than a thousandth of what it holds"
+        )
+        func crash() async throws {
+            try await TestCluster.run { cluster in
+                try await cluster.start("meru")
+                for name in Self.nodes.dropFirst() { try await cluster.start(name, joining: ["meru"]) }
+                try await cluster.settled(Self.nodes)
+                let client = try await cluster.client("meru")
+                for number in 0..<40 {
+                    try await cluster.put(
+                        "file-\(number)", Sample.bytes(1000 + 9973 * number, seed: number), through: client)
+                }
+                try await cluster.settled(Self.nodes)
+
+                let rest = ["meru", "naivasha"]
+                let plan = try await client.plan("fail", node: "moyale")
+                let earlier = try await moved(rest, cluster)
+                try await cluster.kill("moyale")
+                try await Patience.wait(atMost: .seconds(60), for: "moyale to be missed") { () -> Patience.Look<Void> in
+                    let state = try await client.members().first { $0.name == "moyale" }?.state
+                    return state == .crashed ? .done(()) : .notYet("\(String(describing: state))")
+                }
+                try await cluster.settled(rest)
+                let repaired = try await (moved(rest, cluster) - earlier) / 2
+                #expect(plan.bytes > 0 && isClose(repaired, to: plan.bytes), "planned \(plan.bytes), moved \(repaired)")
+
+                let before = try await moved(rest, cluster)
+                try await cluster.start("moyale", joining: ["meru"])
+                try await cluster.settled(Self.nodes)
+                let fetched = try await moved(["moyale"], cluster)
+                let sent = try await moved(rest, cluster) - before
+                #expect((fetched + sent) * 1000 < plan.bytes, "\(fetched) B fetched, \(sent) B sent of \(plan.bytes) B")
+                await client.close()
+            }
+        }
+
         @Test("the command says what would move, and refuses what makes no sense")
         func command() async throws {
             try await TestCluster.run { cluster in

@@ -26,11 +26,13 @@ import Vocabulary
 
     @Test("what only somebody has who is gone is not waited for, whether it went before or after")
     func newerOnGoneNode() {
-        let old = VersionSet(World.version("a", by: "cid"))
-        let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
+        let name = World.nameOwned(by: ["cid", "ada"], among: names)
+        let old = VersionSet(World.version(name, by: "cid"))
+        let newer = World.version(name, by: "ada", counter: 2, time: 2000, seen: old)
         let without = World.view(["bob", "cid"], for: "cid")
         var before = Subject("cid", among: names)
         before.feed(.declined(newer, from: World.node("ada"), byDisk: true))
+        #expect(before.core.knowsNewer(than: old, of: old.name))
         before.feed(.view(without, hear: .asOwnersChange, restarted: []))
         #expect(!before.core.knowsNewer(than: old, of: old.name))
         var after = Subject("cid", among: names)
@@ -41,8 +43,9 @@ import Vocabulary
 
     @Test("what somebody has who said that it is back in a moment is waited for, until it turns out to be gone")
     func newerOnRestartingNode() {
-        let old = VersionSet(World.version("a", by: "cid"))
-        let newer = World.version("a", by: "ada", counter: 2, time: 2000, seen: old)
+        let name = World.nameOwned(by: ["cid", "ada"], among: names)
+        let old = VersionSet(World.version(name, by: "cid"))
+        let newer = World.version(name, by: "ada", counter: 2, time: 2000, seen: old)
         func view(restarting: [String]) -> View {
             View(
                 ring: World.ring(names), contactable: [World.node("bob")], doubtful: [],

@@ -79,24 +79,6 @@ import Vocabulary
         #expect(write.nextOffers(at: now).isEmpty && write.deadline == nil)
     }
 
-    @Test("an owner without room may have made a greater write itself")
-    func rivalWithoutRoom() {
-        let mine = World.version("a", by: "ada", time: 1000)
-        for (time, isGreater) in [(2000, true), (500, false)] as [(UInt64, Bool)] {
-            var write = WriteTracker(me: node("ada"), version: mine)
-            adopt(&write, me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
-            _ = write.nextOffers(at: now)
-            let other = World.version("a", by: "bob", time: time)
-            write.note(VersionSet(other), by: node("bob"))
-            write.answered(by: node("bob"), .declined, at: now)
-            #expect(write.rival == (isGreater ? other.dot : nil))
-        }
-        var write = WriteTracker(me: node("ada"), version: mine)
-        write.note(VersionSet(World.version("a", by: "bob", time: 2000, seen: VersionSet(mine))), by: node("bob"))
-        write.note(nil, by: node("bob"))
-        #expect(write.rival == nil, "what has seen the write follows it")
-    }
-
     @Test("who would own the name without an owner that can not be called is told, be there copies enough or not")
     func heirs() throws {
         var write = WriteTracker(me: node("cid"), version: World.version("a", by: "cid"))
@@ -113,6 +95,18 @@ import Vocabulary
         #expect(write.nextOffers(at: again) == [node("dan")])
         write.answered(by: node("dan"), .durable, at: again)
         #expect(write.isComplete)
+    }
+
+    @Test("an heir makes up the number of copies: nobody else is asked for one")
+    func heirCounts() {
+        var write = WriteTracker(me: node("bob"), version: World.version("a", by: "bob"))
+        write.adopt(
+            owners: [node("ada"), node("bob")], heirs: [node("bob"), node("cid")],
+            ranked: ["ada", "bob", "cid", "dan"].map { node($0) },
+            view: World.view(["bob", "cid", "dan"], for: "bob"))
+        #expect(write.nextOffers(at: now) == [node("cid")])
+        write.answered(by: node("cid"), .durable, at: now)
+        #expect(write.isComplete && write.copies == [node("bob"), node("cid")])
     }
 
     @Test("an owner whose call failed is replaced at once, and asked again before the write is acknowledged")

@@ -132,18 +132,13 @@ struct EffectRunner: Sendable {
         } catch {
             core.log.info(
                 "a copy could not be made", metadata: ["name": "\(version.name)", "on": "\(node)", "error": "\(error)"])
-            core.driver.feed(.offerAnswered(id, by: node, await outcome(of: error, version.name, node)))
+            core.driver.feed(.offerAnswered(id, by: node, Self.outcome(of: error)))
         }
     }
 
-    private func outcome(
-        of error: any Error, _ name: ResourceName, _ node: NodeName
-    ) async -> NodeMachine.OfferOutcome {
-        guard Self.isLasting(error) else { return PeersError.isBusy(error) ? .busy : .failed }
-        // A node without room for this write may have made another: a delete takes none.
-        do {
-            return .declined(VersionSet(try await core.calls.versions(of: name, from: node).filter { $0.name == name }))
-        } catch { return PeersError.isBusy(error) ? .busy : .failed }
+    private static func outcome(of error: any Error) -> NodeMachine.OfferOutcome {
+        if isLasting(error) { return .declined }
+        return PeersError.isBusy(error) ? .busy : .failed
     }
 
     /// Whether the node has heard of the version and asking once more would end the same way: it has no room.

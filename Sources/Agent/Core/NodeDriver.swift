@@ -9,23 +9,13 @@ import Vocabulary
 /// Drives the pure `NodeMachine` in real time: inputs from any thread go in under one lock, effects come out in order
 /// for `EffectRunner`, and one timer on an event loop sends the ticks. All of the agent's own decisions pass here.
 final class NodeDriver: Sendable {
-    struct Acknowledgement: Sendable {
-        /// The nodes that hold the write durably, this one first.
-        let copies: [NodeName]
-        let wanted: Int
-        /// A write that goes before this one and has not seen it.
-        var rival: Dot?
-        /// Members that are there, have a word in the name, and have not heard of the write.
-        var unheard: [NodeName] = []
-    }
-
     struct State {
         var machine: NodeMachine
         var rng: SeededGenerator
         var timer: (at: Instant, number: UInt64, task: Scheduled<Void>)?
         /// Timers set so far: one that fires while it is being replaced must not pass for its successor.
         var timers: UInt64 = 0
-        var waiters: [NodeMachine.WriteID: CheckedContinuation<Acknowledgement, Never>] = [:]
+        var waiters: [NodeMachine.WriteID: CheckedContinuation<WriteEnd, Never>] = [:]
         var writes: UInt64 = 0
         /// Who waits for a member to be lost, by number (`NodeDriver+Loss`).
         var lookouts: [UInt64: Lookout] = [:]
@@ -84,7 +74,7 @@ final class NodeDriver: Sendable {
     /// is up.
     func acknowledgement(
         of version: Version, leaving former: GroupKey?, within limit: Duration
-    ) async -> Acknowledgement {
+    ) async -> WriteEnd {
         let id = state.withLockedValue { state in
             state.writes &+= 1
             return NodeMachine.WriteID(number: state.writes)
@@ -97,7 +87,7 @@ final class NodeDriver: Sendable {
                 return state.isStopped
             }
             if stopped {
-                continuation.resume(returning: Acknowledgement(copies: [], wanted: 1))
+                continuation.resume(returning: WriteEnd())
             } else {
                 feed(.wrote(id, version, leaving: former))
             }
@@ -115,21 +105,20 @@ final class NodeDriver: Sendable {
         }
         effects.finish()
         for lookout in lookouts { lookout.continuation.resume() }
-        for waiter in waiters { waiter.resume(returning: Acknowledgement(copies: [], wanted: 1)) }
+        for waiter in waiters { waiter.resume(returning: WriteEnd()) }
     }
 
     private func change(_ body: (inout NodeMachine, inout SeededGenerator, inout [NodeMachine.Effect]) -> Void) {
         var out: [NodeMachine.Effect] = []
         var isMine = false
-        var resumed: [(CheckedContinuation<Acknowledgement, Never>, Acknowledgement)] = []
+        var resumed: [(CheckedContinuation<WriteEnd, Never>, WriteEnd)] = []
         var lost: [Lookout] = []
         state.withLockedValue { state in
             guard !state.isStopped else { return }
             body(&state.machine, &state.rng, &out)
-            for case .acknowledge(let id, let copies, let wanted, let rival, let unheard) in out {
+            for case .acknowledge(let id, let end) in out {
                 guard let waiter = state.waiters.removeValue(forKey: id) else { continue }
-                resumed.append(
-                    (waiter, Acknowledgement(copies: copies, wanted: wanted, rival: rival, unheard: unheard)))
+                resumed.append((waiter, end))
             }
             schedule(&state)
             guard !out.isEmpty else { return }
@@ -139,7 +128,7 @@ final class NodeDriver: Sendable {
             state.isSending = true
         }
         for lookout in lost { lookout.continuation.resume() }
-        for (waiter, acknowledgement) in resumed { waiter.resume(returning: acknowledgement) }
+        for (waiter, end) in resumed { waiter.resume(returning: end) }
         if isMine { sendOn() }
     }
 

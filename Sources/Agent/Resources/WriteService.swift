@@ -127,11 +127,15 @@ struct WriteService: Sendable {
         let own = outcome.set.group(in: core.cluster)
         // The name may leave a group by this write: the one that it was in here, or, as others tell, elsewhere.
         let former = outcome.groups.map(\.key).first { $0 != own } ?? known?.group(in: core.cluster)
-        let acknowledgement = await core.driver.acknowledgement(
+        var acknowledgement = await core.driver.acknowledgement(
             of: outcome.version, leaving: former == own ? nil : former,
             within: TransferTime.limit(bytes: outcome.version.size))
         guard !acknowledgement.copies.isEmpty else { throw WriteFailure.stopping }
         if request.precondition != .none {
+            // Who has no room for this write may have made another: a delete takes none.
+            let (others, silent) = await ask(acknowledgement.declined, of: request.name)
+            acknowledgement.heard(VersionSet(others), besides: outcome.version)
+            acknowledgement.unheard += silent
             // The rival may have come here itself, by its writer's offer.
             let here: Dot?
             do { here = try await core.store.versions(of: request.name)?.rival(of: outcome.version)?.dot } catch {
@@ -173,8 +177,7 @@ struct WriteService: Sendable {
         let outcome = try await core.store.write(
             request, knowing: known, wallMilliseconds: WallClock.milliseconds, holding: lease,
             unless: { seen in
-                request.dependsOnState
-                    && !driver.read { $0.convergence.unseen(by: seen, of: name) }.isSubset(of: told)
+                request.dependsOnState && driver.read { $0.isOvertaken(writeOf: name, seen: seen, told: told) }
             },
             committed: { outcome in driver.feed(.convergence(.wrote(outcome.groups, outcome.version))) })
         return (known, outcome)

@@ -161,9 +161,11 @@ struct PeerRoutes: Sendable {
                 core.driver.feed(.convergence(.wrote(groups, version)))
             }
         } catch {
-            core.driver.feed(.convergence(.declined(version, from: asker, byDisk: StorageError.isOfDisk(error))))
-            // Who offered it asks next what is held here. What was judged before this node knew of it is to be seen then.
-            try await core.store.settled()
+            let isOfDisk = StorageError.isOfDisk(error)
+            core.driver.feed(.convergence(.declined(version, from: asker, byDisk: isOfDisk)))
+            // Who offered it may ask next what is held here. What was judged before this node knew of it is to be seen then. A
+            // store that is closed makes nothing more.
+            if isOfDisk { try? await core.store.settled() }
             throw error
         }
         core.driver.feed(.convergence(.told(by: asker, offer.status)))

@@ -85,8 +85,12 @@ public struct CatalogueDisk: DiskState {
         Set(sets.values.map { $0.group(in: cluster) }).sorted().map { summary(of: $0, cluster) }
     }
 
-    /// The versions that are served, those that were written last first.
-    var live: [Version] { sets.values.compactMap(\.live).sorted { Version.precedes($1, $0) } }
+    /// The versions that are served, by name; or so many that were written last.
+    func live(_ last: Int? = nil) -> [Version] {
+        let live = sets.values.compactMap(\.live)
+        guard let last else { return live.sorted { $0.name < $1.name } }
+        return Array(live.sorted { Version.precedes($1, $0) }.prefix(last))
+    }
 
     public func needs(_ digest: ContentDigest) -> Bool {
         sets.values.contains { $0.versions.contains { $0.digest == digest } }

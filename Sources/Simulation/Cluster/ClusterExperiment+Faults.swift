@@ -187,15 +187,15 @@ extension ClusterExperiment {
 
     /// One blob of those that a running host holds, if another has it as well.
     ///
-    /// - Parameter last: only of so many that were written last.
-    private mutating func spoil(at index: Int, amongLast last: Int = .max, _ dice: inout SeededGenerator)
+    /// - Parameter last: only of so many that were written last; nil for any.
+    private mutating func spoil(at index: Int, amongLast last: Int? = nil, _ dice: inout SeededGenerator)
         -> ResourceName?
     {
         let id = hosts[index].id
         let others = serving.filter { $0 != id }
         let disk = simulator.disk(of: id).durable
         guard !laws.isShortOfOneDisk, laws.isHeld(on: others, count: 1, simulator),
-            let version = disk.live.prefix(last).randomElement(using: &dice), let digest = version.digest,
+            let version = disk.live(last).randomElement(using: &dice), let digest = version.digest,
             disk.isWhole(digest),
             others.contains(where: { simulator.disk(of: $0).durable.keeps(digest) })
         else { return nil }

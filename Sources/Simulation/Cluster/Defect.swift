@@ -150,7 +150,7 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
     /// Within so many seeds, from 1 on, of `trial`: at least twice what it took when this was written.
     public var seeds: UInt64 {
         switch self {
-        case .makesAgain: 280
+        case .makesAgain: 80
         case .judgesAlone: 56
         case .countsOneForAll: 48
         case .neverReplaces, .trustsItsDisk, .newcomerVouches: 16
@@ -177,13 +177,16 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         var plan = ClusterPlan()
         plan.minutes = 1...1
         plan.faults = .drawn(faults)
+        // The seeds that show it are of such.
+        plan.areAlike = true
         plan.keepsPlaces = self == .replacesAtOnce
         if self == .collectsUnasked {
             plan.tombstoneKeep = .seconds(20)
             plan.minutes = 4...4
         }
-        // More would soon have overwritten what rots.
+        // More would soon have overwritten what rots; fewer seldom build on what may have been made.
         if self == .vouchesForWhatItLacks { plan.clients = 1 }
+        if self == .makesAgain { plan.clients = 16 }
         return plan
     }
 

@@ -5,14 +5,6 @@ import Vocabulary
 
 // What clients ask: the counterparts of the agent's ResourceRoutes, WriteService and Forwarding.
 
-/// What became of a write that is durable here, once nobody is left to ask.
-struct WriteEnd: Sendable {
-    let copies: [NodeName]
-    let wanted: Int
-    let rival: Dot?
-    let unheard: [NodeName]
-}
-
 extension NodeHost {
     typealias Acknowledge = @Sendable (inout NodeHost, WriteEnd, inout HostContext<NodeHost>) -> Void
     typealias Wrote = @Sendable (inout NodeHost, WriteResult, inout HostContext<NodeHost>) -> Void
@@ -130,58 +122,7 @@ extension NodeHost {
         ask(Inquiry(request: request, told: told, asked: witnesses, seen: held), &context, then: unlessOvertaken)
     }
 
-    /// What others hold of a name that is to be written.
-    struct Inquiry: Sendable {
-        let request: WriteRequest
-        /// What this node had been told of before.
-        let told: Set<Dot>
-        /// All at once.
-        var asked: [NodeName]
-        /// Also of what this node holds itself: it may let go of it while it asks.
-        var seen: VersionSet?
-        var silent: [NodeName] = []
-        var hasAskedAll = false
-        var answers = 0
-
-        mutating func add(_ set: VersionSet?) {
-            if let set { seen = seen?.merged(with: set.versions) ?? set }
-        }
-    }
-
-    private mutating func ask(_ inquiry: Inquiry, _ context: inout Context, then: @escaping Wrote) {
-        guard !inquiry.asked.isEmpty else { return judge(inquiry, &context, then: then) }
-        inquiryNumber += 1
-        let id = inquiryNumber
-        inquiries[id] = inquiry
-        for node in inquiry.asked {
-            call(node, .versions(inquiry.request.name), within: .seconds(5), &context) { host, response, context in
-                guard var inquiry = host.inquiries.removeValue(forKey: id) else { return }
-                if case .versions(let theirs) = response { inquiry.add(theirs) } else { inquiry.silent.append(node) }
-                inquiry.answers += 1
-                if inquiry.answers == inquiry.asked.count { return host.judge(inquiry, &context, then: then) }
-                host.inquiries[id] = inquiry
-            }
-        }
-    }
-
-    private mutating func judge(_ inquiry: Inquiry, _ context: inout Context, then: @escaping Wrote) {
-        let slot = Slot(ofName: inquiry.request.name.text, in: cluster)
-        guard inquiry.request.dependsOnState, !inquiry.silent.isEmpty || !machine.knowsAll(of: slot, by: inquiry.asked)
-        else { return commit(inquiry.request, seen: inquiry.seen, told: inquiry.told, &context, then: then) }
-        guard inquiry.hasAskedAll else {
-            var all = inquiry
-            all.asked = machine.convergence.view.contactable.filter { !inquiry.silent.contains($0) }
-            all.add(context.disk.durable.sets[inquiry.request.name])
-            (all.hasAskedAll, all.answers) = (true, 0)
-            return ask(all, &context, then: then)
-        }
-        guard machine.hasHeardEnough(of: slot, besides: inquiry.silent) else {
-            return then(&self, .unavailable, &context)
-        }
-        commit(inquiry.request, seen: inquiry.seen, told: inquiry.told, &context, then: then)
-    }
-
-    private mutating func commit(
+    mutating func commit(
         _ request: WriteRequest, seen: VersionSet?, told: Set<Dot>, _ context: inout Context, then: @escaping Wrote
     ) {
         var request = request
@@ -224,12 +165,10 @@ extension NodeHost {
             acknowledgements[id] = { _, _, _ in }
         } else {
             acknowledgements[id] = { host, end, context in
-                let here = context.disk.durable.sets[version.name]?.rival(of: version)?.dot
-                if precondition != .none, let rival = here ?? end.rival {
-                    return then(&host, .refused(.outranked(by: rival)), &context)
+                guard precondition != .none else {
+                    return then(&host, .written(version, copies: end.copies, wanted: end.wanted), &context)
                 }
-                if precondition != .none, !end.unheard.isEmpty { return then(&host, .unknown, &context) }
-                then(&host, .written(version, copies: end.copies, wanted: end.wanted), &context)
+                host.judge(end, of: version, asking: end.declined[...], &context, then: then)
             }
         }
         after(Self.transferLimit(version.size), &context) { host, context in

@@ -40,9 +40,7 @@ extension NodeHost {
         case .convergence(let effect): carryOut(effect, &context)
         case .tombstones(let effect): carryOut(effect, &context)
         case .offer(let id, let node, let version): offer(version, to: node, for: id, &context)
-        case .acknowledge(let id, let copies, let wanted, let rival, let unheard):
-            acknowledgements.removeValue(forKey: id)?(
-                &self, WriteEnd(copies: copies, wanted: wanted, rival: rival, unheard: unheard), &context)
+        case .acknowledge(let id, let end): acknowledgements.removeValue(forKey: id)?(&self, end, &context)
         }
     }
 
@@ -146,25 +144,10 @@ extension NodeHost {
             } else if case .busy = response {
                 host.feed(.offerAnswered(id, by: node, .busy), &context)
             } else if case .noRoom = response {
-                host.askWhoDeclined(node, version.name, id, &context)
+                host.feed(.offerAnswered(id, by: node, .declined), &context)
             } else {
                 host.feed(.offerAnswered(id, by: node, .failed), &context)
             }
-        }
-    }
-
-    /// A node without room for a write may have made another: a delete takes none.
-    private mutating func askWhoDeclined(
-        _ node: NodeName, _ name: ResourceName, _ id: NodeMachine.WriteID, _ context: inout Context
-    ) {
-        call(node, .versions(name), within: .seconds(5), &context) { host, response, context in
-            let outcome: NodeMachine.OfferOutcome
-            switch response {
-            case .versions(let held): outcome = .declined(held)
-            case .busy: outcome = .busy
-            default: outcome = .failed
-            }
-            host.feed(.offerAnswered(id, by: node, outcome), &context)
         }
     }
 }

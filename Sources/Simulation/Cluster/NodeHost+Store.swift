@@ -51,8 +51,7 @@ extension NodeHost {
             let old = context.disk.durable.sets[request.name]
             let all = seen.map { old?.merged(with: $0.versions) ?? $0 } ?? old
             guard
-                !request.dependsOnState
-                    || machine.convergence.unseen(by: all, of: request.name).isSubset(of: told)
+                !request.dependsOnState || !machine.isOvertaken(writeOf: request.name, seen: all, told: told)
             else { return finish(.refused(.overtaken), transaction.then, &context) }
             writeCounter += 1
             if hasForgotten { beginEpoch(&context) }
