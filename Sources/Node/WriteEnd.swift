@@ -14,7 +14,7 @@ public struct WriteEnd: Hashable, Sendable {
     /// Members that are there, have a word in the name, and have not heard of the write.
     public var unheard: [NodeName] = []
     /// Those that could not take it. Whether they made another one themselves, a delete say, which needs no room, is to be asked
-    /// before a condition of this one is said to hold (`isDoubtful`).
+    /// before a condition of this one is said to hold (`heard`).
     public var declined: [NodeName] = []
     /// The writer stood in for an owner: the owners offer it nothing.
     public var isOfStandIn = false
@@ -32,6 +32,9 @@ public struct WriteEnd: Hashable, Sendable {
         declined = write.declined
         isOfStandIn = write.isStandIn
     }
+
+    /// A decliner that is there is asked this often before it counts as one that has not heard.
+    public static let asksMax = 3
 
     /// Takes note of what is held of the name by those that declined, or by one of them.
     public mutating func heard(_ held: VersionSet?, besides version: Version) {

@@ -42,6 +42,21 @@ extension NodeMachine {
             || !convergence.unseen(by: seen, of: name).isSubset(of: told)
     }
 
+    /// Whether those heard are enough to judge a write of the name that depends on its state: all who may know of it, or the most
+    /// that can be missed of them is on others, too; and nobody else is known to hold what has not been seen.
+    ///
+    /// - Parameters:
+    ///   - seen: what they hold, and this node.
+    ///   - everybody: those heard are all that can be asked.
+    public func mayJudge(
+        _ name: ResourceName, seen: VersionSet?, heard: [NodeName], silent: [NodeName], everybody: Bool
+    ) -> Bool {
+        let slot = Slot(ofName: name.text, in: identity.cluster)
+        let isHeard =
+            everybody ? hasHeardEnough(of: slot, besides: silent) : silent.isEmpty && knowsAll(of: slot, by: heard)
+        return isHeard && convergence.unseen(by: seen, of: name, besides: heard).isEmpty
+    }
+
     /// Whether this node's own copies are all that a write of the name is judged by.
     public func judgesAlone(_ name: ResourceName, held: VersionSet?, at now: Instant) -> Bool {
         guard let held, !stoodStill(at: now), !isDeaf(at: now) else { return false }

@@ -53,12 +53,10 @@ extension Convergence {
         }
         // Also of those who go, or come back, without having been there in between.
         let replaced = ringChanged ? past.ring.candidates.map(\.name).filter { !next.ring.contains($0) } : []
-        // Who is back in a moment has what it told of. Until then others may have it as well, who had no reason to say so.
+        // Who is back in a moment has what it told of; where it had told nobody else, nobody else can be asked now.
         let unreturned = past.restarting.filter { !next.restarting.contains($0) }
         let tellers = (gone + fresh + replaced + unreturned).filter { !next.restarting.contains($0) }
-        var unsaid = newerElsewhere.forget(tellers: tellers)
-        let restarting = next.restarting.filter { !past.restarting.contains($0) }
-        unsaid.formUnion(newerElsewhere.slots(toldBy: restarting))
+        let unsaid = newerElsewhere.forget(tellers: tellers)
         var inherited: [NodeName: SlotSet] = [:]
         let concerned = touched(byOwnersIn: changed, from: past.ring, byThose: gone + fresh)
         groupsReplanned &+= UInt64(concerned.count)

@@ -62,8 +62,10 @@ extension Convergence {
     }
 
     /// Those versions. What a write is judged by is out of date when one has been added since.
-    public func unseen(by held: VersionSet?, of name: ResourceName) -> Set<Dot> {
-        newerElsewhere.unseen(by: held, of: name)
+    ///
+    /// - Parameter heard: what nobody but these has told of is left out.
+    public func unseen(by held: VersionSet?, of name: ResourceName, besides heard: [NodeName] = []) -> Set<Dot> {
+        newerElsewhere.unseen(by: held, of: name, besides: heard)
     }
 
     /// Whether the slot's owners changed so lately that one of them can not know all of it yet.

@@ -85,9 +85,11 @@ struct NewerElsewhere: Sendable {
 
     /// Versions of the name that somebody holds and whoever has seen `held` has not, newer or not. One that would be pushed out
     /// of the history by what is held is not missed.
-    func unseen(by held: VersionSet?, of name: ResourceName) -> Set<Dot> {
+    ///
+    /// - Parameter heard: what nobody but these has told of is left out: they were asked, and `held` has what they hold now.
+    func unseen(by held: VersionSet?, of name: ResourceName, besides heard: [NodeName] = []) -> Set<Dot> {
         guard let entry = entries[name] else { return [] }
-        let versions = entry.known.map(\.version)
+        let versions = entry.known.filter { !$0.tellers.allSatisfy(heard.contains) }.map(\.version)
         guard let held else { return Set(versions.map(\.dot)) }
         let seen = held.context
         return Set(versions.filter { !seen.covers($0.dot) && !held.dominates(VersionSet($0)) }.map(\.dot))
@@ -102,13 +104,6 @@ struct NewerElsewhere: Sendable {
             }
         }
         return found.map { HolderOfNewer(holder: $0.key, slots: $0.value) }.sorted { $0.holder < $1.holder }
-    }
-
-    /// Where these told of something.
-    func slots(toldBy tellers: [NodeName]) -> SlotSet {
-        guard !tellers.isEmpty else { return SlotSet() }
-        return SlotSet(
-            entries.values.filter { $0.known.contains { $0.tellers.contains(where: tellers.contains) } }.map(\.slot))
     }
 
     /// What only these had can not be waited for.

@@ -62,7 +62,7 @@ public struct WriteTracker: Sendable {
     /// A node is asked this often. A refused connection says so at once, so a process that died holds a write up for
     /// as long as the pauses in between: half a second and one.
     static let attemptsMax = 3
-    static let retryPause = Duration.milliseconds(500)
+    public static let retryPause = Duration.milliseconds(500)
 
     /// - Parameter former: the owners of the group that the name was in before, when that is another; and of its own, when
     ///   they were others a moment ago.

@@ -17,6 +17,8 @@ struct FullDiskTests {
         var versions: [Version] = []
         /// By the number of the read.
         var read: [Int: ReadResult] = [:]
+        /// By the number of the write.
+        var answers: [Int: WriteResult] = [:]
         /// What a leaver left behind.
         var remaining: [HostID: Int] = [:]
 
@@ -32,9 +34,10 @@ struct FullDiskTests {
         }
 
         mutating func run(for seconds: Int64) {
-            var (written, remaining, read) = (versions, self.remaining, self.read)
-            defer { (versions, self.remaining, self.read) = (written, remaining, read) }
+            var (written, remaining, read, answers) = (versions, self.remaining, self.read, self.answers)
+            defer { (versions, self.remaining, self.read, self.answers) = (written, remaining, read, answers) }
             simulator.run(for: .seconds(seconds)) { _, observed in
+                if case .wrote(let number, let result) = observed.what { answers[number] = result }
                 switch observed.what {
                 case .wrote(_, .written(let version, _, _)): written.append(version)
                 case .left(let left, _): remaining[observed.host] = left
@@ -113,6 +116,51 @@ struct FullDiskTests {
             let disks = rest.map { cluster.simulator.disk(of: $0).durable }
             for version in cluster.versions {
                 #expect(disks.count { $0.holds(version) } == 2, "seed \(seed): \(version.name)")
+            }
+        }
+    }
+
+    @Test("what an owner without room knows of is not judged past while its holder restarts")
+    func judgedPast() throws {
+        var cluster = try Cluster(2, seed: 6)
+        try cluster.write(6)
+        let (first, full) = (cluster.hosts[0], cluster.hosts[1])
+        let before = cluster.versions
+        cluster.fill(full)
+        // Longer than what was there, so that only one has room for them; one has it, the other knows of it.
+        for (number, version) in before.enumerated() {
+            let bytes = (0..<32).map { UInt8(truncatingIfNeeded: 100 + number + $0) }
+            let digest = try #require(ContentDigest(bytes: bytes))
+            let content = Version.Content.blob(digest: digest, size: 2_000, mediaType: "text/plain")
+            let put = WriteRequest(
+                name: version.name, content: content, home: nil, precondition: .version(version.dot))
+            cluster.simulator.command(.write(100 + number, put), to: first)
+        }
+        cluster.run(for: 10)
+        let taken = before.indices.filter { if case .written? = cluster.answers[100 + $0] { true } else { false } }
+        #expect(taken == Array(before.indices), "\(cluster.answers)")
+        cluster.simulator.command(.restart, to: first)
+        cluster.run(for: 1)
+        func delete(_ base: Int) {
+            for (number, version) in before.enumerated() {
+                let request = WriteRequest(
+                    name: version.name, content: .tombstone, home: nil, precondition: .version(version.dot))
+                cluster.simulator.command(.write(base + number, request), to: full)
+            }
+        }
+        delete(200)
+        cluster.run(for: 5)
+        for number in before.indices {
+            if case .written? = cluster.answers[200 + number] { Issue.record("\(number) was deleted, unseen") }
+        }
+        cluster.simulator.boot(first)
+        cluster.run(for: 20)
+        delete(300)
+        cluster.run(for: 10)
+        for number in before.indices {
+            guard case .refused(.preconditionFailed)? = cluster.answers[300 + number] else {
+                Issue.record("\(number): \(String(describing: cluster.answers[300 + number]))")
+                continue
             }
         }
     }

@@ -132,10 +132,7 @@ struct WriteService: Sendable {
             within: TransferTime.limit(bytes: outcome.version.size))
         guard !acknowledgement.copies.isEmpty else { throw WriteFailure.stopping }
         if request.precondition != .none {
-            // Who has no room for this write may have made another: a delete takes none.
-            let (others, silent) = await ask(acknowledgement.declined, of: request.name)
-            acknowledgement.heard(VersionSet(others), besides: outcome.version)
-            acknowledgement.unheard += silent
+            await hearDecliners(of: outcome.version, &acknowledgement)
             // The rival may have come here itself, by its writer's offer.
             let here: Dot?
             do { here = try await core.store.versions(of: request.name)?.rival(of: outcome.version)?.dot } catch {
@@ -152,6 +149,21 @@ struct WriteService: Sendable {
             route: visited + [core.name])
     }
 
+    /// Who has no room for a write may have made another: a delete takes none.
+    private func hearDecliners(of version: Version, _ end: inout WriteEnd) async {
+        var open = end.declined
+        for round in 0..<WriteEnd.asksMax {
+            if round > 0 { try? await Task.sleep(for: WriteTracker.retryPause) }
+            // What one that is gone made nobody acknowledges any more.
+            open = core.driver.read { [open] machine in open.filter { machine.convergence.view.canCall($0) } }
+            if open.isEmpty { return }
+            let (versions, silent) = await ask(open, of: version.name)
+            end.heard(VersionSet(versions), besides: version)
+            open = silent
+        }
+        end.unheard += open
+    }
+
     /// Judges the write and makes it, anew when somebody told meanwhile of a write of the name that it would not have seen.
     ///
     /// - Returns: what others hold of the name, where they were asked, and what became of it.
@@ -161,6 +173,10 @@ struct WriteService: Sendable {
         let name = request.name
         for _ in 1..<Self.judgementsMax {
             do { return try await makeOnce(request, lease: lease) } catch StorageError.refused(.overtaken) {
+                // Out of step: another one may take it.
+                guard core.driver.read({ $0.mayTake(writeOf: name, at: NodeDriver.now) }) else {
+                    throw WriteFailure.nobody(name)
+                }
                 core.log.debug("a write is judged again: others told of another one", metadata: ["name": "\(name)"])
             }
         }
@@ -197,33 +213,48 @@ struct WriteService: Sendable {
             let witnesses = core.driver.read({ $0.witnesses(writing: name, held: held, at: NodeDriver.now) })
         else { return nil }
         var (all, silent) = await ask(witnesses, of: name)
-        let slot = Slot(ofName: name.text, in: core.cluster)
-        if request.dependsOnState,
-            !silent.isEmpty || !core.driver.read({ $0.knowsAll(of: slot, by: witnesses) })
-        {
-            // Those who have answered, too: what one has given away since then, another may have that had it not.
-            let everybody = core.driver.read { [silent] machine in
-                machine.convergence.view.contactable.filter { !silent.contains($0) }
-            }
-            all += try await core.store.versions(of: name)?.versions ?? []
-            let (more, mute) = await ask(everybody, of: name)
-            all += more
-            silent += mute
-            guard core.driver.read({ [silent] in $0.hasHeardEnough(of: slot, besides: silent) }) else {
-                throw WriteFailure.unreachable(
-                    name,
-                    silent.isEmpty
-                        ? ["too few members can be reached to know what it is now"]
-                        : silent.map { "\($0) does not say what it holds" })
-            }
-        }
         // This node may have let go of its own meanwhile.
-        return VersionSet(all + (held?.versions ?? []))
+        all += held?.versions ?? []
+        guard request.dependsOnState, !mayJudge(name, all, witnesses, silent, everybody: false) else {
+            return VersionSet(all)
+        }
+        // Those who have answered, too: what one has given away since then, another may have that had it not.
+        let everybody = core.driver.read { [silent] machine in
+            machine.convergence.view.contactable.filter { !silent.contains($0) }
+        }
+        all += try await core.store.versions(of: name)?.versions ?? []
+        let (more, mute) = await ask(everybody, of: name)
+        all += more
+        silent += mute
+        guard mayJudge(name, all, everybody, silent, everybody: true) else {
+            throw WriteFailure.unreachable(
+                name,
+                silent.isEmpty
+                    ? ["too few of those who know what it is now can be reached"]
+                    : silent.map { "\($0) does not say what it holds" })
+        }
+        return VersionSet(all)
     }
+
+    private func mayJudge(
+        _ name: ResourceName, _ versions: [Version], _ asked: [NodeName], _ silent: [NodeName], everybody: Bool
+    ) -> Bool {
+        core.driver.read {
+            $0.mayJudge(
+                name, seen: VersionSet(versions), heard: asked.filter { !silent.contains($0) }, silent: silent,
+                everybody: everybody)
+        }
+    }
+
+    /// Calls at once, for what is held of a name. At half, a large cluster is asked in twice the time; at double, as many
+    /// handshakes come at once.
+    private static let asksAtOnce = 64
 
     private func ask(_ nodes: [NodeName], of name: ResourceName) async -> (versions: [Version], silent: [NodeName]) {
         await withTaskGroup(of: (NodeName, [Version]?).self) { tasks in
-            for node in nodes.prefix(64) {
+            var rest = nodes[...]
+            func askNext() {
+                guard let node = rest.popFirst() else { return }
                 tasks.addTask {
                     do { return (node, try await core.calls.versions(of: name, from: node)) } catch {
                         core.log.debug("no word on a name", metadata: ["from": "\(node)", "error": "\(error)"])
@@ -231,10 +262,12 @@ struct WriteService: Sendable {
                     }
                 }
             }
+            for _ in 0..<Self.asksAtOnce { askNext() }
             var all: [Version] = []
-            var silent = Array(nodes.dropFirst(64))
+            var silent: [NodeName] = []
             for await (node, versions) in tasks {
                 if let versions { all += versions.filter { $0.name == name } } else { silent.append(node) }
+                askNext()
             }
             return (all, silent.sorted())
         }
@@ -336,7 +369,7 @@ enum WriteFailure: Error, CustomStringConvertible {
     case notMade(ResourceName, by: NodeName, StorageError)
     /// The node stopped answering, and may have carried the write out.
     case outcomeUnknown(ResourceName, NodeName, String)
-    /// The condition held here, and these, who are there and have a word in it, could not be told.
+    /// The condition held here, and these, who are there and have a word in it, did not say what they know of it.
     case unheard(ResourceName, [NodeName])
     /// It is written here, and what goes before it could not be read.
     case unjudged(ResourceName, String)
@@ -361,7 +394,7 @@ enum WriteFailure: Error, CustomStringConvertible {
         case .outcomeUnknown(let name, let node, let cause):
             "\(node) stopped answering while it wrote \(name), and may have done so (\(cause))"
         case .unheard(let name, let nodes):
-            "\(name) is written here, but \(nodes.map(\.text).joined(separator: ", ")) could not be told, and may have "
+            "\(name) is written here, but \(nodes.map(\.text).joined(separator: ", ")) did not answer, and may have "
                 + "taken another write on the same version"
         case .unjudged(let name, let cause):
             "\(name) is written here, but whether another write goes before it could not be read: \(cause)"

@@ -112,7 +112,10 @@ extension NodeHost {
         let told = machine.convergence.unseen(by: nil, of: request.name)
         let unlessOvertaken: Wrote = { host, result, context in
             guard result == .refused(.overtaken) else { return then(&host, result, &context) }
-            guard tries < Self.judgementsMax else { return then(&host, .unavailable, &context) }
+            // Out of step, another one may take it.
+            guard tries < Self.judgementsMax, host.machine.mayTake(writeOf: request.name, at: context.now) else {
+                return then(&host, .unavailable, &context)
+            }
             host.make(request, tries: tries + 1, &context, then: then)
         }
         guard let witnesses = machine.witnesses(writing: request.name, held: held, at: context.now), !has(.judgesAlone)

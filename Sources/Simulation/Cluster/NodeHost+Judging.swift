@@ -41,26 +41,26 @@ extension NodeHost {
     }
 
     private mutating func judge(_ inquiry: Inquiry, _ context: inout Context, then: @escaping Wrote) {
-        let slot = Slot(ofName: inquiry.request.name.text, in: cluster)
-        guard inquiry.request.dependsOnState, !inquiry.silent.isEmpty || !machine.knowsAll(of: slot, by: inquiry.asked)
-        else { return commit(inquiry.request, seen: inquiry.seen, told: inquiry.told, &context, then: then) }
-        guard inquiry.hasAskedAll else {
-            var all = inquiry
-            all.asked = machine.convergence.view.contactable.filter { !inquiry.silent.contains($0) }
-            all.add(context.disk.durable.sets[inquiry.request.name])
-            (all.hasAskedAll, all.answers) = (true, 0)
-            return ask(all, &context, then: then)
+        let mayJudge =
+            !inquiry.request.dependsOnState
+            || machine.mayJudge(
+                inquiry.request.name, seen: inquiry.seen, heard: inquiry.asked.filter { !inquiry.silent.contains($0) },
+                silent: inquiry.silent, everybody: inquiry.hasAskedAll)
+        guard !mayJudge else {
+            return commit(inquiry.request, seen: inquiry.seen, told: inquiry.told, &context, then: then)
         }
-        guard machine.hasHeardEnough(of: slot, besides: inquiry.silent) else {
-            return then(&self, .unavailable, &context)
-        }
-        commit(inquiry.request, seen: inquiry.seen, told: inquiry.told, &context, then: then)
+        guard !inquiry.hasAskedAll else { return then(&self, .unavailable, &context) }
+        var all = inquiry
+        all.asked = machine.convergence.view.contactable.filter { !inquiry.silent.contains($0) }
+        all.add(context.disk.durable.sets[inquiry.request.name])
+        (all.hasAskedAll, all.answers) = (true, 0)
+        ask(all, &context, then: then)
     }
 
     /// Who has no room for a write may have made another: a delete takes none.
     mutating func judge(
-        _ end: WriteEnd, of version: Version, asking declined: ArraySlice<NodeName>, _ context: inout Context,
-        then: @escaping Wrote
+        _ end: WriteEnd, of version: Version, asking declined: ArraySlice<NodeName>, tries: Int = 1,
+        _ context: inout Context, then: @escaping Wrote
     ) {
         guard let node = declined.first else {
             let here = context.disk.durable.sets[version.name]?.rival(of: version)?.dot
@@ -68,14 +68,22 @@ extension NodeHost {
             if !end.unheard.isEmpty { return then(&self, .unknown, &context) }
             return then(&self, .written(version, copies: end.copies, wanted: end.wanted), &context)
         }
+        // What one that is gone made nobody acknowledges any more.
+        guard machine.convergence.view.canCall(node) else {
+            return judge(end, of: version, asking: declined.dropFirst(), &context, then: then)
+        }
         call(node, .versions(version.name), within: .seconds(5), &context) { host, response, context in
-            var end = end
+            var next = end
             if case .versions(let held) = response {
-                end.heard(held, besides: version)
-            } else {
-                end.unheard.append(node)
+                next.heard(held, besides: version)
+            } else if tries < WriteEnd.asksMax {
+                return host.after(WriteTracker.retryPause, &context) { host, context in
+                    host.judge(end, of: version, asking: declined, tries: tries + 1, &context, then: then)
+                }
+            } else if host.machine.convergence.view.canCall(node) {
+                next.unheard.append(node)
             }
-            host.judge(end, of: version, asking: declined.dropFirst(), &context, then: then)
+            host.judge(next, of: version, asking: declined.dropFirst(), &context, then: then)
         }
     }
 }
