@@ -18,7 +18,7 @@ extension AgentService {
     }
 
     /// Returns late, or never, when what it asks hangs; and then nobody feeds the watchdog.
-    private func makesProgress() async -> Bool {
+    func makesProgress() async -> Bool {
         for eventLoop in group.makeIterator() {
             do { try await eventLoop.submit {}.get() } catch { return false }
         }
