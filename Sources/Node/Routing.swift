@@ -86,11 +86,16 @@ extension NodeMachine {
     /// Whether what has been heard of a slot is enough to say of a name that there is none, or to judge what it is now,
     /// when these gave no answer. Silence is no answer: a name is on as many nodes as there are to be copies, so fewer
     /// silent ones than that can not hide it, and neither can those who own nothing of the slot.
-    public func hasHeardEnough(of slot: Slot, besides silent: [NodeName]) -> Bool {
+    ///
+    /// - Parameter asked: all who had a say, those silent ones among them; nil for everybody who can be asked now. Who has come
+    ///   back since the others were asked was not, and may hold what all those lack.
+    public func hasHeardEnough(of slot: Slot, besides silent: [NodeName], asked: [NodeName]? = nil) -> Bool {
         let ring = convergence.view.ring
         let owners = convergence.owners(of: slot)
         let unheard = Set(silent).union(
-            ring.candidates.map(\.name).filter { $0 != identity.name && !convergence.view.canCall($0) }
+            ring.candidates.map(\.name).filter { name in
+                name != identity.name && !(convergence.view.canCall(name) && asked?.contains(name) ?? true)
+            }
         ).union(hidden(slot))
         if unheard.isEmpty { return true }
         if hidden(slot).isEmpty, knowsAll(of: slot, by: owners.filter { !unheard.contains($0) }) { return true }

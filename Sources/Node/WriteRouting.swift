@@ -53,7 +53,9 @@ extension NodeMachine {
     ) -> Bool {
         let slot = Slot(ofName: name.text, in: identity.cluster)
         let isHeard =
-            everybody ? hasHeardEnough(of: slot, besides: silent) : silent.isEmpty && knowsAll(of: slot, by: heard)
+            everybody
+            ? hasHeardEnough(of: slot, besides: silent, asked: heard + silent)
+            : silent.isEmpty && knowsAll(of: slot, by: heard)
         return isHeard && convergence.unseen(by: seen, of: name, besides: heard).isEmpty
     }
 

@@ -203,6 +203,10 @@ import Vocabulary
             machine.hasHeardEnough(of: slot, besides: [try node("cid"), try node("dan")]), "they own nothing of it")
         #expect(machine.hasHeardEnough(of: slot, besides: [try node("bob")]), "what bob holds another one holds, too")
         #expect(!machine.hasHeardEnough(of: slot, besides: [try node("bob"), try node("cid")]))
+        // bob kept silent, and cid came back when the others had been asked already.
+        let asked = [try node("bob"), try node("dan")]
+        #expect(!machine.hasHeardEnough(of: slot, besides: [try node("bob")], asked: asked))
+        #expect(machine.hasHeardEnough(of: slot, besides: [try node("bob")], asked: asked + [try node("cid")]))
         #expect(!machine.knowsAll(of: slot, by: [try node("cid")]))
         #expect(machine.knowsAll(of: slot, by: [try node("bob")]))
     }

@@ -141,7 +141,8 @@ struct ConvergenceTests {
     ///   more than that this one could not be taken.
     /// - 1027: who had restarted waited less long for one that comes and goes than who remembered that, took itself for an owner,
     ///   and was not told of a write.
-    @Test("nor what broke one among hosts of different sizes", arguments: [453, 1027] as [UInt64])
+    /// - 3607: who was back when all others had kept silent had not been asked, and passed for one that knows nothing.
+    @Test("nor what broke one among hosts of different sizes", arguments: [453, 1027, 3607] as [UInt64])
     func differentHosts(seed: UInt64) throws {
         var plan = ClusterPlan()
         plan.faults = .drawn(FaultKind.allCases)

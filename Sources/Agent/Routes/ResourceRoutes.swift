@@ -148,7 +148,9 @@ struct ResourceRoutes: Sendable {
                 guard !nobody.isSomebodyBehind,
                     held?.live != nil
                         ? unsureBefore.isEmpty
-                        : core.driver.read({ $0.hasHeardEnough(of: slot, besides: nobody.silent + unsure) })
+                        : core.driver.read({
+                            $0.hasHeardEnough(of: slot, besides: nobody.silent + unsure, asked: visited + nodes)
+                        })
                 else {
                     // What it holds and may not answer with, others must not take for nothing.
                     nobody.isSomebodyBehind = nobody.isSomebodyBehind || held != nil

@@ -236,15 +236,16 @@ extension NodeHost {
         let isBehind = machine.isBehind(on: name, held: held, at: context.now)
         let route = machine.route(
             reading: name, held: held, visited: visited, unsure: unsure, vouched: vouched, at: context.now)
-        let search = Search(
+        var search = Search(
             name: name, held: held, visited: has(.forwardsInCircles) ? [self.name] : visited + [self.name],
             unsure: isBehind ? unsure + [self.name] : unsure, hops: hops + 1, began: context.now)
+        if case .forward(let nodes) = route { search.asked = nodes }
         if route != .here, let vouched = machine.vouched(reading: name, held: held, at: context.now),
             visited.count + 1 < NodeMachine.hopsMax
         {
             var first = search
             first.vouched = vouched.dot
-            return forward(first, to: vouched.holders[...], &context) { host, result, answerer, context in
+            return forward(first, to: vouched.holders[...], &context) { [search] host, result, answerer, context in
                 if let answerer { return then(&host, result, answerer, &context) }
                 if case .busy = result { return then(&host, .busy, nil, &context) }
                 guard case .forward(let nodes) = route else { return then(&host, .behind, nil, &context) }
@@ -267,6 +268,8 @@ extension NodeHost {
         let unsure: [NodeName]
         let hops: Int
         var vouched: Dot?
+        /// Whom this node asks, whether it has done so already or not.
+        var asked: [NodeName] = []
         var silent: [NodeName] = []
         var isSomebodyBehind = false
         /// Those that could not be asked without waiting for a place.
@@ -320,7 +323,8 @@ extension NodeHost {
                 !search.isSomebodyBehind,
                 search.held?.live != nil
                     ? search.unsure.allSatisfy({ $0 == self.name })
-                    : machine.hasHeardEnough(of: slot, besides: search.silent + search.unsure)
+                    : machine.hasHeardEnough(
+                        of: slot, besides: search.silent + search.unsure, asked: search.visited + search.asked)
             else {
                 // What it holds and may not answer with, others must not take for nothing.
                 var end = search
