@@ -103,6 +103,28 @@ struct APIServerTests {
         #expect(await eventually { !peer.isOpen })
     }
 
+    @Test("who takes nothing of an answer is cut off, and who takes it slowly is not")
+    func stalledReader() async throws {
+        var limits = ServerLimits()
+        limits.writeStallTimeout = .milliseconds(500)
+        let running = try await serve(limits: limits)
+        let deaf = try await call(running, try bed.identity(.reader, "nyota"))
+        let unread = try await deaf.send(ClientRequest("GET", "/v1/large"))
+        #expect(unread.status == 200)
+        let slow = try await call(running, try bed.identity(.reader, "jua"))
+        let answer = try await slow.send(ClientRequest("GET", "/v1/large"))
+        var count = 0
+        for try await part in answer.body {
+            count += part.readableBytes
+            // In all three times as long as one that takes nothing has.
+            let isAtMegabyte = count % (1 << 20) < part.readableBytes
+            if count < 15 << 20, isAtMegabyte { try await Task.sleep(for: .milliseconds(100)) }
+        }
+        #expect(count == 64 << 20)
+        #expect(await eventually { running.server.connections == 1 })
+        await #expect(throws: (any Error).self) { for try await _ in unread.body {} }
+    }
+
     @Test("plain HTTP on loopback sees metrics and nothing else")
     func loopbackHTTP() async throws {
         let running = try await serve(http: true)

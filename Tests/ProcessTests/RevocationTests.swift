@@ -111,6 +111,43 @@ extension ProcessTests {
             }
         }
 
+        @Test("what was revoked while a node was down it refuses when it is back; and a node revoked so stays out")
+        func absent() async throws {
+            try await TestCluster.run { cluster in
+                let settings = ["keys.overlap": "2s"]
+                try await start(cluster, settings)
+                try await cluster.start("wajir", joining: ["kitale"], settings)
+                try await cluster.settled(Self.names + ["wajir"])
+                let folder = cluster.certificates("mallory")
+                _ = try cluster.authority.issue(role: .client, name: NodeName("mallory"), into: folder)
+                #expect(try await status(cluster, "moyale", as: "mallory") == 200)
+                for name in ["moyale", "wajir"] { try await cluster.kill(name) }
+                for name in ["client/mallory", "node/wajir"] {
+                    try await revoke("roost://\(TestCluster.name)/\(name)", cluster, asking: "kitale")
+                }
+                try await cluster.start("moyale", joining: ["kitale", "wajir"], settings)
+                for name in ["mallory", "wajir"] {
+                    try await Patience.wait(atMost: .seconds(20), for: "moyale to hear of \(name)") {
+                        let status = try await status(cluster, "moyale", as: name)
+                        return status == 403 ? .done(()) : .notYet("\(status)")
+                    }
+                }
+                try await cluster.start("wajir", joining: Self.names, settings)
+                try await Patience.wait(atMost: .seconds(60), for: "it to ask all of them in vain") {
+                    let said = try cluster.logText("wajir")
+                    let silent = Self.names.filter { !said.contains("\($0) refused: node wajir was revoked") }
+                    return silent.isEmpty ? .done(()) : .notYet("\(silent)")
+                }
+                for name in Self.names {
+                    #expect(try await status(cluster, name, as: "wajir") == 403)
+                    let client = try await cluster.client(name, role: .reader)
+                    let found = try await client.members().first { $0.name == "wajir" }
+                    #expect(found == nil || found?.state == .left, "\(name): \(found?.state.rawValue ?? "")")
+                    await client.close()
+                }
+            }
+        }
+
         @Test("a revoked node is out everywhere, the key that it knows is changed, and no restart brings it back")
         func node() async throws {
             try await TestCluster.run { cluster in

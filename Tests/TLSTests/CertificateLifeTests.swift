@@ -16,6 +16,17 @@ import Testing
         #expect(CertificateLife(notBefore: 5, notAfter: 1).state(at: 0) == .fine)
     }
 
+    @Test("it is renewed at two thirds of its life, and each by another share of a 24th later")
+    func renewal() {
+        let life = CertificateLife(notBefore: 10 * day, notAfter: 106 * day)
+        #expect(life.renewFrom(jitter: 0) == 74 * day && life.renewFrom(jitter: .max) == 78 * day)
+        #expect(life.renewFrom(jitter: .max / 2) - 76 * day < 60)
+        #expect(life.renewFrom(jitter: .max) < life.soonFrom, "nobody is warned of what renews itself")
+        for odd in [CertificateLife(notBefore: .min, notAfter: .max), CertificateLife(notBefore: 5, notAfter: 1)] {
+            #expect(odd.renewFrom(jitter: 7) == odd.notAfter)
+        }
+    }
+
     @Test("a word a day, then each quarter of what is left, at most each minute; after the end each hour")
     func words() {
         let life = CertificateLife(notBefore: 0, notAfter: 100 * day)
