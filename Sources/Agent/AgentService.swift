@@ -53,6 +53,13 @@ public struct AgentService: Sendable {
         readSettings: ReadSettings? = nil
     ) async throws -> AgentEnding {
         let log = Logger(label: "roost") { _ in LineLogHandler(format: settings.log.format, level: settings.log.level) }
+        let backoff = StartBackoff(environment: ProcessInfo.processInfo.environment)
+        try await backoff?.wait(log)
+        let lasting = Task {
+            try await Task.sleep(for: StartBackoff.lastsFrom)
+            backoff?.end()
+        }
+        defer { lasting.cancel() }
         let service: AgentService
         do {
             service = try await start(
@@ -61,6 +68,7 @@ public struct AgentService: Sendable {
             throw StartError(error)
         }
         await service.run()
+        backoff?.end()
         return service.ending.ending
     }
 
