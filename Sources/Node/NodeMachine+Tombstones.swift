@@ -14,13 +14,15 @@ extension NodeMachine {
     }
 
     mutating func meet(_ members: [Member], into effects: inout [Effect]) {
-        let present = members.filter { !$0.status.isDeparted }.map(\.name)
-        let departed = members.filter(\.status.isDeparted).map(\.name)
-        collect(into: &effects) { $0.met(present: present, departed: departed, besides: $1.me, into: &$2) }
+        let me = identity.name
+        let others = members.lazy.filter { $0.name != me }.map { member in
+            (name: member.name, life: Life(of: member), isPresent: !member.status.isDeparted)
+        }
+        collect(into: &effects) { collection, _, out in collection.met(others, into: &out) }
     }
 
-    mutating func forget(met name: NodeName, into effects: inout [Effect]) {
-        collect(into: &effects) { collection, _, out in collection.forget(name, into: &out) }
+    mutating func forget(met name: NodeName, in life: Life?, into effects: inout [Effect]) {
+        collect(into: &effects) { collection, _, out in collection.forget(name, in: life, into: &out) }
     }
 
     private mutating func collect(
@@ -38,13 +40,15 @@ extension NodeMachine {
     /// Whom operators had forgotten, as the request tells, is to be fed before (`TombstoneCollection.Input.struck`).
     ///
     /// - Returns: whom the asker does not ask; nothing may be confirmed then.
-    public func consider(_ request: TombstoneRequest, at now: Instant) -> (sets: [VersionSet], unlisted: [NodeName]) {
+    public func consider(
+        _ request: TombstoneRequest, at now: Instant
+    ) -> (sets: [VersionSet], unlisted: [NodeName: Life]) {
         let listed = Set(request.members)
-        let unlisted = tombstones.acquaintances.known.filter { !listed.contains($0) }.sorted()
+        let unlisted = tombstones.acquaintances.lives.filter { !listed.contains($0.key) }
         guard unlisted.isEmpty, listed.contains(identity.name) else { return ([], unlisted) }
         // Others may have gone on without this node, which is about to be told.
-        guard !stoodStill(at: now), !isDeaf(at: now), !isJoining else { return ([], []) }
-        return (request.sets.filter { !convergence.isExpecting($0.name) }, [])
+        guard !stoodStill(at: now), !isDeaf(at: now), !isJoining else { return ([], [:]) }
+        return (request.sets.filter { !convergence.isExpecting($0.name) }, [:])
     }
 
     /// The members that are here, this node among them.
@@ -54,4 +58,8 @@ extension NodeMachine {
 
     /// Who is away, so that deleted names that are due are kept; sorted.
     public var tombstonesWaitFor: [NodeName] { tombstones.waitsFor.filter { !convergence.view.canCall($0) } }
+}
+
+extension Life {
+    init(of member: Member) { self.init(epoch: member.epoch, incarnation: member.incarnation.number) }
 }

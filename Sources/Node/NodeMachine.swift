@@ -241,6 +241,7 @@ public struct NodeMachine: Sendable {
     ) {
         var out: [Membership.Effect] = []
         let heardBefore = membership.lastHeard
+        let forgotten: Member? = if case .forget(let name) = input { membership.member(name) } else { nil }
         membership.handle(input, at: now, using: &rng, into: &out)
         convergence.isPassedOver = [.suspect, .crashed].contains(membership.oneself.status)
         // Who is forgotten keeps no place, and says nothing more.
@@ -284,7 +285,9 @@ public struct NodeMachine: Sendable {
             }
         }
         if changed { refreshView(restarted: restarted, cutOff: cutOff, at: now, into: &effects) }
-        if case .forget(let name) = input, membership.member(name) == nil { forget(met: name, into: &effects) }
+        if case .forget(let name) = input, membership.member(name) == nil {
+            forget(met: name, in: forgotten.map(Life.init), into: &effects)
+        }
     }
 
     mutating func feed(_ input: Convergence.Input, at now: Instant, into effects: inout [Effect]) {
@@ -333,7 +336,9 @@ public struct NodeMachine: Sendable {
     private mutating func refreshView(
         restarted: [NodeName], cutOff: [NodeName], at now: Instant, into effects: inout [Effect]
     ) {
-        lostTogether.keep { membership.member($0)?.status == .crashed }
+        lostTogether.keep { name in
+            membership.member(name).map { ($0.status == .crashed, !$0.status.isDeparted) }
+        }
         placesKept.keep(
             whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
         let members = membership.members

@@ -75,30 +75,38 @@ extension NodeMachine {
             && convergence.vouches(for: held.group(in: identity.cluster))
     }
 
-    /// Whether the word of these is all that can be known of the slot's names: they are this node's fellow owners, and
-    /// it is in step itself.
+    /// Whether the word of these is all that can be known of the slot's names: they are this node's fellow owners, it is in
+    /// step itself, and none of those names is with those alone who were lost together.
     public func knowsAll(of slot: Slot, by heard: [NodeName]) -> Bool {
         let owners = convergence.owners(of: slot)
         return settings.replicas > 1 && owners.contains(identity.name) && convergence.isSynced(slot)
-            && !convergence.isUnsettled(slot) && owners.allSatisfy { $0 == identity.name || heard.contains($0) }
+            && !convergence.isUnsettled(slot) && hidden(slot).isEmpty
+            && owners.allSatisfy { $0 == identity.name || heard.contains($0) }
     }
 
     /// Whether what has been heard of a slot is enough to say of a name that there is none, or to judge what it is now,
     /// when these gave no answer. Silence is no answer: a name is on as many nodes as there are to be copies, so fewer
     /// silent ones than that can not hide it, and neither can those who own nothing of the slot.
     ///
-    /// - Parameter asked: all who had a say, those silent ones among them; nil for everybody who can be asked now. Who has come
-    ///   back since the others were asked was not, and may hold what all those lack.
-    public func hasHeardEnough(of slot: Slot, besides silent: [NodeName], asked: [NodeName]? = nil) -> Bool {
+    /// - Parameters:
+    ///   - behind: those who answered, and may have held what is not on their disks now. Where nobody is silent that is on
+    ///     another one, who told of it.
+    ///   - asked: all who had a say, those silent ones among them; nil for everybody who can be asked now. Who has come
+    ///     back since the others were asked was not, and may hold what all those lack.
+    public func hasHeardEnough(
+        of slot: Slot, besides silent: [NodeName], behind: [NodeName] = [], asked: [NodeName]? = nil
+    ) -> Bool {
         let ring = convergence.view.ring
         let owners = convergence.owners(of: slot)
-        let unheard = Set(silent).union(
+        var unheard = Set(silent).union(
             ring.candidates.map(\.name).filter { name in
                 name != identity.name && !(convergence.view.canCall(name) && asked?.contains(name) ?? true)
             }
         ).union(hidden(slot))
         if unheard.isEmpty { return true }
-        if hidden(slot).isEmpty, knowsAll(of: slot, by: owners.filter { !unheard.contains($0) }) { return true }
+        unheard.formUnion(behind)
+        if knowsAll(of: slot, by: owners.filter { !unheard.contains($0) }) { return true }
+        unheard.formUnion(lostTogether.missed(with: unheard))
         return !convergence.isHalfHeard(slot) && unheard.count < min(settings.replicas, max(1, ring.candidates.count))
     }
 

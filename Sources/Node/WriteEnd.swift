@@ -9,15 +9,14 @@ public struct WriteEnd: Hashable, Sendable {
     public var copies: [NodeName] = []
     /// With fewer copies than so many it is a 202.
     public var wanted = 1
-    /// A write that goes before this one and has not seen it: no condition of this one holds.
-    public var rival: Dot?
-    /// Members that are there, have a word in the name, and have not heard of the write.
-    public var unheard: [NodeName] = []
     /// Those that could not take it. Whether they made another one themselves, a delete say, which needs no room, is to be asked
     /// before a condition of this one is said to hold (`heard`).
     public var declined: [NodeName] = []
+    /// Members that are there, have a word in the name, and did not answer.
+    public var silent: [NodeName] = []
     /// The writer stood in for an owner: the owners offer it nothing.
     public var isOfStandIn = false
+    private var contest = Contest()
 
     public init(copies: [NodeName] = [], wanted: Int = 1) {
         self.copies = copies
@@ -27,23 +26,25 @@ public struct WriteEnd: Hashable, Sendable {
     init(_ write: WriteTracker) {
         copies = write.copies
         wanted = write.wanted
-        rival = write.rival
-        unheard = write.unheard
         declined = write.declined
+        silent = write.silent
         isOfStandIn = write.isStandIn
+        contest = write.contest
     }
+
+    /// A write that goes before this one and has not seen it: no condition of this one holds.
+    public var rival: Dot? { contest.rival }
+
+    /// Of whom it is not known that they heard of the write in time: whether its condition held is not known.
+    public var unheard: [NodeName] { silent + contest.tellers }
 
     /// A decliner that is there is asked this often before it counts as one that has not heard.
     public static let asksMax = 3
 
-    /// Takes note of what is held of the name by those that declined, or by one of them.
-    public mutating func heard(_ held: VersionSet?, besides version: Version) {
-        guard let both = held?.merged(with: [version]) else { return }
-        if let found = both.rival(of: version) {
-            rival = found.dot
-        } else if isOfStandIn, let other = both.concurrent(with: version), !unheard.contains(other.dot.node) {
-            // It may have been acknowledged, as in `WriteTracker.note`.
-            unheard.append(other.dot.node)
-        }
+    /// Takes note of what one that declined holds of the name.
+    public mutating func heard(_ held: VersionSet?, from teller: NodeName, besides version: Version) {
+        contest.note(
+            rival: held?.rival(of: version)?.dot, concurrent: held?.concurrent(with: version)?.dot, by: teller,
+            isOfStandIn: isOfStandIn)
     }
 }

@@ -45,18 +45,16 @@ extension NodeMachine {
     /// Whether those heard are enough to judge a write of the name that depends on its state: all who may know of it, or the most
     /// that can be missed of them is on others, too; and nobody else is known to hold what has not been seen.
     ///
-    /// - Parameters:
-    ///   - seen: what they hold, and this node.
-    ///   - everybody: those heard are all that can be asked.
-    public func mayJudge(
-        _ name: ResourceName, seen: VersionSet?, heard: [NodeName], silent: [NodeName], everybody: Bool
-    ) -> Bool {
+    /// - Parameter everybody: those asked are all that can be.
+    public func mayJudge(_ name: ResourceName, by testimonies: Testimonies, everybody: Bool) -> Bool {
         let slot = Slot(ofName: name.text, in: identity.cluster)
+        let (answered, behind) = (testimonies.answered, testimonies.behind)
+        let unheard = testimonies.silent + testimonies.expecting
         let isHeard =
             everybody
-            ? hasHeardEnough(of: slot, besides: silent, asked: heard + silent)
-            : silent.isEmpty && knowsAll(of: slot, by: heard)
-        return isHeard && convergence.unseen(by: seen, of: name, besides: heard).isEmpty
+            ? hasHeardEnough(of: slot, besides: unheard, behind: behind, asked: answered + unheard)
+            : unheard.isEmpty && behind.isEmpty && knowsAll(of: slot, by: answered)
+        return isHeard && convergence.unseen(by: testimonies.seen, of: name, besides: answered).isEmpty
     }
 
     /// Whether this node's own copies are all that a write of the name is judged by.

@@ -77,6 +77,12 @@ extension Convergence {
                 peers[name]?.hearForAll.subtract(asked)
             } else if newer.holder != me, view.canCall(newer.holder) {
                 hearAsTold(newer.holder, newer.slots.intersection(awaited))
+            } else if view.restarting.contains(newer.holder) {
+                let slots = newer.slots.intersection(awaited)
+                guard !slots.isEmpty else { continue }
+                // It is back in a moment, with all that it has; or it is not.
+                if owed.count < Self.owedMax { owed[newer.holder, default: SlotSet()].formUnion(slots) }
+                giveUpHearing(slots, at: now)
             }
         }
     }

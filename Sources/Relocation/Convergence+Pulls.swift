@@ -177,8 +177,14 @@ extension Convergence {
     public var copiesOfOthers: Int { min(settings.replicas, view.ring.candidates.count { $0.name != me }) }
 
     /// The nodes known to hold all of a group: this one, the owners that have confirmed, and who stands in for others.
-    public func holders(of key: GroupKey) -> [NodeName] {
+    func holders(of key: GroupKey) -> [NodeName] {
         guard let state = groups[key] else { return [] }
         return ([me] + state.confirmed + state.standIns).sorted()
+    }
+
+    /// Those that may give what is in a group: who is known to hold all of it, then the other owners.
+    public func likelyHolders(of key: GroupKey) -> [NodeName] {
+        let holders = holders(of: key)
+        return holders + owners(of: key).filter { !holders.contains($0) }
     }
 }

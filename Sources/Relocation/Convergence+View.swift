@@ -53,6 +53,10 @@ extension Convergence {
         }
         // Also of those who go, or come back, without having been there in between.
         let replaced = ringChanged ? past.ring.candidates.map(\.name).filter { !next.ring.contains($0) } : []
+        if replaced.contains(where: { $0 != me && !next.canCall($0) }) {
+            // It counted as silent while it had a place. What was at home there is on one less until it is made anew.
+            giveUpHearing(SlotSet.all, at: now)
+        }
         // Who is back in a moment has what it told of; where it had told nobody else, nobody else can be asked now.
         let unreturned = past.restarting.filter { !next.restarting.contains($0) }
         let tellers = (gone + fresh + replaced + unreturned).filter { !next.restarting.contains($0) }

@@ -34,15 +34,14 @@ extension Convergence {
         guard let (version, tellers) = newerElsewhere.newest(than: held, of: name) else { return nil }
         let key = version.group(in: cluster)
         let holders = tellers.filter { view.canCall($0) }
-        guard !holders.isEmpty, isOwner(key), !isJoining, !isPassedOver, gathering == nil,
-            knowsWhatItLacks(of: key.slot)
-        else { return nil }
+        guard !holders.isEmpty, isOwner(key), knowsWhatItLacks(of: key.slot) else { return nil }
         return Vouched(dot: version.dot, holders: holders)
     }
 
     /// Whether everybody who is to be heard of the slot has been, though what they told of may not be here yet.
-    private func knowsWhatItLacks(of slot: Slot) -> Bool {
-        peers.values.allSatisfy { peer in
+    public func knowsWhatItLacks(of slot: Slot) -> Bool {
+        guard !isJoining, !isPassedOver, gathering == nil else { return false }
+        return peers.values.allSatisfy { peer in
             guard peer.mustHear.contains(slot) else { return true }
             switch peer.call?.work {
             case .compare(let slots), .review(let slots), .sums(let slots, _): if slots.contains(slot) { return false }
@@ -67,6 +66,9 @@ extension Convergence {
     public func unseen(by held: VersionSet?, of name: ResourceName, besides heard: [NodeName] = []) -> Set<Dot> {
         newerElsewhere.unseen(by: held, of: name, besides: heard)
     }
+
+    /// Writes of the name that somebody is known to hold, and that are not durable here.
+    public func knownElsewhere(of name: ResourceName) -> [Version] { newerElsewhere.known(of: name) }
 
     /// Whether the slot's owners changed so lately that one of them can not know all of it yet.
     public func isUnsettled(_ slot: Slot) -> Bool { unsettled.contains(slot) }

@@ -90,10 +90,11 @@ struct NewerElsewhere: Sendable {
     func unseen(by held: VersionSet?, of name: ResourceName, besides heard: [NodeName] = []) -> Set<Dot> {
         guard let entry = entries[name] else { return [] }
         let versions = entry.known.filter { !$0.tellers.allSatisfy(heard.contains) }.map(\.version)
-        guard let held else { return Set(versions.map(\.dot)) }
-        let seen = held.context
-        return Set(versions.filter { !seen.covers($0.dot) && !held.dominates(VersionSet($0)) }.map(\.dot))
+        return Set(versions.filter { held?.misses($0) ?? true }.map(\.dot))
     }
+
+    /// All of them that somebody is known to hold, the greatest first.
+    func known(of name: ResourceName) -> [Version] { entries[name]?.known.map(\.version) ?? [] }
 
     /// Who holds such versions in these slots, for whoever would else take this node's word for all there is in them.
     func holders(in slots: SlotSet) -> [HolderOfNewer] {

@@ -40,7 +40,7 @@ public struct TombstoneCollection: Sendable {
         case known(Acquaintances)
         /// Operators had these forgotten, as another member says.
         /// - present: those of them that are members now.
-        case struck([NodeName], present: Set<NodeName>)
+        case struck([NodeName: Life], present: Set<NodeName>)
         /// What was to be read; nothing where that failed.
         /// - next: where the next look begins; nil at the end of the catalogue.
         case loaded([VersionSet], next: ResourceName?)
@@ -106,28 +106,35 @@ public struct TombstoneCollection: Sendable {
 
     // MARK: Who has to be asked
 
-    /// - Parameters:
-    ///   - present: members, this node perhaps among them.
-    ///   - departed: those that are kept in mind.
+    /// Takes note of other members, and of those that are kept in mind.
     public mutating func met(
-        present: some Sequence<NodeName>, departed: some Sequence<NodeName>, besides me: NodeName,
-        into effects: inout [Effect]
+        _ others: some Sequence<(name: NodeName, life: Life, isPresent: Bool)>, into effects: inout [Effect]
     ) {
-        change(into: &effects) { acquaintances in
-            for name in present where name != me { acquaintances.meet(name, isPresent: true) }
-            for name in departed where name != me { acquaintances.meet(name, isPresent: false) }
+        // The last word of one that has gone is for the next life as well: nobody says it again.
+        let isLastWord = others.contains { other in
+            !other.isPresent && acquaintances.lives[other.name].map { $0 < other.life } ?? false
+        }
+        change(into: &effects, isKept: isLastWord) { acquaintances in
+            for other in others { acquaintances.meet(other.name, in: other.life, isPresent: other.isPresent) }
         }
     }
 
     /// An operator says that it never comes back.
-    public mutating func forget(_ name: NodeName, into effects: inout [Effect]) {
-        change(into: &effects) { $0.strike(name) }
+    ///
+    /// - Parameter life: its last; nil when it is no member.
+    public mutating func forget(_ name: NodeName, in life: Life?, into effects: inout [Effect]) {
+        change(into: &effects) { acquaintances in
+            acquaintances.strike(name, in: max(life ?? .unknown, acquaintances.lives[name] ?? .unknown))
+        }
     }
 
-    private mutating func change(into effects: inout [Effect], _ body: (inout Acquaintances) -> Void) {
+    /// - Parameter isKept: every difference is worth it.
+    private mutating func change(
+        into effects: inout [Effect], isKept: Bool = false, _ body: (inout Acquaintances) -> Void
+    ) {
         let before = acquaintances
         body(&acquaintances)
-        guard acquaintances != before else { return }
+        guard acquaintances != before, isKept || acquaintances.isWorthKeeping(after: before) else { return }
         waitsFor = waitsFor.filter(known.contains)
         effects.append(.remember(acquaintances))
     }
@@ -141,7 +148,9 @@ public struct TombstoneCollection: Sendable {
         case .known(let earlier): change(into: &effects) { $0.merge(earlier) }
         case .struck(let names, let present):
             change(into: &effects) { acquaintances in
-                for name in names where !present.contains(name) { acquaintances.strike(name) }
+                for (name, life) in names.sorted(by: { $0.key < $1.key }) where !present.contains(name) {
+                    acquaintances.strike(name, in: life)
+                }
             }
         case .loaded(let sets, let next):
             guard case .loading = state else { return }
@@ -206,7 +215,7 @@ public struct TombstoneCollection: Sendable {
             let id = CallID(number: callNumber)
             calls[id] = next.page
             let request = TombstoneRequest(
-                members: ([convergence.me] + members).sorted(), struck: acquaintances.struck.sorted(),
+                members: ([convergence.me] + members).sorted(), struck: acquaintances.struck,
                 sets: pages[next.page], isLast: round == .last)
             effects.append(.ask(id, next.member, request))
         }
@@ -236,10 +245,15 @@ public struct TombstoneCollection: Sendable {
         _ reply: TombstoneReply?, about page: Int, at now: Instant, _ convergence: Convergence,
         into effects: inout [Effect]
     ) {
-        let unlisted = (reply?.unlisted ?? []).prefix(Acquaintances.countMax).filter { $0 != convergence.me }
-        change(into: &effects) { for name in unlisted { $0.meet(name, isPresent: false) } }
+        let unlisted = (reply?.unlisted ?? [:]).filter { $0.key != convergence.me }
+        change(into: &effects) { acquaintances in
+            for (name, life) in unlisted.sorted(by: { $0.key < $1.key }) {
+                acquaintances.meet(name, in: life, isPresent: false)
+            }
+        }
         // One that an operator had forgotten is none that it is told of by who has not heard so: that one hears it with this.
-        guard unlisted.allSatisfy({ !known.contains($0) || members.contains($0) }) else {
+        let listed = Set(members)
+        guard unlisted.keys.allSatisfy({ acquaintances.lives[$0] == nil || listed.contains($0) }) else {
             waitsFor = known.filter { !convergence.view.canCall($0) }.sorted()
             return giveUp(at: now)
         }

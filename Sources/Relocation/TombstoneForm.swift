@@ -5,8 +5,8 @@ import Vocabulary
 public struct TombstoneRequest: Hashable, Sendable {
     /// All that are asked, and the asker.
     public let members: [NodeName]
-    /// Whom operators had forgotten, as the asker knows.
-    public let struck: [NodeName]
+    /// Whom operators had forgotten, as the asker knows, and in which life.
+    public let struck: [NodeName: Life]
     public let sets: [VersionSet]
     /// All have said so twice: they are to be forgotten.
     public let isLast: Bool
@@ -14,7 +14,7 @@ public struct TombstoneRequest: Hashable, Sendable {
     /// More than an asker puts into one.
     public static let setsMax = 4_096
 
-    public init(members: [NodeName], struck: [NodeName] = [], sets: [VersionSet], isLast: Bool) {
+    public init(members: [NodeName], struck: [NodeName: Life] = [:], sets: [VersionSet], isLast: Bool) {
         self.members = members
         self.struck = struck
         self.sets = sets
@@ -31,10 +31,10 @@ public struct TombstoneRequest: Hashable, Sendable {
 
 public struct TombstoneReply: Hashable, Sendable {
     public let confirmed: [ResourceName]
-    /// Whom the answerer has met, and the asker does not ask. Nothing is confirmed then.
-    public let unlisted: [NodeName]
+    /// Whom the answerer has met, in which life last, and the asker does not ask. Nothing is confirmed then.
+    public let unlisted: [NodeName: Life]
 
-    public init(confirmed: [ResourceName] = [], unlisted: [NodeName] = []) {
+    public init(confirmed: [ResourceName] = [], unlisted: [NodeName: Life] = [:]) {
         self.confirmed = confirmed
         self.unlisted = unlisted
     }
@@ -48,9 +48,9 @@ extension TombstoneRequest {
         var reader = ByteReader(bytes)
         let isLast = try reader.readFlag()
         let members = try reader.readList { try NodeName($0.readShortText()) }
-        let struck = try reader.readList { try NodeName($0.readShortText()) }
+        let struck = try reader.readLives()
         let sets = try reader.readList { try VersionSet(&$0) }
-        guard reader.remaining == 0, struck.count <= Acquaintances.countMax, sets.count <= Self.setsMax,
+        guard reader.remaining == 0, sets.count <= Self.setsMax,
             sets.allSatisfy({ $0.versions.allSatisfy(\.isTombstone) })
         else { throw ByteError.illegal }
         self.init(members: members, struck: struck, sets: sets, isLast: isLast)
@@ -60,7 +60,7 @@ extension TombstoneRequest {
         var writer = ByteWriter(capacity: 64 + members.count * 32 + sets.count * 192)
         writer.write(flag: isLast)
         writer.write(list: members) { $1.write(shortText: $0.text) }
-        writer.write(list: struck) { $1.write(shortText: $0.text) }
+        writer.write(lives: struck)
         writer.write(list: sets) { $0.write(to: &$1) }
         return writer.bytes
     }
@@ -71,7 +71,7 @@ extension TombstoneReply {
     public init(_ bytes: ArraySlice<UInt8>) throws {
         var reader = ByteReader(bytes)
         let confirmed = try reader.readList { try ResourceName(&$0) }
-        let unlisted = try reader.readList { try NodeName($0.readShortText()) }
+        let unlisted = try reader.readLives()
         guard reader.remaining == 0 else { throw ByteError.illegal }
         self.init(confirmed: confirmed, unlisted: unlisted)
     }
@@ -79,7 +79,31 @@ extension TombstoneReply {
     public var bytes: [UInt8] {
         var writer = ByteWriter(capacity: 64 + confirmed.count * 64)
         writer.write(list: confirmed) { $0.write(to: &$1) }
-        writer.write(list: unlisted) { $1.write(shortText: $0.text) }
+        writer.write(lives: unlisted)
         return writer.bytes
+    }
+}
+
+extension ByteReader {
+    /// - Throws: `ByteError`, `NameError`.
+    fileprivate mutating func readLives() throws -> [NodeName: Life] {
+        let entries = try readList { reader in
+            (
+                try NodeName(reader.readShortText()),
+                Life(epoch: try reader.read(UInt64.self), incarnation: try reader.read(UInt32.self))
+            )
+        }
+        guard entries.count <= Acquaintances.countMax else { throw ByteError.illegal }
+        return Dictionary(entries, uniquingKeysWith: max)
+    }
+}
+
+extension ByteWriter {
+    fileprivate mutating func write(lives: [NodeName: Life]) {
+        write(list: lives.sorted { $0.key < $1.key }) { entry, writer in
+            writer.write(shortText: entry.key.text)
+            writer.write(entry.value.epoch)
+            writer.write(entry.value.incarnation)
+        }
     }
 }

@@ -21,5 +21,7 @@ public struct View: Sendable {
     }
 
     public func canCall(_ name: NodeName) -> Bool { contactable.contains(name) }
+    /// Whether an answer is to be expected of it, now or in a moment.
+    public func mayBeBack(_ name: NodeName) -> Bool { canCall(name) || restarting.contains(name) }
     public func doubts(_ name: NodeName) -> Bool { doubtful.contains(name) }
 }

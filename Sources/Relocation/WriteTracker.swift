@@ -48,16 +48,10 @@ public struct WriteTracker: Sendable {
     public private(set) var declined: [NodeName] = []
     /// Members that are there, had to answer, and were asked in vain as often as anybody is.
     private var givenUp: [NodeName] = []
-    /// A write that goes before this one and has not seen it, as somebody told who was offered this one.
-    ///
-    /// Two owners may each order a write on the same version while neither has heard of the other's. Each offers its own
-    /// to the other before it acknowledges, and whoever made one durable judges by it what comes after. So at least the
-    /// lesser of the two learns of the greater in time, and its condition does not hold.
-    public private(set) var rival: Dot?
-    /// Nobody offers to a node that only stands in for an owner: where it finds a lesser write that has not seen its own,
-    /// that one may have been acknowledged already.
+    /// What those hold who were offered this one.
+    public private(set) var contest = Contest()
+    /// Whether the writer owned nothing of the name at some time since it was made.
     public private(set) var isStandIn = false
-    private var contested: [NodeName] = []
 
     /// A node is asked this often. A refused connection says so at once, so a process that died holds a write up for
     /// as long as the pauses in between: half a second and one.
@@ -91,6 +85,8 @@ public struct WriteTracker: Sendable {
         asked.removeAll { !view.canCall($0) }
         countedOn = asked.filter { !view.doubts($0) && eligible.contains($0) }
         for node in retries.keys where !view.canCall(node) { retries[node] = nil }
+        // Who comes back is asked like one that was never asked: it is to hear of this before it answers for the name again.
+        for node in failures.keys where !view.canCall(node) { failures[node] = nil }
         for owner in owners + heirs where owner != me && !mustAnswer.contains(owner) {
             if !copies.contains(owner), !isSpent(owner) { mustAnswer.append(owner) }
         }
@@ -170,15 +166,11 @@ public struct WriteTracker: Sendable {
 
     /// Members that are there, have a word in what the name is, and have not heard of this write. They may order another
     /// on the same version, and nobody would learn of it: a condition that was met is not known to hold.
-    public var unheard: [NodeName] { givenUp + mustAnswer + contested }
+    public var silent: [NodeName] { givenUp + mustAnswer }
 
     /// What somebody said to whom the version was offered.
     public mutating func note(_ reply: OfferReply, by node: NodeName) {
-        if let found = reply.rival {
-            rival = found
-        } else if isStandIn, reply.concurrent != nil, !contested.contains(node) {
-            contested.append(node)
-        }
+        contest.note(rival: reply.rival, concurrent: reply.concurrent, by: node, isOfStandIn: isStandIn)
     }
 
     /// Enough copies and every owner heard, or nobody left to ask.

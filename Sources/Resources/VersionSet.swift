@@ -60,6 +60,11 @@ public struct VersionSet: Hashable, Sendable, Codable {
         context.dots.contains { $0.node == node && $0.epoch == epoch }
     }
 
+    /// Whether whoever holds this lacks the version: it has not seen it, and would keep it.
+    public func misses(_ version: Version) -> Bool {
+        !context.covers(version.dot) && !dominates(VersionSet(version))
+    }
+
     /// The greatest of those that go before the version without having seen it: two nodes took a write each, not knowing
     /// of the other's.
     public func rival(of version: Version) -> Version? {

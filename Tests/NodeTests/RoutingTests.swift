@@ -188,6 +188,9 @@ import Vocabulary
         }
         #expect(!machine.convergence.owners(of: slot).map(\.text).contains("cid"))
         #expect(now >= Instant.zero + machine.settings.relocationDelay)
+        // It counted as silent until now, and what it was the home of is on one less still: one more may not be passed over.
+        let anyOther = try self.name(ownedBy: ["bob", "dan"], in: machine)
+        #expect(machine.convergence.isHalfHeard(Slot(ofName: anyOther.text, in: machine.identity.cluster)))
     }
 
     @Test("a name is denied only when fewer nodes kept silent than there are copies")
@@ -298,6 +301,9 @@ import Vocabulary
         #expect(slots.map { newcomer.hasHeardEnough(of: $0, besides: []) } == [false, true], "who comes in is told")
         drain(&machine, .membership(.merge([try claim("bob", epoch: 2)], from: try node("bob"))), at: now)
         #expect(maySayNone(hidden), "one of two copies is back")
+        let slot = Slot(ofName: hidden.text, in: machine.identity.cluster)
+        #expect(!machine.hasHeardEnough(of: slot, besides: [try node("bob")]), "and says nothing")
+        #expect(!machine.knowsAll(of: slot, by: [try node("dan")]))
     }
 
     @Test("what falls to an owner as another one goes, and is at home elsewhere, it does not judge alone at first")

@@ -16,25 +16,27 @@ import Vocabulary
     @Test("a greater write that has not seen it outranks; one that has follows it")
     func rivals() throws {
         let mine = try version(by: "ada", time: 1000)
+        let bob = try NodeName("bob")
         for (time, isGreater) in [(2000, true), (500, false)] as [(UInt64, Bool)] {
             let other = try version(by: "bob", time: time)
             var end = WriteEnd(copies: [try NodeName("ada")], wanted: 1)
-            end.heard(VersionSet(other), besides: mine)
+            end.heard(VersionSet(other), from: bob, besides: mine)
             #expect(end.rival == (isGreater ? other.dot : nil) && end.unheard.isEmpty)
         }
         var end = WriteEnd()
-        end.heard(VersionSet(try version(by: "bob", time: 2000, seen: VersionSet(mine))), besides: mine)
-        end.heard(nil, besides: mine)
+        end.heard(VersionSet(try version(by: "bob", time: 2000, seen: VersionSet(mine))), from: bob, besides: mine)
+        end.heard(nil, from: bob, besides: mine)
         #expect(end.rival == nil)
     }
 
     @Test("who stood in for an owner was offered nothing: a lesser one may have been acknowledged")
     func standIn() throws {
         let mine = try version(by: "ada", time: 1000)
-        let bob = try NodeName("bob")
+        let (bob, cid) = (try NodeName("bob"), try NodeName("cid"))
         var end = WriteEnd()
         end.isOfStandIn = true
-        for _ in 0..<2 { end.heard(VersionSet(try version(by: "bob", time: 500)), besides: mine) }
-        #expect(end.rival == nil && end.unheard == [bob])
+        end.silent = [cid]
+        for _ in 0..<2 { end.heard(VersionSet(try version(by: "bob", time: 500)), from: bob, besides: mine) }
+        #expect(end.rival == nil && end.unheard == [cid, bob])
     }
 }

@@ -94,6 +94,35 @@ import Vocabulary
         #expect(!ada.core.knowsNewer(than: old, of: new.name))
     }
 
+    @Test("a holder that is restarting as it is named is heard when it is back")
+    func restartingHolder() throws {
+        let (old, new) = ownedByAdaAndCid()
+        let slot = new.group(in: World.cluster).slot
+        var ada = Subject("ada", among: names)
+        ada.feed(.stored(World.summary([old])))
+        ada.feed(.declined(new, from: World.node("bob"), byDisk: true))
+        var cid = Subject("cid", among: names)
+        cid.feed(.stored(World.summary([old])))
+        func compare() {
+            for other in ["ada", "dan"] {
+                while let id = cid.takeCompare(with: other) {
+                    let ask = CompareRequest(slots: SlotSet.all, groups: [])
+                    let reply =
+                        other == "ada" ? ada.core.answer(ask, from: World.node("cid")) : CompareReply(groups: [])
+                    cid.feed(.compared(id, reply))
+                }
+            }
+        }
+        compare()
+        // It restarts, and cid has to hear ada anew.
+        let view = World.view(names, for: "cid", restarting: ["bob"])
+        cid.feed(.view(view, hear: .these([World.node("ada")]), restarted: []))
+        compare()
+        #expect(cid.core.isSynced(slot), "nobody waits for who is away")
+        cid.feed(.view(World.view(names, for: "cid"), hear: .asOwnersChange, restarted: [World.node("bob")]))
+        #expect(!cid.core.isSynced(slot) && !cid.core.vouches(for: new.group(in: World.cluster)))
+    }
+
     @Test("two that each lack what the other has are heard once each, and not in turns for ever")
     func nameEachOther() {
         let names = ["ada", "bob", "cid"]

@@ -3,6 +3,12 @@ import Resources
 import Testing
 import Vocabulary
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
 /// When a deleted name is forgotten (law 3): never while somebody may hold what was deleted.
 @Suite struct TombstoneCollectionTests {
     private static let names = ["ada", "bob", "cid"]
@@ -23,6 +29,10 @@ import Vocabulary
 
         mutating func feed(_ input: TombstoneCollection.Input) {
             core.handle(input, at: subject.now, by: subject.core, into: &effects)
+        }
+
+        mutating func meet(_ name: NodeName, in life: Life, isPresent: Bool = true) {
+            core.met([(name: name, life: life, isPresent: isPresent)], into: &effects)
         }
 
         mutating func wait(_ time: Duration) {
@@ -112,13 +122,15 @@ import Vocabulary
         collector.load()
         #expect(!collector.isAsking)
         #expect(collector.core.waitsFor == [World.node("dan")])
-        collector.core.forget(World.node("dan"), into: &collector.effects)
+        let (dan, life) = (World.node("dan"), Life(epoch: 3, incarnation: 1))
+        collector.core.forget(dan, in: life, into: &collector.effects)
         #expect(collector.core.waitsFor.isEmpty)
         let remembered = collector.effects.compactMap { effect -> Acquaintances? in
             guard case .remember(let acquaintances) = effect else { return nil }
             return acquaintances
         }
-        #expect(remembered == [Acquaintances(known: ["bob", "cid"].map(World.node), struck: [World.node("dan")])])
+        let others: [NodeName: Life] = [World.node("bob"): .unknown, World.node("cid"): .unknown]
+        #expect(remembered == [Acquaintances(known: others, struck: [dan: life])])
         collector.load()
         #expect(collector.agree(isLast: false) == ["bob", "cid"])
     }
@@ -126,7 +138,7 @@ import Vocabulary
     @Test(
         "one that holds something else, does not answer or knows of another member keeps the name",
         arguments: [
-            TombstoneReply(), nil, TombstoneReply(confirmed: [deleted.name], unlisted: [World.node("dan")]),
+            TombstoneReply(), nil, TombstoneReply(confirmed: [deleted.name], unlisted: [World.node("dan"): .unknown]),
         ] as [TombstoneReply?])
     func refused(reply: TombstoneReply?) throws {
         for round in 1...2 {
@@ -143,7 +155,7 @@ import Vocabulary
             collector.wait(collector.core.settings.settle)
             #expect(!collector.isAsking)
             #expect(collector.forgotten.isEmpty)
-            #expect(collector.core.waitsFor == (reply?.unlisted ?? []))
+            #expect(collector.core.waitsFor == Array(reply?.unlisted.keys ?? [:].keys))
         }
     }
 
@@ -155,8 +167,7 @@ import Vocabulary
             #expect(ask.node == World.node("bob"))
             collector.feed(.answered(ask.id, TombstoneReply(confirmed: [Self.deleted.name])))
         }
-        collector.core.met(
-            present: ["cid", "ada"].map(World.node), departed: [], besides: World.node("ada"), into: &collector.effects)
+        collector.meet(World.node("cid"), in: .unknown)
         #expect(collector.core.acquaintances.known == [World.node("bob"), World.node("cid")])
         collector.wait(collector.core.settings.settle)
         #expect(!collector.isAsking)
@@ -164,24 +175,74 @@ import Vocabulary
         #expect(collector.agree(isLast: false) == ["bob", "cid"])
     }
 
-    @Test("whom an operator had forgotten comes back into it by being a member, not by what others say")
-    func struck() {
-        let (ada, dan) = (World.node("ada"), World.node("dan"))
-        var collector = Collector("ada", knowing: ["bob", "cid", "dan"])
-        collector.core.forget(dan, into: &collector.effects)
-        collector.core.met(present: [], departed: [dan], besides: ada, into: &collector.effects)
-        collector.load()
-        let ask = collector.takeAsk()
-        #expect(ask?.request.struck == [dan])
-        if let ask { collector.feed(.answered(ask.id, TombstoneReply(unlisted: [dan]))) }
-        #expect(collector.core.acquaintances.known == [World.node("bob"), World.node("cid")])
-        #expect(collector.core.waitsFor.isEmpty)
-        collector.core.met(present: [dan], departed: [], besides: ada, into: &collector.effects)
-        #expect(collector.core.acquaintances == Acquaintances(known: ["bob", "cid", "dan"].map(World.node)))
+    private func life(_ epoch: UInt64, _ incarnation: UInt32 = 0) -> Life {
+        Life(epoch: epoch, incarnation: incarnation)
+    }
 
-        var told = Collector("cid", knowing: ["ada", "bob", "dan"])
-        told.feed(.struck([dan, World.node("bob")], present: [World.node("bob")]))
-        #expect(told.core.acquaintances == Acquaintances(known: [ada, World.node("bob")], struck: [dan]))
+    @Test("whom an operator had forgotten comes back into it by being a member, or by what others say of a later life")
+    func struck() {
+        let dan = World.node("dan")
+        for isSeen in [true, false] {
+            var collector = Collector("ada", knowing: ["bob", "cid", "dan"])
+            collector.meet(dan, in: life(3))
+            collector.core.forget(dan, in: life(3, 1), into: &collector.effects)
+            collector.meet(dan, in: life(3, 1), isPresent: false)
+            collector.load()
+            let ask = collector.takeAsk()
+            #expect(ask?.request.struck == [dan: life(3, 1)])
+            if let ask { collector.feed(.answered(ask.id, TombstoneReply(unlisted: [dan: life(3)]))) }
+            #expect(collector.core.acquaintances.known == [World.node("bob"), World.node("cid")])
+            #expect(collector.core.waitsFor.isEmpty)
+            if isSeen {
+                collector.meet(dan, in: life(3, 1))
+            } else {
+                collector.load()
+                let again = collector.takeAsk()
+                if let again { collector.feed(.answered(again.id, TombstoneReply(unlisted: [dan: life(4)]))) }
+                #expect(collector.core.waitsFor == [dan])
+            }
+            #expect(collector.core.acquaintances.known == Set(["bob", "cid", "dan"].map(World.node)))
+            #expect(collector.core.acquaintances.struck.isEmpty)
+        }
+    }
+
+    @Test("by what others were told it is struck while it is away, unless it was met in a later life than they know of")
+    func struckElsewhere() {
+        let (bob, dan) = (World.node("bob"), World.node("dan"))
+        for (met, isStruck) in [(life(3), true), (life(3, 1), true), (life(3, 2), false), (life(4), false)] {
+            var told = Collector("cid", knowing: ["ada", "bob", "dan"])
+            told.meet(dan, in: met)
+            told.feed(.struck([dan: life(3, 1), bob: life(9)], present: [bob]))
+            #expect(told.core.acquaintances.known.contains(dan) == !isStruck)
+            #expect(told.core.acquaintances.known.contains(bob), "it is here")
+            #expect(told.core.acquaintances.struck == (isStruck ? [dan: life(3, 1)] : [:]))
+        }
+    }
+
+    @Test(
+        "acquaintances are read as they were kept, also by an earlier release; one is kept again for another boot only")
+    func kept() throws {
+        let names = ["bob", "cid", "dan"].map(World.node)
+        let known = Acquaintances(known: [names[0]: life(7, 3), names[1]: .unknown], struck: [names[2]: life(2, 9)])
+        let bytes = try JSONEncoder().encode(known)
+        #expect(try JSONDecoder().decode(Acquaintances.self, from: bytes) == known)
+        let earlier = Data(#"{"known":["bob","cid"],"struck":["dan"]}"#.utf8)
+        let read = try JSONDecoder().decode(Acquaintances.self, from: earlier)
+        #expect(read == Acquaintances(known: [names[0]: .unknown, names[1]: .unknown], struck: [names[2]: .unknown]))
+        for wrong in [
+            #"{"known":["bob"]}"#, #"{"known":[7],"struck":[]}"#,
+            #"{"known":["bob"],"struck":[],"lives":[{"name":"bob"}]}"#,
+        ] {
+            #expect(throws: (any Error).self) { try JSONDecoder().decode(Acquaintances.self, from: Data(wrong.utf8)) }
+        }
+        var collector = Collector("ada", knowing: ["bob", "cid"])
+        for (met, isKept) in [(life(1, 5), true), (life(1, 6), false), (life(2), true), (life(1, 9), false)] {
+            collector.effects = []
+            collector.meet(names[0], in: met)
+            #expect(collector.effects.isEmpty == !isKept)
+        }
+        collector.meet(names[0], in: life(2, 1), isPresent: false)
+        #expect(!collector.effects.isEmpty, "its last word nobody says again")
     }
 
     @Test("what was just forgotten is not taken back from one that is about to forget it, and later it is")
@@ -223,9 +284,10 @@ import Vocabulary
     @Test("questions and answers are read as they were written, and nothing else is")
     func forms() throws {
         let request = TombstoneRequest(
-            members: Self.names.map(World.node), struck: [World.node("eve")], sets: [Self.deleted, Self.deleted],
+            members: Self.names.map(World.node), struck: [World.node("eve"): life(5, 6)],
+            sets: [Self.deleted, Self.deleted],
             isLast: true)
-        let reply = TombstoneReply(confirmed: [Self.deleted.name], unlisted: [World.node("dan")])
+        let reply = TombstoneReply(confirmed: [Self.deleted.name], unlisted: [World.node("dan"): life(1, 2)])
         #expect(try TombstoneRequest(request.bytes[...]) == request)
         #expect(try TombstoneReply(reply.bytes[...]) == reply)
         for length in request.bytes.indices {

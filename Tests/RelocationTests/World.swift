@@ -45,10 +45,17 @@ enum World {
         Ring(names.map { Candidate(name: node($0), weight: 1, zone: nil) })
     }
 
-    static func view(_ names: [String], for me: String, doubtful: [String] = [], besides: [String] = []) -> View {
-        View(
-            ring: ring(names), contactable: (names + besides).filter { $0 != me }.map { node($0) },
-            doubtful: doubtful.map { node($0) })
+    /// - Parameters:
+    ///   - besides: those that can be called and have no place.
+    ///   - away: those that keep their place and can not be called; of them `restarting` said that they are back soon.
+    static func view(
+        _ names: [String], for me: String, doubtful: [String] = [], besides: [String] = [], away: [String] = [],
+        restarting: [String] = []
+    ) -> View {
+        let gone = away + restarting + [me]
+        return View(
+            ring: ring(names), contactable: (names + besides).filter { !gone.contains($0) }.map { node($0) },
+            doubtful: doubtful.map { node($0) }, restarting: restarting.map { node($0) })
     }
 
     /// A name whose slot has these owners, in this order, under a ring of `names`.

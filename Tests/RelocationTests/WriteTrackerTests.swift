@@ -19,11 +19,11 @@ import Vocabulary
 
     private func adopt(
         _ write: inout WriteTracker, me: String, owners: [String], ranked: [String], doubtful: [String] = [],
-        besides: [String] = []
+        besides: [String] = [], away: [String] = []
     ) {
         write.adopt(
             owners: owners.map { node($0) }, ranked: ranked.map { node($0) },
-            view: World.view(ranked, for: me, doubtful: doubtful, besides: besides))
+            view: World.view(ranked, for: me, doubtful: doubtful, besides: besides, away: away))
     }
 
     @Test("an owner's write is complete with the other owner's copy")
@@ -49,22 +49,22 @@ import Vocabulary
         var owner = tracker(me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
         _ = owner.nextOffers(at: now)
         owner.note(reply(concurrent: other), by: node("bob"))
-        #expect(owner.rival == nil && owner.unheard == [node("bob")], "bob has yet to answer")
+        #expect(owner.contest.rival == nil && owner.silent == [node("bob")], "bob has yet to answer")
         owner.answered(by: node("bob"), .durable, at: now)
-        #expect(owner.unheard.isEmpty)
+        #expect(owner.silent.isEmpty)
         owner.note(reply(rival: other, concurrent: other), by: node("bob"))
-        #expect(owner.rival == other)
+        #expect(owner.contest.rival == other)
         var standIn = tracker(me: "cid", owners: ["ada", "bob"], ranked: ["ada", "bob", "cid"])
         _ = standIn.nextOffers(at: now)
         standIn.note(reply(), by: node("ada"))
         for owner in ["ada", "bob"] { standIn.answered(by: node(owner), .durable, at: now) }
-        #expect(standIn.rival == nil && standIn.unheard.isEmpty)
+        #expect(standIn.contest == Contest() && standIn.silent.isEmpty)
         // It remains one, though it may come to own the name meanwhile: the owners of before offered it nothing.
         adopt(&standIn, me: "cid", owners: ["bob", "cid"], ranked: ["bob", "cid"])
         standIn.note(reply(concurrent: other), by: node("bob"))
-        #expect(standIn.rival == nil && standIn.unheard == [node("bob")])
+        #expect(standIn.contest.rival == nil && standIn.contest.tellers == [node("bob")])
         standIn.note(reply(rival: other, concurrent: other), by: node("bob"))
-        #expect(standIn.rival == other)
+        #expect(standIn.contest.rival == other)
     }
 
     @Test("an owner without room is replaced by the next in rank, and has been told")
@@ -134,9 +134,16 @@ import Vocabulary
             tries += 1
             if let next = write.deadline { time = next }
         }
-        #expect(tries == 3 && !write.isSatisfied && write.unheard == [node("bob")])
+        #expect(tries == 3 && !write.isSatisfied && write.silent == [node("bob")])
         write.answered(by: node("bob"), .durable, at: time)
         #expect(write.copies == [node("ada")], "a late answer to an offer that was given up counts for nothing")
+        // Gone, and back: it answers for the name again, so that it has to hear of this.
+        adopt(&write, me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob"], away: ["bob"])
+        #expect(write.isComplete && write.silent.isEmpty)
+        adopt(&write, me: "ada", owners: ["ada", "bob"], ranked: ["ada", "bob"])
+        #expect(write.nextOffers(at: time) == [node("bob")])
+        write.answered(by: node("bob"), .failed, at: time)
+        #expect(!write.isComplete && write.deadline != nil)
     }
 
     @Test("an owner that has no place for the offer is asked until it has; who was never told is known at the end")
@@ -146,12 +153,12 @@ import Vocabulary
         for _ in 0..<20 {
             #expect(write.nextOffers(at: time).contains(node("bob")))
             write.answered(by: node("bob"), .busy, at: time)
-            #expect(!write.isComplete && write.unheard == [node("bob")])
+            #expect(!write.isComplete && write.silent == [node("bob")])
             time = time + .seconds(1)
         }
         _ = write.nextOffers(at: time)
         write.answered(by: node("bob"), .durable, at: time)
-        #expect(write.unheard.isEmpty)
+        #expect(write.silent.isEmpty)
     }
 
     @Test("a suspected owner is told, not counted on, and not waited for once it is known to be gone")

@@ -98,7 +98,8 @@ actor LeaveService {
         core.log.notice("draining", metadata: ["resources": "\(core.driver.read { $0.convergence.totals.held })"])
         core.driver.feed(.lifecycle(.drain))
         await Polling.wait(atMost: timeout, every: Self.pollInterval) {
-            isUrgent.withLockedValue { $0 } || core.driver.read { $0.convergence.isDrained } && core.intake.isIdle
+            // In this order: what was being taken is held, and counted, before it is taken no more.
+            isUrgent.withLockedValue { $0 } || core.intake.isIdle && core.driver.read { $0.convergence.isDrained }
         }
     }
 }

@@ -48,7 +48,7 @@ struct PeerCalls: Sendable {
     }
 
     func tombstones(_ request: TombstoneRequest, with node: NodeName) async throws -> TombstoneReply {
-        try TombstoneReply(await octets("/v1/peer/tombstones", request.bytes, of: node, within: .seconds(30)))
+        try TombstoneReply(await octets("/v2/peer/tombstones", request.bytes, of: node, within: .seconds(30)))
     }
 
     private func inItsForm<Reply>(_ ask: (PeerForm) async throws -> Reply) async throws -> Reply {
@@ -149,10 +149,10 @@ struct PeerCalls: Sendable {
         try await get(node, "/v1/peer/holdings", within: .seconds(30))
     }
 
-    func versions(of name: ResourceName, from node: NodeName) async throws -> [Version] {
+    func testimony(of name: ResourceName, from node: NodeName) async throws -> Testimony {
         let path = "/v1/peer/versions/" + ResourcePath.encode(name.text)
         let answer: PeerVersions = try await get(node, path, within: .seconds(5))
-        return answer.versions
+        return answer.testimony
     }
 
     func forget(_ node: NodeName, on member: NodeName) async throws {

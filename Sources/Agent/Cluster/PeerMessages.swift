@@ -149,6 +149,19 @@ struct WriteReceipt: Codable, Sendable {
 /// `GET /v1/peer/versions/NAME`
 struct PeerVersions: Codable, Sendable {
     var versions: [Version]
+    /// What an earlier release does not say, of itself or of others (`Testimony`).
+    var behind: Bool?
+    var elsewhere: [Dot]?
+
+    init(_ testimony: Testimony) {
+        versions = testimony.versions
+        behind = testimony.isBehind
+        elsewhere = testimony.elsewhere
+    }
+
+    var testimony: Testimony {
+        Testimony(versions: versions, isBehind: behind ?? false, elsewhere: elsewhere ?? [])
+    }
 }
 
 extension WriteOrder.Condition {

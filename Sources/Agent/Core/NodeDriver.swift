@@ -66,7 +66,7 @@ final class NodeDriver: Sendable {
         state.withLockedValue { $0.machine.answer(request, from: peer) }
     }
 
-    func consider(_ request: TombstoneRequest) -> (sets: [VersionSet], unlisted: [NodeName]) {
+    func consider(_ request: TombstoneRequest) -> (sets: [VersionSet], unlisted: [NodeName: Life]) {
         read { $0.consider(request, at: Self.now) }
     }
 

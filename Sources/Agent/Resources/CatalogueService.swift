@@ -95,7 +95,7 @@ struct CatalogueService: Sendable {
         let survey = await Survey(core) { node in
             node == core.name
                 ? try await core.store.versions(of: name)?.versions ?? []
-                : try await core.calls.versions(of: name, from: node)
+                : try await core.calls.testimony(of: name, from: node).versions
         }
         let heads = survey.answers.compactMap { answer in VersionSet(answer.answer).map { (answer.node, $0.head) } }
         guard let head = heads.map(\.1).max(by: Version.precedes), !head.isTombstone else {

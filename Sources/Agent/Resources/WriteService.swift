@@ -151,17 +151,26 @@ struct WriteService: Sendable {
 
     /// Who has no room for a write may have made another: a delete takes none.
     private func hearDecliners(of version: Version, _ end: inout WriteEnd) async {
-        var open = end.declined
-        for round in 0..<WriteEnd.asksMax {
+        var open = withoutGone(end.declined)
+        for round in 0..<WriteEnd.asksMax where !open.isEmpty {
             if round > 0 { try? await Task.sleep(for: WriteTracker.retryPause) }
-            // What one that is gone made nobody acknowledges any more.
-            open = core.driver.read { [open] machine in open.filter { machine.convergence.view.canCall($0) } }
-            if open.isEmpty { return }
-            let (versions, silent) = await ask(open, of: version.name)
-            end.heard(VersionSet(versions), besides: version)
-            open = silent
+            let here = core.driver.read { [open] machine in open.filter { machine.convergence.view.canCall($0) } }
+            var silent = open.filter { !here.contains($0) }
+            for (node, testimony) in await ask(here, of: version.name) {
+                if let testimony {
+                    end.heard(VersionSet(testimony.versions), from: node, besides: version)
+                } else {
+                    silent.append(node)
+                }
+            }
+            open = withoutGone(silent)
         }
-        end.unheard += open
+        end.silent += open
+    }
+
+    /// What one that is gone made nobody acknowledges any more.
+    private func withoutGone(_ nodes: [NodeName]) -> [NodeName] {
+        core.driver.read { machine in nodes.filter { machine.convergence.view.mayBeBack($0) } }
     }
 
     /// Judges the write and makes it, anew when somebody told meanwhile of a write of the name that it would not have seen.
@@ -212,64 +221,58 @@ struct WriteService: Sendable {
         guard
             let witnesses = core.driver.read({ $0.witnesses(writing: name, held: held, at: NodeDriver.now) })
         else { return nil }
-        var (all, silent) = await ask(witnesses, of: name)
-        // This node may have let go of its own meanwhile.
-        all += held?.versions ?? []
-        guard request.dependsOnState, !mayJudge(name, all, witnesses, silent, everybody: false) else {
-            return VersionSet(all)
+        var testimonies = Testimonies(of: name, held: held)
+        for (node, testimony) in await ask(witnesses, of: name) { testimonies.heard(testimony, from: node) }
+        guard request.dependsOnState, !mayJudge(name, by: testimonies, everybody: false) else {
+            return testimonies.seen
         }
         // Those who have answered, too: what one has given away since then, another may have that had it not.
-        let everybody = core.driver.read { [silent] machine in
+        let silent = testimonies.silent
+        let everybody = core.driver.read { machine in
             machine.convergence.view.contactable.filter { !silent.contains($0) }
         }
-        all += try await core.store.versions(of: name)?.versions ?? []
-        let (more, mute) = await ask(everybody, of: name)
-        all += more
-        silent += mute
-        guard mayJudge(name, all, everybody, silent, everybody: true) else {
+        testimonies.holds(try await core.store.versions(of: name))
+        testimonies.askAgain()
+        for (node, testimony) in await ask(everybody, of: name) { testimonies.heard(testimony, from: node) }
+        guard mayJudge(name, by: testimonies, everybody: true) else {
+            let doubts =
+                testimonies.silent.map { "\($0) does not say what it holds" }
+                + testimonies.behind.map { "\($0) does not know yet what it is to hold" }
+                + testimonies.expecting.map { "\($0) knows of a write that nobody has who answers" }
             throw WriteFailure.unreachable(
-                name,
-                silent.isEmpty
-                    ? ["too few of those who know what it is now can be reached"]
-                    : silent.map { "\($0) does not say what it holds" })
+                name, doubts.isEmpty ? ["too few of those who know what it is now can be reached"] : doubts)
         }
-        return VersionSet(all)
+        return testimonies.seen
     }
 
-    private func mayJudge(
-        _ name: ResourceName, _ versions: [Version], _ asked: [NodeName], _ silent: [NodeName], everybody: Bool
-    ) -> Bool {
-        core.driver.read {
-            $0.mayJudge(
-                name, seen: VersionSet(versions), heard: asked.filter { !silent.contains($0) }, silent: silent,
-                everybody: everybody)
-        }
+    private func mayJudge(_ name: ResourceName, by testimonies: Testimonies, everybody: Bool) -> Bool {
+        core.driver.read { $0.mayJudge(name, by: testimonies, everybody: everybody) }
     }
 
     /// Calls at once, for what is held of a name. At half, a large cluster is asked in twice the time; at double, as many
     /// handshakes come at once.
     private static let asksAtOnce = 64
 
-    private func ask(_ nodes: [NodeName], of name: ResourceName) async -> (versions: [Version], silent: [NodeName]) {
-        await withTaskGroup(of: (NodeName, [Version]?).self) { tasks in
+    /// - Returns: in the order in which they answered, nil for those that did not.
+    private func ask(_ nodes: [NodeName], of name: ResourceName) async -> [(NodeName, Testimony?)] {
+        await withTaskGroup(of: (NodeName, Testimony?).self) { tasks in
             var rest = nodes[...]
             func askNext() {
                 guard let node = rest.popFirst() else { return }
                 tasks.addTask {
-                    do { return (node, try await core.calls.versions(of: name, from: node)) } catch {
+                    do { return (node, try await core.calls.testimony(of: name, from: node)) } catch {
                         core.log.debug("no word on a name", metadata: ["from": "\(node)", "error": "\(error)"])
                         return (node, nil)
                     }
                 }
             }
             for _ in 0..<Self.asksAtOnce { askNext() }
-            var all: [Version] = []
-            var silent: [NodeName] = []
-            for await (node, versions) in tasks {
-                if let versions { all += versions.filter { $0.name == name } } else { silent.append(node) }
+            var all: [(NodeName, Testimony?)] = []
+            for await answer in tasks {
+                all.append(answer)
                 askNext()
             }
-            return (all, silent.sorted())
+            return all
         }
     }
 

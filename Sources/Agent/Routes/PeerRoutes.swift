@@ -72,7 +72,7 @@ struct PeerRoutes: Sendable {
             let ask = try await Self.octets(of: request, context) { try SumsRequest($0) }
             return Self.octets(try box.parts.core.driver.answer(ask, from: Self.asker(context)).bytes)
         }
-        router.post("/v1/peer/tombstones") { request, context in
+        router.post("/v2/peer/tombstones") { request, context in
             let ask = try await Self.octets(of: request, context) { try TombstoneRequest($0) }
             let (core, asker) = (try box.parts.core, try Self.asker(context))
             guard core.driver.read({ $0.membership.member(asker) }) != nil else {
@@ -109,8 +109,9 @@ struct PeerRoutes: Sendable {
         }
         router.get("/v1/peer/versions/**") { request, _ in
             let name = try ResourceRoutes.name(request, after: "/v1/peer/versions/")
-            let set = try await box.parts.core.store.versions(of: name)
-            return Response.json(PeerVersions(versions: set?.versions ?? []))
+            let core = try box.parts.core
+            let outlook = core.driver.read { $0.outlook(on: name, at: NodeDriver.now) }
+            return Response.json(PeerVersions(outlook.testimony(holding: try await core.store.versions(of: name))))
         }
         router.post("/v1/peer/blobs") { request, context in
             let ask = try await request.json(BlobsRequest.self, upTo: Self.probeBytesMax, context: context)

@@ -79,11 +79,7 @@ extension ResourceRoutes {
     ) async throws -> Response {
         let route = visited + [core.name]
         let others = core.driver.read { machine in
-            held.map { held in
-                let key = held.group(in: core.cluster)
-                let holders = machine.convergence.holders(of: key)
-                return holders + machine.convergence.owners(of: key).filter { !holders.contains($0) }
-            } ?? []
+            held.map { machine.convergence.likelyHolders(of: $0.group(in: core.cluster)) } ?? []
         }
         .filter { !route.contains($0) }
         do {

@@ -135,8 +135,12 @@ struct ResourceRoutes: Sendable {
         case .forward(let nodes):
             if let first = nodes.first, let redirect = try redirecting(first) { return redirect }
             guard nodes.last == core.name else {
-                return try await forwarded {
-                    try await forwarding.answer(request, by: nodes, visited: visited, unsure: unsure)
+                do {
+                    return try await forwarding.answer(request, by: nodes, visited: visited, unsure: unsure)
+                } catch var nobody as NobodyAnswered {
+                    // That none of the others has it says nothing while this node may.
+                    nobody.isSomebodyBehind = nobody.isSomebodyBehind || isBehind
+                    throw nobody.apiError
                 }
             }
             do {

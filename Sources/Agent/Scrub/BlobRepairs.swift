@@ -203,8 +203,7 @@ actor BlobRepairs {
     private func holders(of use: BlobUse) -> [NodeName] {
         let (likely, others) = driver.read { machine in
             let view = machine.convergence.view
-            let likely = Set(
-                use.groups.flatMap { machine.convergence.owners(of: $0) + machine.convergence.holders(of: $0) })
+            let likely = Set(use.groups.flatMap { machine.convergence.likelyHolders(of: $0) })
             let others = view.contactable.filter { !likely.contains($0) }
             return (likely.filter { view.canCall($0) }, others)
         }

@@ -122,7 +122,9 @@ extension NodeHost {
         else {
             return commit(request, seen: nil, told: told, &context, then: unlessOvertaken)
         }
-        ask(Inquiry(request: request, told: told, asked: witnesses, seen: held), &context, then: unlessOvertaken)
+        let testimonies = Testimonies(of: request.name, held: held)
+        let inquiry = Inquiry(request: request, told: told, asked: witnesses, testimonies: testimonies)
+        ask(inquiry, &context, then: unlessOvertaken)
     }
 
     mutating func commit(
@@ -171,7 +173,7 @@ extension NodeHost {
                 guard precondition != .none else {
                     return then(&host, .written(version, copies: end.copies, wanted: end.wanted), &context)
                 }
-                host.judge(end, of: version, asking: end.declined[...], &context, then: then)
+                host.judge(end, of: version, asking: end.declined, &context, then: then)
             }
         }
         after(Self.transferLimit(version.size), &context) { host, context in
@@ -291,7 +293,7 @@ extension NodeHost {
             return then(&self, .found(version), self.name, &context)
         }
         let route = visited + [self.name]
-        let others = machine.convergence.holders(of: held.group(in: cluster)).filter { !route.contains($0) }
+        let others = machine.convergence.likelyHolders(of: held.group(in: cluster)).filter { !route.contains($0) }
         let search = Search(
             name: name, held: nil, visited: route, unsure: [self.name], hops: hops + 1, isSomebodyBehind: true,
             began: context.now)
@@ -313,8 +315,11 @@ extension NodeHost {
             }
         }
         guard let node = nodes.first else {
-            // A node that was passed over in silence leaves more open than one that said that it knows nothing.
-            if search.isSomebodyBehind { return then(&self, .behind, nil, &context) }
+            // A node that was passed over in silence leaves more open than one that said that it knows nothing. This one may
+            // be behind itself.
+            if search.isSomebodyBehind || search.unsure.contains(self.name) {
+                return then(&self, .behind, nil, &context)
+            }
             return then(&self, search.silent.isEmpty ? .unavailable : .silence, nil, &context)
         }
         guard node != self.name else {

@@ -13,15 +13,9 @@ extension NodeHost {
         let told: Set<Dot>
         /// All at once.
         var asked: [NodeName]
-        /// Also of what this node holds itself: it may let go of it while it asks.
-        var seen: VersionSet?
-        var silent: [NodeName] = []
+        var testimonies: Testimonies
         var hasAskedAll = false
         var answers = 0
-
-        mutating func add(_ set: VersionSet?) {
-            if let set { seen = seen?.merged(with: set.versions) ?? set }
-        }
     }
 
     mutating func ask(_ inquiry: Inquiry, _ context: inout Context, then: @escaping Wrote) {
@@ -32,7 +26,8 @@ extension NodeHost {
         for node in inquiry.asked {
             call(node, .versions(inquiry.request.name), within: .seconds(5), &context) { host, response, context in
                 guard var inquiry = host.inquiries.removeValue(forKey: id) else { return }
-                if case .versions(let theirs) = response { inquiry.add(theirs) } else { inquiry.silent.append(node) }
+                let testimony: Testimony? = if case .versions(let theirs) = response { theirs } else { nil }
+                inquiry.testimonies.heard(testimony, from: node)
                 inquiry.answers += 1
                 if inquiry.answers == inquiry.asked.count { return host.judge(inquiry, &context, then: then) }
                 host.inquiries[id] = inquiry
@@ -41,49 +36,62 @@ extension NodeHost {
     }
 
     private mutating func judge(_ inquiry: Inquiry, _ context: inout Context, then: @escaping Wrote) {
-        let mayJudge =
-            !inquiry.request.dependsOnState
-            || machine.mayJudge(
-                inquiry.request.name, seen: inquiry.seen, heard: inquiry.asked.filter { !inquiry.silent.contains($0) },
-                silent: inquiry.silent, everybody: inquiry.hasAskedAll)
-        guard !mayJudge else {
-            return commit(inquiry.request, seen: inquiry.seen, told: inquiry.told, &context, then: then)
-        }
+        let (request, seen) = (inquiry.request, inquiry.testimonies.seen)
+        guard request.dependsOnState,
+            !machine.mayJudge(request.name, by: inquiry.testimonies, everybody: inquiry.hasAskedAll)
+        else { return commit(request, seen: seen, told: inquiry.told, &context, then: then) }
         guard !inquiry.hasAskedAll else { return then(&self, .unavailable, &context) }
         var all = inquiry
-        all.asked = machine.convergence.view.contactable.filter { !inquiry.silent.contains($0) }
-        all.add(context.disk.durable.sets[inquiry.request.name])
+        let silent = inquiry.testimonies.silent
+        all.asked = machine.convergence.view.contactable.filter { !silent.contains($0) }
+        all.testimonies.holds(context.disk.durable.sets[request.name])
+        all.testimonies.askAgain()
         (all.hasAskedAll, all.answers) = (true, 0)
         ask(all, &context, then: then)
     }
 
     /// Who has no room for a write may have made another: a delete takes none.
+    ///
+    /// What one that is gone made nobody acknowledges any more.
     mutating func judge(
-        _ end: WriteEnd, of version: Version, asking declined: ArraySlice<NodeName>, tries: Int = 1,
-        _ context: inout Context, then: @escaping Wrote
+        _ end: WriteEnd, of version: Version, asking declined: [NodeName], round: Int = 0, _ context: inout Context,
+        then: @escaping Wrote
     ) {
-        guard let node = declined.first else {
-            let here = context.disk.durable.sets[version.name]?.rival(of: version)?.dot
-            if let rival = here ?? end.rival { return then(&self, .refused(.outranked(by: rival)), &context) }
-            if !end.unheard.isEmpty { return then(&self, .unknown, &context) }
+        let view = machine.convergence.view
+        let open = declined.filter { view.mayBeBack($0) }
+        guard round < WriteEnd.asksMax, !open.isEmpty else {
+            let known = context.disk.durable.sets[version.name]?.rival(of: version)?.dot
+            if let rival = known ?? end.rival { return then(&self, .refused(.outranked(by: rival)), &context) }
+            if !end.unheard.isEmpty || !open.isEmpty { return then(&self, .unknown, &context) }
             return then(&self, .written(version, copies: end.copies, wanted: end.wanted), &context)
         }
-        // What one that is gone made nobody acknowledges any more.
-        guard machine.convergence.view.canCall(node) else {
-            return judge(end, of: version, asking: declined.dropFirst(), &context, then: then)
-        }
-        call(node, .versions(version.name), within: .seconds(5), &context) { host, response, context in
-            var next = end
-            if case .versions(let held) = response {
-                next.heard(held, besides: version)
-            } else if tries < WriteEnd.asksMax {
-                return host.after(WriteTracker.retryPause, &context) { host, context in
-                    host.judge(end, of: version, asking: declined, tries: tries + 1, &context, then: then)
-                }
-            } else if host.machine.convergence.view.canCall(node) {
-                next.unheard.append(node)
+        let here = open.filter { view.canCall($0) }
+        let away = open.filter { !view.canCall($0) }
+        hear(here[...], of: version, end, silent: [], &context) { host, end, silent, context in
+            let rest = silent + away
+            guard !rest.isEmpty else { return host.judge(end, of: version, asking: [], &context, then: then) }
+            host.after(WriteTracker.retryPause, &context) { host, context in
+                host.judge(end, of: version, asking: rest, round: round + 1, &context, then: then)
             }
-            host.judge(next, of: version, asking: declined.dropFirst(), &context, then: then)
+        }
+    }
+
+    private typealias Heard = @Sendable (inout NodeHost, WriteEnd, [NodeName], inout HostContext<NodeHost>) -> Void
+
+    /// One after the other.
+    private mutating func hear(
+        _ declined: ArraySlice<NodeName>, of version: Version, _ end: WriteEnd, silent: [NodeName],
+        _ context: inout Context, then: @escaping Heard
+    ) {
+        guard let node = declined.first else { return then(&self, end, silent, &context) }
+        call(node, .versions(version.name), within: .seconds(5), &context) { host, response, context in
+            var (end, silent) = (end, silent)
+            if case .versions(let testimony) = response {
+                end.heard(VersionSet(testimony.versions), from: node, besides: version)
+            } else {
+                silent.append(node)
+            }
+            host.hear(declined.dropFirst(), of: version, end, silent: silent, &context, then: then)
         }
     }
 }

@@ -40,7 +40,9 @@ extension NodeHost {
             } else {
                 context.answer(id, .no)
             }
-        case .versions(let name): context.answer(id, .versions(context.disk.durable.sets[name]))
+        case .versions(let name):
+            let outlook = machine.outlook(on: name, at: context.now)
+            context.answer(id, .versions(outlook.testimony(holding: context.disk.durable.sets[name])))
         case .read(let name, let visited, let unsure, let vouched, let hops):
             hopsMost = max(hopsMost, hops)
             if hops > NodeMachine.hopsMax { context.observe(.strayed(name, hops: hops)) }

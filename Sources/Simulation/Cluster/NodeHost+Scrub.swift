@@ -59,7 +59,7 @@ extension NodeHost {
             return tellLacks(&context)
         }
         let groups = Set(needing.map { $0.group(in: cluster) }).sorted()
-        let likely = Set(groups.flatMap { machine.convergence.owners(of: $0) + machine.convergence.holders(of: $0) })
+        let likely = Set(groups.flatMap { machine.convergence.likelyHolders(of: $0) })
         let view = machine.convergence.view
         let holders =
             likely.filter { $0 != name && view.canCall($0) }.sorted() + view.contactable.filter { !likely.contains($0) }

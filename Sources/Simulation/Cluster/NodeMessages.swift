@@ -68,7 +68,7 @@ extension NodeHost {
         case begins(Bool)
         case read(ReadResult, by: NodeName?)
         case blob
-        case versions(VersionSet?)
+        case versions(Testimony)
         /// 404 for bytes, 503 for the rest.
         case no
         /// 507 to an offer.

@@ -57,7 +57,15 @@ struct MessagesSubject: Subject {
                 guard let listing = try? PeerListing(bytes[...]) else { return }
                 try demand(listing.bytes == bytes || bytes.first.map { $0 > 1 } == true, "a listing has one form")
             },
-            Kind(PeerVersions.self, [PeerVersions(versions: try Samples.versions())]) { try Self.judge($0.versions) },
+            Kind(
+                PeerVersions.self,
+                [
+                    PeerVersions(
+                        Testimony(
+                            versions: try Samples.versions(), isBehind: true,
+                            elsewhere: try Samples.versions().map(\.dot)))
+                ]
+            ) { try Self.judge($0.testimony.versions) },
             Kind(PeerHoldings.self, [PeerHoldings(groups: [try Self.group()], bytesPerSecond: 1.5e6, free: 1_000)]),
             Kind([
                 CompareRequest(slots: SlotSet([try Self.group().key.slot]), groups: [try Self.status()]).bytes,
@@ -155,7 +163,8 @@ struct MessagesSubject: Subject {
             },
             Kind([
                 TombstoneReply(
-                    confirmed: try Self.tombstones().sets.map(\.name), unlisted: [try NodeName("chui")]
+                    confirmed: try Self.tombstones().sets.map(\.name),
+                    unlisted: [try NodeName("chui"): Life(epoch: 5, incarnation: 2)]
                 ).bytes
             ]) { bytes in
                 guard let reply = try? TombstoneReply(bytes[...]) else { return }
