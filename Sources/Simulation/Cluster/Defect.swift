@@ -153,13 +153,14 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         case .makesAgain: 80
         case .judgesAlone: 56
         case .countsOneForAll: 48
-        case .neverReplaces, .trustsItsDisk, .newcomerVouches: 16
-        case .oneConfirmsForAll, .servesWhateverIsHeld: 8
-        case .dropsUnconfirmed, .silenceConfirms, .comparesHalf, .leavesEarly, .leftStaysInRing,
+        case .oneConfirmsForAll: 24
+        case .neverReplaces, .trustsItsDisk, .newcomerVouches, .silenceConfirms, .collectsUnasked: 16
+        case .servesWhateverIsHeld: 8
+        case .dropsUnconfirmed, .comparesHalf, .leavesEarly, .leftStaysInRing,
             .losesFailedPulls, .collectsShared, .acknowledgesAlone, .countsSilence, .confirmsUnsynced, .writesUnsynced,
             .pullsNoBytes, .ignoresFullDisk, .vouchesForWhatItLacks, .ignoresTombstones,
-            .forgetsTombstones, .collectsUnasked, .keepsWhatCameLast,
-            .losesConflicts, .losesContext, .clockGoesBack, .reusesDots, .deniesWhatItLacks,
+            .forgetsTombstones, .keepsWhatCameLast, .losesConflicts, .losesContext, .clockGoesBack, .reusesDots,
+            .deniesWhatItLacks,
             .judgesTooEarly, .beginsUnasked, .forwardsInCircles, .neverRefutes, .replacesAtOnce, .keepsInWordOnly:
             4
         }
