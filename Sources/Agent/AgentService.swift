@@ -55,11 +55,6 @@ public struct AgentService: Sendable {
         let log = Logger(label: "roost") { _ in LineLogHandler(format: settings.log.format, level: settings.log.level) }
         let backoff = StartBackoff(environment: ProcessInfo.processInfo.environment)
         try await backoff?.wait(log)
-        let lasting = Task {
-            try await Task.sleep(for: StartBackoff.lastsFrom)
-            backoff?.end()
-        }
-        defer { lasting.cancel() }
         let service: AgentService
         do {
             service = try await start(
@@ -67,7 +62,12 @@ public struct AgentService: Sendable {
         } catch {
             throw StartError(error)
         }
+        let lasting = Task {
+            try await Task.sleep(for: StartBackoff.lastsFrom)
+            backoff?.end()
+        }
         await service.run()
+        lasting.cancel()
         backoff?.end()
         return service.ending.ending
     }

@@ -4,11 +4,13 @@ import Vocabulary
 public struct Absences: Hashable, Sendable {
     /// How much longer each keeps its place as an owner.
     public var keeping: [NodeName: Duration]
-    /// Those that went together with as many others as there are to be copies (`LostTogether`).
+    /// Those that went together with as many others as there are to be copies (`LostTogether`): what an earlier release tells.
     public var lost: Set<NodeName>
+    public var losses: [Loss]
 
-    public init(keeping: [NodeName: Duration] = [:], lost: Set<NodeName> = []) {
+    public init(keeping: [NodeName: Duration] = [:], lost: Set<NodeName> = [], losses: [Loss] = []) {
         self.keeping = keeping
         self.lost = lost
+        self.losses = losses
     }
 }

@@ -221,7 +221,7 @@ public struct NodeMachine: Sendable {
 
     /// What a newcomer is told of the crashed.
     public func absences(at now: Instant) -> Absences {
-        Absences(keeping: placesKept.left(at: now), lost: lostTogether.names)
+        Absences(keeping: placesKept.left(at: now), lost: lostTogether.names, losses: lostTogether.losses)
     }
 
     /// Answers another node's comparison, and learns from it.
@@ -309,9 +309,13 @@ public struct NodeMachine: Sendable {
             placesKept.heard(
                 absences.keeping, at: now, limit: max(settings.relocationDelay, settings.relocationDelayMax),
                 whereCrashed: { membership.member($0)?.status == .crashed })
-            let lost = membership.members.filter { absences.lost.contains($0.name) && $0.status == .crashed }
-            lostTogether.heard(
-                lost.map { Candidate($0.name, $0.metadata) }, besides: convergence.view.ring)
+            if absences.losses.isEmpty {
+                let lost = membership.members.filter { absences.lost.contains($0.name) && $0.status == .crashed }
+                lostTogether.heard(
+                    lost.map { Candidate($0.name, $0.metadata) }, besides: convergence.view.ring)
+            } else {
+                lostTogether.heard(absences.losses, at: now) { Self.standing(of: $0, in: membership) }
+            }
             refreshView(restarted: [], cutOff: [], at: now, into: &effects)
             enter(at: now, into: &effects)
         case .alone: enter(at: now, into: &effects)
@@ -326,6 +330,12 @@ public struct NodeMachine: Sendable {
         }
     }
 
+    /// How another one stands; nil of one that is no member.
+    private static func standing(of name: NodeName, in membership: Membership) -> LostTogether.Standing? {
+        guard name != membership.oneself.name, let member = membership.member(name) else { return nil }
+        return LostTogether.Standing(isCrashed: member.status == .crashed, isPresent: !member.status.isDeparted)
+    }
+
     private mutating func enter(at now: Instant, into effects: inout [Effect]) {
         convergence.enter(at: now)
         // What waited for it begins.
@@ -336,9 +346,7 @@ public struct NodeMachine: Sendable {
     private mutating func refreshView(
         restarted: [NodeName], cutOff: [NodeName], at now: Instant, into effects: inout [Effect]
     ) {
-        lostTogether.keep { name in
-            membership.member(name).map { ($0.status == .crashed, !$0.status.isDeparted) }
-        }
+        lostTogether.keep(at: now) { Self.standing(of: $0, in: membership) }
         placesKept.keep(
             whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
         let members = membership.members

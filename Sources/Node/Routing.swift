@@ -47,7 +47,7 @@ extension NodeMachine {
         // changed, for a home has yet to hand its share of the slot to the new one. And a fellow that is not in step
         // may hold what it could not answer with: then nobody can say that there is none.
         let isSettled = knowsSlot && !owners.contains { unsure.contains($0) }
-        if isSettled, fellows.isEmpty, settings.replicas > 1, !convergence.isUnsettled(slot), hidden(slot).isEmpty {
+        if isSettled, fellows.isEmpty, settings.replicas > 1, !convergence.isUnsettled(slot), !isContested(slot) {
             return .here
         }
         var order = nearestFirst(fellows, at: now)
@@ -80,8 +80,8 @@ extension NodeMachine {
     public func knowsAll(of slot: Slot, by heard: [NodeName]) -> Bool {
         let owners = convergence.owners(of: slot)
         return settings.replicas > 1 && owners.contains(identity.name) && convergence.isSynced(slot)
-            && !convergence.isUnsettled(slot) && hidden(slot).isEmpty
-            && owners.allSatisfy { $0 == identity.name || heard.contains($0) }
+            && !convergence.isUnsettled(slot) && owners.allSatisfy { $0 == identity.name || heard.contains($0) }
+            && !isContested(slot)
     }
 
     /// Whether what has been heard of a slot is enough to say of a name that there is none, or to judge what it is now,
@@ -98,6 +98,7 @@ extension NodeMachine {
     ) -> Bool {
         let ring = convergence.view.ring
         let owners = convergence.owners(of: slot)
+        let asked = asked.map(Set.init)
         var unheard = Set(silent).union(
             ring.candidates.map(\.name).filter { name in
                 name != identity.name && !(convergence.view.canCall(name) && asked?.contains(name) ?? true)
@@ -109,6 +110,9 @@ extension NodeMachine {
         unheard.formUnion(lostTogether.missed(with: unheard))
         return !convergence.isHalfHeard(slot) && unheard.count < min(settings.replicas, max(1, ring.candidates.count))
     }
+
+    /// Whether names of the slot may be with those alone who were lost together, some of whom may be back.
+    private func isContested(_ slot: Slot) -> Bool { lostTogether.isContested(slot, replicas: settings.replicas) }
 
     /// Members with whom alone names of the slot may be, and who are gone.
     private func hidden(_ slot: Slot) -> Set<NodeName> {

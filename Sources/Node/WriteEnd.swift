@@ -42,7 +42,8 @@ public struct WriteEnd: Hashable, Sendable {
     public static let asksMax = 3
 
     /// Takes note of what one that declined holds of the name.
-    public mutating func heard(_ held: VersionSet?, from teller: NodeName, besides version: Version) {
+    public mutating func heard(_ testimony: Testimony, from teller: NodeName, besides version: Version) {
+        let held = VersionSet(testimony.versions.filter { $0.name == version.name })
         contest.note(
             rival: held?.rival(of: version)?.dot, concurrent: held?.concurrent(with: version)?.dot, by: teller,
             isOfStandIn: isOfStandIn)

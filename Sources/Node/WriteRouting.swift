@@ -28,6 +28,11 @@ extension NodeMachine {
         return .forward(next)
     }
 
+    /// The owners of the name's slot.
+    public func ownersOfSlot(_ name: ResourceName) -> [NodeName] {
+        convergence.owners(of: Slot(ofName: name.text, in: identity.cluster))
+    }
+
     /// Whether this node may judge and order writes of the name now.
     public func mayTake(writeOf name: ResourceName, at now: Instant) -> Bool {
         !isDraining && !stoodStill(at: now) && convergence.isSynced(Slot(ofName: name.text, in: identity.cluster))

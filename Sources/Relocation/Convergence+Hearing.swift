@@ -81,7 +81,9 @@ extension Convergence {
                 let slots = newer.slots.intersection(awaited)
                 guard !slots.isEmpty else { continue }
                 // It is back in a moment, with all that it has; or it is not.
-                if owed.count < Self.owedMax { owed[newer.holder, default: SlotSet()].formUnion(slots) }
+                if owed[newer.holder] != nil || owed.count < Self.owedMax {
+                    owed[newer.holder, default: SlotSet()].formUnion(slots)
+                }
                 giveUpHearing(slots, at: now)
             }
         }

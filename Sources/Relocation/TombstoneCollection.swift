@@ -72,6 +72,8 @@ public struct TombstoneCollection: Sendable {
 
     public let settings: Settings
     public private(set) var acquaintances = Acquaintances()
+    /// As they were to be remembered last.
+    private var kept = Acquaintances()
     /// Members that names which are due waited for when it was looked last, sorted.
     public private(set) var waitsFor: [NodeName] = []
     /// Names that were forgotten by this node's word since its start.
@@ -110,13 +112,12 @@ public struct TombstoneCollection: Sendable {
     public mutating func met(
         _ others: some Sequence<(name: NodeName, life: Life, isPresent: Bool)>, into effects: inout [Effect]
     ) {
-        // The last word of one that has gone is for the next life as well: nobody says it again.
-        let isLastWord = others.contains { other in
-            !other.isPresent && acquaintances.lives[other.name].map { $0 < other.life } ?? false
-        }
-        change(into: &effects, isKept: isLastWord) { acquaintances in
+        change(into: &effects) { acquaintances in
             for other in others { acquaintances.meet(other.name, in: other.life, isPresent: other.isPresent) }
         }
+        // The last word of one that has gone is for the next life as well: nobody says it again.
+        let isLastWord = others.contains { !$0.isPresent && isNews($0.name, in: $0.life) }
+        if isLastWord { keep(into: &effects) }
     }
 
     /// An operator says that it never comes back.
@@ -128,14 +129,22 @@ public struct TombstoneCollection: Sendable {
         }
     }
 
-    /// - Parameter isKept: every difference is worth it.
-    private mutating func change(
-        into effects: inout [Effect], isKept: Bool = false, _ body: (inout Acquaintances) -> Void
-    ) {
+    private mutating func change(into effects: inout [Effect], _ body: (inout Acquaintances) -> Void) {
         let before = acquaintances
         body(&acquaintances)
-        guard acquaintances != before, isKept || acquaintances.isWorthKeeping(after: before) else { return }
+        guard acquaintances != before, acquaintances.isWorthKeeping(after: kept) else { return }
+        let known = known
         waitsFor = waitsFor.filter(known.contains)
+        keep(into: &effects)
+    }
+
+    private func isNews(_ name: NodeName, in life: Life) -> Bool {
+        guard let known = kept.lives[name] else { return false }
+        return known < life && acquaintances.lives[name] != known
+    }
+
+    private mutating func keep(into effects: inout [Effect]) {
+        kept = acquaintances
         effects.append(.remember(acquaintances))
     }
 

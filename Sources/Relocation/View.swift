@@ -20,7 +20,16 @@ public struct View: Sendable {
         self.doubtful = doubtful.sorted()
     }
 
-    public func canCall(_ name: NodeName) -> Bool { contactable.contains(name) }
+    public func canCall(_ name: NodeName) -> Bool {
+        // Asked of every member, for each of them.
+        var (low, high) = (0, contactable.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if contactable[middle] < name { low = middle + 1 } else { high = middle }
+        }
+        return low < contactable.count && contactable[low] == name
+    }
+
     /// Whether an answer is to be expected of it, now or in a moment.
     public func mayBeBack(_ name: NodeName) -> Bool { canCall(name) || restarting.contains(name) }
     public func doubts(_ name: NodeName) -> Bool { doubtful.contains(name) }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 
 #if canImport(Glibc)
     import Glibc
@@ -6,8 +7,20 @@ import ArgumentParser
     import Darwin
 #endif
 
-/// The command line: one verb a file, listed here.
+/// What an asynchronous `main` begins runs with a higher priority than other processes have, which only root may ask for: where
+/// an agent may not, each of its threads would say so in the system's log.
 @main
+enum Main {
+    static func main() {
+        Task.detached(priority: .medium) {
+            await Roost.main()
+            exit(0)
+        }
+        dispatchMain()
+    }
+}
+
+/// The command line: one verb a file, listed here.
 struct Roost: AsyncParsableCommand {
     static let version = "0.1.0"
 

@@ -19,12 +19,18 @@ import Vocabulary
         return try #require(Slot.all.first { Set(ring.owners(of: $0, home: nil, count: 2)) == wanted })
     }
 
-    /// Has these return.
-    private func bring(_ back: [String], of lost: inout LostTogether) {
-        lost.keep { name in
+    private let start = Instant.zero
+
+    /// Has these return, and nobody else.
+    private func bring(_ back: [String], of lost: inout LostTogether, after time: Duration = .zero) {
+        lost.keep(at: start + time) { name in
             let isBack = back.contains(name.text)
-            return (isCrashed: !isBack, isPresent: isBack)
+            return LostTogether.Standing(isCrashed: !isBack, isPresent: isBack)
         }
+    }
+
+    private func slots(of owners: [String], in ring: Ring) -> [Slot] {
+        Slot.all.filter { Set(ring.owners(of: $0, home: nil, count: 2)) == Set(owners.map(node)) }
     }
 
     @Test("who comes later takes no place among those that were lost, and another loss hides what the first one did")
@@ -35,40 +41,92 @@ import Vocabulary
         #expect(lost.names.isEmpty)
         lost.note(down: [node("ada"), node("bob")], in: before, replicas: 2)
         let after = ring("cid", "dan", "eve", "fay")
-        let slots = Slot.all.filter { Set(before.owners(of: $0, home: nil, count: 2)) == [node("ada"), node("bob")] }
-        #expect(!slots.isEmpty && slots.allSatisfy { lost.mayHide($0, replicas: 2) })
+        let hidden = slots(of: ["ada", "bob"], in: before)
+        #expect(!hidden.isEmpty && hidden.allSatisfy { lost.mayHide($0, replicas: 2) })
+        #expect(slots(of: ["cid", "dan"], in: before).allSatisfy { !lost.mayHide($0, replicas: 2) })
         lost.note(down: [node("cid")], in: after, replicas: 2)
         #expect(lost.names == [node("ada"), node("bob")], "one that goes alone was made anew")
         lost.note(down: [node("cid"), node("dan")], in: after, replicas: 2)
-        #expect(lost.names.count == 4 && slots.allSatisfy { lost.mayHide($0, replicas: 2) })
-        let late = Slot.all.filter { Set(after.owners(of: $0, home: nil, count: 2)) == [node("eve"), node("fay")] }
-        #expect(late.contains { !lost.mayHide($0, replicas: 2) })
+        #expect(lost.names.count == 4 && hidden.allSatisfy { lost.mayHide($0, replicas: 2) })
+        let late = slots(of: ["eve", "fay"], in: after)
+        let lateAndSeen = late.filter { slot in
+            let first = before.owners(of: slot, home: nil, count: 1)
+            return first == [node("cid")] || first == [node("dan")]
+        }
+        #expect(!lateAndSeen.isEmpty && lateAndSeen.allSatisfy { !lost.mayHide($0, replicas: 2) })
     }
 
-    @Test("one that is back counts for all of them when it is silent, or goes again")
+    @Test("of many that go one after the other there is one loss; those that are all back again are forgotten")
+    func zone() {
+        let names = (0..<40).map { "n\($0)" }
+        let all = Ring(names.map { Candidate(name: node($0), zone: "zone-\($0.utf8.count % 2)") })
+        var lost = LostTogether()
+        for count in 1...30 { lost.note(down: Set(names.prefix(count).map(node)), in: all, replicas: 2) }
+        #expect(lost.losses.count == 1 && lost.names.count == 30)
+        // By every home one after the other, which takes a while, it is the same.
+        for slot in Slot.all.prefix(400) {
+            let isHidden = ([nil] + names.map { self.node($0) }).contains { home in
+                all.owners(of: slot, home: home, count: 2).allSatisfy(lost.names.contains)
+            }
+            #expect(lost.mayHide(slot, replicas: 2) == isHidden)
+        }
+        bring(names, of: &lost)
+        #expect(lost.losses.count == 1 && lost.names.isEmpty)
+        bring(names, of: &lost, after: .seconds(61))
+        #expect(lost.losses.isEmpty && lost.returned.isEmpty)
+    }
+
+    @Test("one that is back counts for all of them when it is silent, or goes again, and no owner of now denies alone")
     func returned() throws {
         let all = ring("ada", "bob", "cid", "dan")
         var lost = LostTogether()
         lost.note(down: [node("ada"), node("bob")], in: all, replicas: 2)
         let both = try slot(of: ["ada", "bob"], in: all)
+        let others = try slot(of: ["cid", "dan"], in: all)
         bring(["bob"], of: &lost)
-        #expect(lost.names == [node("ada")] && lost.returned == [node("bob")])
-        #expect(!lost.mayHide(both, replicas: 2))
+        #expect(lost.names == [node("ada")] && lost.returned == [node("bob"): start])
+        #expect(!lost.mayHide(both, replicas: 2) && lost.isContested(both, replicas: 2))
+        #expect(!lost.isContested(others, replicas: 2))
         #expect(lost.missed(with: [node("cid")]).isEmpty && lost.missed(with: [node("bob")]) == [node("ada")])
         lost.note(down: [node("dan")], in: all, replicas: 2)
         #expect(lost.names == [node("ada")], "it has nothing that only ada had, too")
         lost.note(down: [node("bob")], in: all, replicas: 2)
         #expect(lost.names == [node("ada"), node("bob")] && lost.returned.isEmpty)
         #expect(lost.mayHide(both, replicas: 2))
-        bring(["ada", "bob"], of: &lost)
-        #expect(lost.names.isEmpty && lost.returned.isEmpty && !lost.mayHide(both, replicas: 2))
+        bring(["ada", "bob"], of: &lost, after: .seconds(100))
+        #expect(lost.names.isEmpty && !lost.mayHide(both, replicas: 2))
+        #expect(lost.isContested(both, replicas: 2), "they have to hand it over")
+        bring(["ada", "bob"], of: &lost, after: .seconds(161))
+        #expect(!lost.isContested(both, replicas: 2) && lost.losses.isEmpty)
+    }
+
+    @Test("a newcomer is told who owned then, and takes its own place for none of theirs")
+    func told() {
+        let before = ring("ada", "bob", "cid", "dan")
+        var lost = LostTogether()
+        lost.note(down: [node("ada"), node("bob")], in: before, replicas: 2)
+        bring(["bob"], of: &lost)
+        var newcomer = LostTogether()
+        let standing = { (name: NodeName) in
+            LostTogether.Standing(isCrashed: name == self.node("ada"), isPresent: name != self.node("ada"))
+        }
+        for _ in 0..<2 { newcomer.heard(lost.losses, at: start, standing: standing) }
+        #expect(newcomer.names == [node("ada")] && newcomer.returned == [node("bob"): start])
+        #expect(newcomer.losses == lost.losses)
+        newcomer.note(down: [node("bob")], in: ring("bob", "cid", "dan", "eve"), replicas: 2)
+        #expect(slots(of: ["ada", "bob"], in: before).allSatisfy { newcomer.mayHide($0, replicas: 2) })
+        var late = LostTogether()
+        late.heard(lost.losses, at: start) { _ in LostTogether.Standing(isCrashed: false, isPresent: true) }
+        #expect(late.losses.isEmpty, "all are back")
     }
 
     @Test("one that is forgotten is not back")
     func forgotten() {
         var lost = LostTogether()
         lost.note(down: [node("ada"), node("bob")], in: ring("ada", "bob", "cid"), replicas: 2)
-        lost.keep { $0 == self.node("ada") ? nil : (isCrashed: true, isPresent: false) }
+        lost.keep(at: start) {
+            $0 == self.node("ada") ? nil : LostTogether.Standing(isCrashed: true, isPresent: false)
+        }
         #expect(lost.names == [node("bob")] && lost.returned.isEmpty)
     }
 }

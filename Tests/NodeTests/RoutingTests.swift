@@ -293,12 +293,17 @@ import Vocabulary
         #expect(!maySayNone(hidden) && maySayNone(seen))
 
         let absences = machine.absences(at: now)
-        #expect(absences == Absences(lost: Set(try lost.map(node))), "no place is kept, and the loss is known")
+        let gone = Set(try lost.map(node))
+        #expect(absences.keeping.isEmpty && absences.lost == gone, "the loss is known")
         var newcomer = try unmet("dan")
         let told = try [claim("ada")] + lost.map { try claim($0, status: .crashed) }
         drain(&newcomer, .lifecycle(.joined(told, from: try node("ada"), absences)))
         let slots = [hidden, seen].map { Slot(ofName: $0.text, in: newcomer.identity.cluster) }
         #expect(slots.map { newcomer.hasHeardEnough(of: $0, besides: []) } == [false, true], "who comes in is told")
+        var late = try unmet("dan")
+        let earlier = Absences(lost: absences.lost)
+        drain(&late, .lifecycle(.joined(told, from: try node("ada"), earlier)))
+        #expect(slots.map { late.hasHeardEnough(of: $0, besides: []) } == [false, true], "by an earlier release, too")
         drain(&machine, .membership(.merge([try claim("bob", epoch: 2)], from: try node("bob"))), at: now)
         #expect(maySayNone(hidden), "one of two copies is back")
         let slot = Slot(ofName: hidden.text, in: machine.identity.cluster)

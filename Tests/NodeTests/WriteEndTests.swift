@@ -20,12 +20,13 @@ import Vocabulary
         for (time, isGreater) in [(2000, true), (500, false)] as [(UInt64, Bool)] {
             let other = try version(by: "bob", time: time)
             var end = WriteEnd(copies: [try NodeName("ada")], wanted: 1)
-            end.heard(VersionSet(other), from: bob, besides: mine)
+            end.heard(Testimony(versions: [other]), from: bob, besides: mine)
             #expect(end.rival == (isGreater ? other.dot : nil) && end.unheard.isEmpty)
         }
         var end = WriteEnd()
-        end.heard(VersionSet(try version(by: "bob", time: 2000, seen: VersionSet(mine))), from: bob, besides: mine)
-        end.heard(nil, from: bob, besides: mine)
+        end.heard(
+            Testimony(versions: [try version(by: "bob", time: 2000, seen: VersionSet(mine))]), from: bob, besides: mine)
+        end.heard(Testimony(), from: bob, besides: mine)
         #expect(end.rival == nil)
     }
 
@@ -36,7 +37,7 @@ import Vocabulary
         var end = WriteEnd()
         end.isOfStandIn = true
         end.silent = [cid]
-        for _ in 0..<2 { end.heard(VersionSet(try version(by: "bob", time: 500)), from: bob, besides: mine) }
+        for _ in 0..<2 { end.heard(Testimony(versions: [try version(by: "bob", time: 500)]), from: bob, besides: mine) }
         #expect(end.rival == nil && end.unheard == [cid, bob])
     }
 }

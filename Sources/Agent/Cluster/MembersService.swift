@@ -46,7 +46,8 @@ struct MembersService: Sendable {
             holds: held, seenAs: seenAs, joining: isJoining,
             remembered: isJoining ? arrivals.remembered.union(saved.atStart).sorted() : nil,
             certificates: [core.certificates.own], keeping: MembersExchange.milliseconds(absences.keeping),
-            lost: absences.lost.isEmpty ? nil : absences.lost.sorted())
+            lost: absences.lost.isEmpty ? nil : absences.lost.sorted(),
+            losses: absences.losses.isEmpty ? nil : absences.losses.map { ToldLoss($0) })
     }
 
     /// Exchanges with a member whose turn it is. A failure needs no more than a word in the log: the next turn comes.

@@ -1,5 +1,6 @@
 import Gossip
 import Node
+import Placement
 import Resources
 import SWIM
 import Vocabulary
@@ -33,21 +34,45 @@ struct MembersExchange: Codable, Sendable {
     var keeping: [String: Int64]? = nil
     /// Crashed members that went together with as many others as there are to be copies, which nobody could make anew.
     var lost: [NodeName]? = nil
+    /// The same with all that is known of it.
+    var losses: [ToldLoss]? = nil
 
     enum CodingKeys: String, CodingKey {
-        case node, claims, keyring, revoked, holds, joining, remembered, certificates, keeping, lost
+        case node, claims, keyring, revoked, holds, joining, remembered, certificates, keeping, lost, losses
         case seenAs = "seen_as"
     }
 }
 
+/// Who went at one time, and who owned then.
+struct ToldLoss: Codable, Sendable {
+    struct Owner: Codable, Sendable {
+        var name: NodeName
+        var weight: UInt32
+        var zone: String?
+    }
+
+    var owners: [Owner]
+    var names: [NodeName]
+
+    init(_ loss: Loss) {
+        owners = loss.owners.map { Owner(name: $0.name, weight: $0.weight, zone: $0.zone) }
+        names = loss.names.sorted()
+    }
+
+    var loss: Loss {
+        Loss(
+            owners: owners.map { Candidate(name: $0.name, weight: $0.weight, zone: $0.zone) }, names: Set(names))
+    }
+}
+
 extension MembersExchange {
-    /// `keeping`, as far as it names nodes, and `lost`; a time that is none counts as over.
+    /// `keeping`, as far as it names nodes, and what was lost; a time that is none counts as over.
     var absences: Absences {
         var places: [NodeName: Duration] = [:]
         for (text, milliseconds) in keeping ?? [:] {
             if let name = try? NodeName(text) { places[name] = .milliseconds(max(0, milliseconds)) }
         }
-        return Absences(keeping: places, lost: Set(lost ?? []))
+        return Absences(keeping: places, lost: Set(lost ?? []), losses: (losses ?? []).map(\.loss))
     }
 
     /// - Returns: `nil` for none.

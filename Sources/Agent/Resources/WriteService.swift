@@ -158,7 +158,7 @@ struct WriteService: Sendable {
             var silent = open.filter { !here.contains($0) }
             for (node, testimony) in await ask(here, of: version.name) {
                 if let testimony {
-                    end.heard(VersionSet(testimony.versions), from: node, besides: version)
+                    end.heard(testimony, from: node, besides: version)
                 } else {
                     silent.append(node)
                 }
@@ -239,8 +239,7 @@ struct WriteService: Sendable {
                 testimonies.silent.map { "\($0) does not say what it holds" }
                 + testimonies.behind.map { "\($0) does not know yet what it is to hold" }
                 + testimonies.expecting.map { "\($0) knows of a write that nobody has who answers" }
-            throw WriteFailure.unreachable(
-                name, doubts.isEmpty ? ["too few of those who know what it is now can be reached"] : doubts)
+            throw WriteFailure.undecided(name, doubts)
         }
         return testimonies.seen
     }
@@ -289,9 +288,12 @@ struct WriteService: Sendable {
         if case .blob(_, let bytes, _) = request.content { size = bytes }
         var failures: [String] = []
         var full: [API.ErrorBody] = []
+        // An owner could not judge it, since others kept silent: whoever only stands in would ask the same ones.
+        var undecided: API.ErrorBody?
+        let owners = core.driver.read { [request] in $0.ownersOfSlot(request.name) }
         // Somebody may have made it: whatever the others say of it, that it did not happen nobody knows.
         var doubt: WriteFailure?
-        for node in nodes {
+        for node in nodes where undecided == nil || owners.contains(node) {
             guard !core.driver.isStopped else { throw doubt ?? .notTaken }
             if node == core.name {
                 // It took a while to get here: who fell behind in between takes no write any more.
@@ -329,6 +331,10 @@ struct WriteService: Sendable {
                 switch answer {
                 case nil where progress == .given: break
                 case .some((507, let body)): full.append(body)
+                case .some((503, let body)) where body.error.code == API.ErrorBody.undecidedCode:
+                    // Whoever passed it on here goes on, or not.
+                    guard visited.count == 1 else { throw doubt ?? WriteFailure.refused(status: 503, body) }
+                    undecided = body
                 case .some((503, let body)) where !WriteFailure.mayHaveHappened(body): break
                 // It failed before it began: on the way to the bytes, say.
                 case .some((500..., let body)) where progress == .given && !WriteFailure.mayHaveHappened(body): break
@@ -355,55 +361,10 @@ struct WriteService: Sendable {
             return receipt
         }
         if let doubt { throw doubt }
+        if let undecided { throw WriteFailure.refused(status: 503, undecided) }
         if let first = full.first, full.count == failures.count {
             throw WriteFailure.refused(status: 507, first)
         }
         throw WriteFailure.unreachable(request.name, failures)
-    }
-}
-
-/// Why a write was not taken.
-enum WriteFailure: Error, CustomStringConvertible {
-    case nobody(ResourceName)
-    case unreachable(ResourceName, [String])
-    /// The node that passed it on does not wait for it any more.
-    case givenUp(ResourceName, by: NodeName)
-    /// The node's disk failed before the write was made.
-    case notMade(ResourceName, by: NodeName, StorageError)
-    /// The node stopped answering, and may have carried the write out.
-    case outcomeUnknown(ResourceName, NodeName, String)
-    /// The condition held here, and these, who are there and have a word in it, did not say what they know of it.
-    case unheard(ResourceName, [NodeName])
-    /// It is written here, and what goes before it could not be read.
-    case unjudged(ResourceName, String)
-    /// The owner's own answer, to be passed on as it is.
-    case refused(status: Int, API.ErrorBody)
-    /// This node is, and nobody has begun with the write, nor will.
-    case notTaken
-    /// This node is, before anybody else had what it wrote.
-    case stopping
-
-    static func mayHaveHappened(_ body: API.ErrorBody) -> Bool {
-        API.ErrorBody.ofUnknownOutcome.contains(body.error.code)
-    }
-
-    var description: String {
-        switch self {
-        case .nobody(let name): "no node may take a write of \(name) now: the owners are still getting in step"
-        case .unreachable(let name, let failures):
-            "no owner of \(name) could be reached: \(failures.joined(separator: "; "))"
-        case .givenUp(let name, let giver): "\(giver) does not wait for its write of \(name) any more"
-        case .notMade(let name, let node, let error): "\(node) could not make the write of \(name): \(error)"
-        case .outcomeUnknown(let name, let node, let cause):
-            "\(node) stopped answering while it wrote \(name), and may have done so (\(cause))"
-        case .unheard(let name, let nodes):
-            "\(name) is written here, but \(nodes.map(\.text).joined(separator: ", ")) did not answer, and may have "
-                + "taken another write on the same version"
-        case .unjudged(let name, let cause):
-            "\(name) is written here, but whether another write goes before it could not be read: \(cause)"
-        case .refused(let status, let body): "refused with \(status): \(body.error.message)"
-        case .notTaken: "this node is stopping and took no write"
-        case .stopping: "this node is stopping, and may have made the write"
-        }
     }
 }

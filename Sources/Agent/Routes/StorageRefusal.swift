@@ -60,6 +60,8 @@ enum StorageRefusal {
         switch failure {
         case .nobody, .unreachable, .givenUp, .notMade:
             APIError.unavailable("\(failure)", code: "no_owner", retryAfterSeconds: 1)
+        case .undecided:
+            APIError.unavailable("\(failure)", code: API.ErrorBody.undecidedCode, retryAfterSeconds: 1)
         case .notTaken: APIError.unavailable("\(failure)", code: "draining", retryAfterSeconds: 1)
         case .stopping:
             APIError.unavailable("\(failure)", code: API.ErrorBody.stoppingCode, retryAfterSeconds: 1)

@@ -10,9 +10,11 @@ import Logging
 /// before 254 has no `RestartSteps=`). How many they were is kept in the service's runtime folder, which systemd removes when
 /// the service is stopped, or stays down.
 struct StartBackoff: Sendable, Equatable {
-    /// What ran for so long did not fail to start. At half, one that fails after 40 s each time is started anew at once for ever;
-    /// at double, a host that loses power twice in two minutes waits for nothing.
+    /// What ran for so long, once it had started, did not fail to. At half, one that crashes after 40 s each time is started anew
+    /// at once for ever; at double, an agent that is killed three times in two minutes waits before it is back.
     static let lastsFrom = Duration.seconds(60)
+    /// The unit's `TimeoutStartSec=`: a large catalogue has all of it after the pause as well.
+    private static let openingMax = Duration.seconds(120)
     /// At half, a port or a disk that is missing for an hour is tried for 250 times; at double, a host whose disk came late is
     /// away for a minute more.
     static let pauseMax = Duration.seconds(30)
@@ -36,7 +38,7 @@ struct StartBackoff: Sendable, Equatable {
         let word = "waiting \(pause.components.seconds) s: the last \(failed) starts did not last"
         log.notice("\(word)")
         let notifier = SystemdNotifier(environment: ProcessInfo.processInfo.environment)
-        notifier.extendTimeout(by: pause + .seconds(60))
+        notifier.extendTimeout(by: pause + Self.openingMax)
         notifier.status(word)
         try await Task.sleep(for: pause)
     }

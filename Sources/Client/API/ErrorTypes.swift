@@ -23,6 +23,9 @@ extension API {
         /// Of a node that is stopping, or that does not know itself, whether it made a write: it may have taken place. Any
         /// other 503 says that it has not and will not.
         public static let ofUnknownOutcome: Set<String> = [stoppingCode, unknownOutcomeCode]
+        /// Of a node that may take the write, and can not judge it: too few of those who know the name answer. None of them
+        /// will answer another one sooner.
+        public static let undecidedCode = "undecided"
         public static let stoppingCode = "stopping"
         public static let unknownOutcomeCode = "outcome_unknown"
 

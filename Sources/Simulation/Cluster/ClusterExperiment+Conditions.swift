@@ -33,7 +33,7 @@ extension ClusterExperiment {
         case .refused(.preconditionFailed(let head)): known[name] = head
         case .refused(.notFound): known[name] = nil
         case .refused(.outranked(let rival)): known[name] = rival
-        case .refused(.overdue), .refused(.overtaken), .refused(.builtUpon), .unavailable, .unknown: break
+        case .refused(.overdue), .refused(.overtaken), .refused(.builtUpon), .unavailable, .undecided, .unknown: break
         }
     }
 
@@ -85,7 +85,7 @@ extension ClusterExperiment {
             switch duel.answers[number] {
             case .written(let version, _, _): winners.append(version.dot)
             case .refused: refused += 1
-            case .unavailable, .unknown, nil: break
+            case .unavailable, .undecided, .unknown, nil: break
             }
         }
         let what = duel.head.map { "of \(duel.name) on \($0)" } ?? "of \(duel.name), which there was not,"

@@ -106,13 +106,13 @@ public struct Laws: Sendable {
         let now = simulator.now
         guard let index = writes[name]?.firstIndex(where: { $0.number == number }), let write = writes[name]?[index]
         else { return }
-        if result == .unavailable, write.made != nil, hasOwnBytes(write) {
+        if result == .unavailable || result == .undecided, write.made != nil, hasOwnBytes(write) {
             broken(4, now, "write \(number) of \(name) was made, and answered as one that nobody took")
         }
         if result != .unknown { writes[name]?[index].settled = now }
         switch result {
         // An outranked write is in the history, and may have been seen before it was known to be one.
-        case .unavailable, .unknown, .refused(.outranked), .refused(.overdue), .refused(.overtaken),
+        case .unavailable, .undecided, .unknown, .refused(.outranked), .refused(.overdue), .refused(.overtaken),
             .refused(.builtUpon):
             break
         case .refused(.notFound):

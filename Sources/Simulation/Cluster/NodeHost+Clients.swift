@@ -186,14 +186,19 @@ extension NodeHost {
         _ order: SimulatedWriteOrder, to nodes: ArraySlice<NodeName>, _ context: inout Context, then: @escaping Wrote
     ) {
         // Once somebody may have made it, nobody can say that it was not.
-        let failed: WriteResult = order.isDoubtful ? .unknown : .unavailable
+        let failed: WriteResult = order.isDoubtful ? .unknown : order.isUndecided ? .undecided : .unavailable
         guard let node = nodes.first else { return then(&self, failed, &context) }
+        // Whoever only stands in would ask the same ones.
+        if order.isUndecided, !machine.ownersOfSlot(order.request.name).contains(node) {
+            return forward(order, to: nodes.dropFirst(), &context, then: then)
+        }
         guard node != name else {
             guard machine.mayTake(writeOf: order.request.name, at: context.now) else {
                 return forward(order, to: nodes.dropFirst(), &context, then: then)
             }
             return writeHere(order.request, &context) { host, result, context in
-                then(&host, result == .unavailable ? failed : result, &context)
+                let isUntaken = result == .unavailable || result == .undecided
+                then(&host, isUntaken && order.isDoubtful ? .unknown : result, &context)
             }
         }
         var order = order
@@ -205,6 +210,14 @@ extension NodeHost {
             case .wrote(.written(let version, let copies, let wanted)):
                 then(&host, .written(version, copies: copies, wanted: wanted), &context)
             case .wrote(.refused(let refusal)): then(&host, .refused(refusal), &context)
+            case .wrote(.undecided):
+                // Whoever passed it on here goes on, or not.
+                guard order.visited.count == 1 else {
+                    return then(&host, failed == .unknown ? .unknown : .undecided, &context)
+                }
+                var next = order
+                next.isUndecided = true
+                host.forward(next, to: nodes.dropFirst(), &context, then: then)
             // Another has built on what may have been made: that is the last word on a plain put.
             case .wrote(.unknown) where !order.request.attempts.isEmpty: then(&host, .unknown, &context)
             case .wrote(.unknown),

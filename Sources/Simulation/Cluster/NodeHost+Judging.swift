@@ -40,7 +40,7 @@ extension NodeHost {
         guard request.dependsOnState,
             !machine.mayJudge(request.name, by: inquiry.testimonies, everybody: inquiry.hasAskedAll)
         else { return commit(request, seen: seen, told: inquiry.told, &context, then: then) }
-        guard !inquiry.hasAskedAll else { return then(&self, .unavailable, &context) }
+        guard !inquiry.hasAskedAll else { return then(&self, .undecided, &context) }
         var all = inquiry
         let silent = inquiry.testimonies.silent
         all.asked = machine.convergence.view.contactable.filter { !silent.contains($0) }
@@ -69,7 +69,9 @@ extension NodeHost {
         let away = open.filter { !view.canCall($0) }
         hear(here[...], of: version, end, silent: [], &context) { host, end, silent, context in
             let rest = silent + away
-            guard !rest.isEmpty else { return host.judge(end, of: version, asking: [], &context, then: then) }
+            guard !rest.isEmpty, round + 1 < WriteEnd.asksMax else {
+                return host.judge(end, of: version, asking: rest, round: round + 1, &context, then: then)
+            }
             host.after(WriteTracker.retryPause, &context) { host, context in
                 host.judge(end, of: version, asking: rest, round: round + 1, &context, then: then)
             }
@@ -87,7 +89,7 @@ extension NodeHost {
         call(node, .versions(version.name), within: .seconds(5), &context) { host, response, context in
             var (end, silent) = (end, silent)
             if case .versions(let testimony) = response {
-                end.heard(VersionSet(testimony.versions), from: node, besides: version)
+                end.heard(testimony, from: node, besides: version)
             } else {
                 silent.append(node)
             }

@@ -10,6 +10,8 @@ public struct SimulatedWriteOrder: Sendable {
     let visited: [NodeName]
     /// Somebody who does not answer may have made it.
     var isDoubtful = false
+    /// An owner could not judge it.
+    var isUndecided = false
     var id = WriteOrders.ID(epoch: 0, number: 0)
 }
 
@@ -20,6 +22,8 @@ public enum WriteResult: Hashable, Sendable {
     case refused(WriteRequest.Refusal)
     /// Nobody could take it: nothing has happened.
     case unavailable
+    /// Like `unavailable`: somebody may take it, and can not judge it.
+    case undecided
     /// Nobody said so in time; it may have happened all the same.
     case unknown
 }
@@ -111,7 +115,7 @@ extension NodeHost {
             case .wrote(let number, .written(let version, let copies, let wanted)):
                 "write \(number): \(version.name) is \(version.isTombstone ? "deleted by " : "")\(version.dot) on \(copies.map(\.text).joined(separator: ",")), wanted \(wanted)"
             case .wrote(let number, .refused(let refusal)): "write \(number): refused, \(refusal)"
-            case .wrote(let number, .unavailable): "write \(number): unavailable"
+            case .wrote(let number, .unavailable), .wrote(let number, .undecided): "write \(number): unavailable"
             case .wrote(let number, .unknown): "write \(number): unknown"
             case .read(let number, .found(let version)): "read \(number): \(version.dot)"
             case .read(let number, .missing): "read \(number): missing"

@@ -4,6 +4,7 @@ import Foundation
 import Gossip
 import NIOCore
 import Node
+import Placement
 import Relocation
 import Resources
 import SWIM
@@ -234,6 +235,8 @@ struct MessagesSubject: Subject {
         joining.certificates = [CertificateChain([[1, 2, 3]])]
         joining.keeping = ["fisi": 29_000, "chui": -1]
         joining.lost = [try NodeName("fisi")]
+        let owners = try ["fisi", "chui"].map { Candidate(name: try NodeName($0), weight: 3, zone: "a") }
+        joining.losses = [ToldLoss(Loss(owners: owners, names: [try NodeName("fisi")]))]
         return [plain, joining]
     }
 
