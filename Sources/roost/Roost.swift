@@ -1,5 +1,4 @@
 import ArgumentParser
-import Dispatch
 
 #if canImport(Glibc)
     import Glibc
@@ -7,20 +6,8 @@ import Dispatch
     import Darwin
 #endif
 
-/// What an asynchronous `main` begins runs with a higher priority than other processes have, which only root may ask for: where
-/// an agent may not, each of its threads would say so in the system's log.
-@main
-enum Main {
-    static func main() {
-        Task.detached(priority: .medium) {
-            await Roost.main()
-            exit(0)
-        }
-        dispatchMain()
-    }
-}
-
 /// The command line: one verb a file, listed here.
+@main
 struct Roost: AsyncParsableCommand {
     static let version = "0.1.0"
 
