@@ -7,6 +7,8 @@ public struct Absences: Hashable, Sendable {
     /// Those that went together with as many others as there are to be copies (`LostTogether`): what an earlier release tells.
     public var lost: Set<NodeName>
     public var losses: [Loss]
+    /// As many are told.
+    public static let lossesMax = LostTogether.lossesMax
 
     public init(keeping: [NodeName: Duration] = [:], lost: Set<NodeName> = [], losses: [Loss] = []) {
         self.keeping = keeping

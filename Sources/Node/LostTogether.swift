@@ -11,6 +11,14 @@ public struct Loss: Hashable, Sendable {
         self.owners = owners
         self.names = names
     }
+
+    /// Ten times as many members as there are in any cluster that is known to have been built on this kind of membership.
+    static let ownersMax = 65_536
+
+    /// Whether there can have been such a one.
+    var isLegal: Bool {
+        owners.count <= Self.ownersMax && names.isSubset(of: owners.lazy.filter { $0.weight > 0 }.map(\.name))
+    }
 }
 
 /// What was lost together, and is not all back. Until the last of those that went has returned or is forgotten, however long
@@ -69,22 +77,29 @@ struct LostTogether: Sendable {
         let earlier = last.filter { names.contains($0.name) && !present.contains($0.name) }
         names.formUnion(lost)
         for name in lost { returned[name] = nil }
-        let loss = Loss(owners: Ring(owners + earlier).candidates, names: names)
-        // One after the other of those that went together.
-        if known.last?.loss.owners == loss.owners || known.count >= Self.lossesMax { known.removeLast() }
-        known.append(Known(loss))
+        let owners = Ring(owners + earlier).candidates
+        var all = names
+        // One after the other of those that went together, some of whom may be back.
+        if let latest = known.last, latest.loss.owners == owners || known.count >= Self.lossesMax {
+            all.formUnion(latest.loss.names.filter { returned[$0] != nil })
+            known.removeLast()
+        }
+        known.append(Known(Loss(owners: owners, names: all)))
     }
 
     /// Takes the word of whoever let this node in, which was there when they went, or heard so itself.
     mutating func heard(_ losses: [Loss], at now: Instant, standing: (NodeName) -> Standing?) {
-        for loss in losses.prefix(Self.lossesMax) {
+        for loss in losses {
             let missing = loss.names.filter { standing($0)?.isCrashed == true }
-            guard !missing.isEmpty else { continue }
+            guard !missing.isEmpty, loss.isLegal else { continue }
+            if !known.contains(where: { $0.loss == loss }) {
+                guard known.count < Self.lossesMax else { return }
+                known.append(Known(loss))
+            }
             names.formUnion(missing)
             for name in loss.names where returned[name] == nil && standing(name)?.isPresent == true {
                 returned[name] = now
             }
-            if known.count < Self.lossesMax, !known.contains(where: { $0.loss == loss }) { known.append(Known(loss)) }
         }
     }
 
@@ -100,13 +115,24 @@ struct LostTogether: Sendable {
             names.remove(name)
             if found?.isPresent == true { returned[name] = now }
         }
-        let open = known.filter { !$0.loss.names.isDisjoint(with: names) }
+        let open = open
         returned = returned.filter { name, since in
-            now - since < Self.handoverMax || open.contains { $0.loss.names.contains(name) }
+            now - since < Self.handoverMax || open.contains { $0.names.contains(name) }
         }
         known.removeAll { known in
             known.loss.names.isDisjoint(with: names) && !known.loss.names.contains { returned[$0] != nil }
         }
+    }
+
+    /// Those of which somebody is away.
+    private var open: [Loss] { known.map(\.loss).filter { !$0.names.isDisjoint(with: names) } }
+
+    /// When `keep` is to be called at the latest: somebody who is back has had its time then.
+    var deadline: Instant? {
+        guard !returned.isEmpty else { return nil }
+        let open = open
+        return returned.filter { name, _ in !open.contains { $0.names.contains(name) } }.values.min()
+            .map { $0 + Self.handoverMax }
     }
 
     /// Whether a name of the slot may be with those alone who are away. Fewer of them than there are copies hide nothing.
@@ -128,18 +154,21 @@ struct LostTogether: Sendable {
     private func wereOwners(of slot: Slot, among some: Set<NodeName>, replicas: Int) -> Bool {
         known.contains { known in
             let lost = known.loss.names.intersection(some)
-            return lost.count >= min(replicas, known.ring.candidates.count)
-                && Self.homes(among: lost, in: known.ring, replicas: replicas).contains { home in
-                    known.ring.owners(of: slot, home: home, count: replicas).allSatisfy(lost.contains)
-                }
+            let owners = known.ring.owners(of: slot, count: replicas)
+            // Beside a home the others are of these.
+            guard !owners.isEmpty, owners.count(where: lost.contains) >= owners.count - 1 else { return false }
+            if owners.allSatisfy(lost.contains) { return true }
+            return Self.homes(among: lost, in: known.ring, replicas: replicas).contains { home in
+                known.ring.owners(of: slot, home: home, count: replicas).allSatisfy(lost.contains)
+            }
         }
     }
 
     /// Homes that stand for all of these. Beside a home the slot's owners are the same for all of its zone but those who are
     /// among the owners without it, and for these they are what they are without a home.
-    private static func homes(among lost: Set<NodeName>, in ring: Ring, replicas: Int) -> [NodeName?] {
+    private static func homes(among lost: Set<NodeName>, in ring: Ring, replicas: Int) -> [NodeName] {
         var counts: [String?: Int] = [:]
-        var homes: [NodeName?] = [nil]
+        var homes: [NodeName] = []
         for candidate in ring.candidates where lost.contains(candidate.name) {
             guard counts[candidate.zone, default: 0] <= replicas else { continue }
             counts[candidate.zone, default: 0] += 1

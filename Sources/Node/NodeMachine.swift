@@ -161,6 +161,7 @@ public struct NodeMachine: Sendable {
         case .tick:
             if let due = membership.deadline, due <= now { feed(.tick, at: now, using: &rng, into: &effects) }
             if let due = eligibilityEnds, due <= now { refreshView(restarted: [], cutOff: [], at: now, into: &effects) }
+            if let due = lostTogether.deadline, due <= now { keepLost(at: now) }
             if convergence.deadline <= now { feed(Convergence.Input.tick, at: now, into: &effects) }
             lookForTombstones(at: now, into: &effects)
             for id in writes.keys.sorted() where writes[id]?.deadline.map({ $0 <= now }) ?? false {
@@ -202,7 +203,8 @@ public struct NodeMachine: Sendable {
     /// When to send `.tick` next.
     public var deadline: Instant {
         let writing = writes.values.compactMap(\.deadline).min()
-        return [membership.deadline, eligibilityEnds, writing, tombstones.deadline].compactMap { $0 }
+        return [membership.deadline, eligibilityEnds, writing, tombstones.deadline, lostTogether.deadline]
+            .compactMap { $0 }
             .reduce(convergence.deadline) { min($0, $1) }
     }
 
@@ -330,6 +332,10 @@ public struct NodeMachine: Sendable {
         }
     }
 
+    private mutating func keepLost(at now: Instant) {
+        lostTogether.keep(at: now) { Self.standing(of: $0, in: membership) }
+    }
+
     /// How another one stands; nil of one that is no member.
     private static func standing(of name: NodeName, in membership: Membership) -> LostTogether.Standing? {
         guard name != membership.oneself.name, let member = membership.member(name) else { return nil }
@@ -346,7 +352,7 @@ public struct NodeMachine: Sendable {
     private mutating func refreshView(
         restarted: [NodeName], cutOff: [NodeName], at now: Instant, into effects: inout [Effect]
     ) {
-        lostTogether.keep(at: now) { Self.standing(of: $0, in: membership) }
+        keepLost(at: now)
         placesKept.keep(
             whereMember: { membership.member($0) != nil }, whereCrashed: { membership.member($0)?.status == .crashed })
         let members = membership.members

@@ -28,6 +28,11 @@ extension NodeMachine {
         return .forward(next)
     }
 
+    /// Whether somebody who knew the name's slot went before this node had heard it.
+    public func isHalfHeard(_ name: ResourceName) -> Bool {
+        convergence.isHalfHeard(Slot(ofName: name.text, in: identity.cluster))
+    }
+
     /// The owners of the name's slot.
     public func ownersOfSlot(_ name: ResourceName) -> [NodeName] {
         convergence.owners(of: Slot(ofName: name.text, in: identity.cluster))

@@ -58,22 +58,65 @@ import Vocabulary
 
     @Test("of many that go one after the other there is one loss; those that are all back again are forgotten")
     func zone() {
-        let names = (0..<40).map { "n\($0)" }
-        let all = Ring(names.map { Candidate(name: node($0), zone: "zone-\($0.utf8.count % 2)") })
+        let all = Ring((0..<40).map { Candidate(name: node("n\($0)")) })
+        let names = all.candidates.map(\.name.text)
         var lost = LostTogether()
         for count in 1...30 { lost.note(down: Set(names.prefix(count).map(node)), in: all, replicas: 2) }
         #expect(lost.losses.count == 1 && lost.names.count == 30)
-        // By every home one after the other, which takes a while, it is the same.
-        for slot in Slot.all.prefix(400) {
-            let isHidden = ([nil] + names.map { self.node($0) }).contains { home in
-                all.owners(of: slot, home: home, count: 2).allSatisfy(lost.names.contains)
-            }
-            #expect(lost.mayHide(slot, replicas: 2) == isHidden)
-        }
+        // Some are back, and one of them goes again: what the others have and not handed over is not forgotten.
+        bring(Array(names.prefix(10)), of: &lost)
+        lost.note(down: [node(names[0])], in: all, replicas: 2)
+        #expect(lost.losses.count == 1 && lost.losses.first?.names.count == 30)
+        #expect(lost.names.count == 21 && lost.returned.count == 9)
+        #expect(slots(of: [names[1], names[20]], in: all).allSatisfy { lost.isContested($0, replicas: 2) })
+        #expect(lost.deadline == nil, "somebody is away")
         bring(names, of: &lost)
-        #expect(lost.losses.count == 1 && lost.names.isEmpty)
-        bring(names, of: &lost, after: .seconds(61))
-        #expect(lost.losses.isEmpty && lost.returned.isEmpty)
+        #expect(lost.losses.count == 1 && lost.names.isEmpty && lost.deadline == start + .seconds(60))
+        bring(names, of: &lost, after: .seconds(60))
+        #expect(lost.losses.isEmpty && lost.returned.isEmpty && lost.deadline == nil)
+    }
+
+    @Test(
+        "a slot hides what it may: with each of the lost as a home, whatever zones, weights and copies",
+        arguments: 1...8)
+    func homes(replicas: Int) {
+        for zones in [0, 2, 3, 5, 12] {
+            let all = Ring(
+                (0..<24).map { number in
+                    Candidate(
+                        name: node("n\(number)"), weight: UInt32(1 + number % 4),
+                        zone: zones == 0 || number == 7 ? nil : "zone-\(number % zones)")
+                })
+            var lost = LostTogether()
+            let gone = Set(all.candidates.enumerated().filter { $0.offset % 3 < 2 }.map(\.element.name))
+            lost.note(down: gone, in: all, replicas: replicas)
+            var seen: Set<Bool> = []
+            for number in stride(from: 0, to: Slot.count, by: 37) {
+                let slot = Slot.all[number]
+                let isHidden = ([nil] + gone.map { $0 }).contains { home in
+                    all.owners(of: slot, home: home, count: replicas).allSatisfy(gone.contains)
+                }
+                #expect(lost.mayHide(slot, replicas: replicas) == isHidden, "\(zones) zones, \(slot)")
+                seen.insert(isHidden)
+            }
+            // With one copy each of the lost may be the home.
+            #expect(seen.contains(true) && (replicas == 1 || seen.contains(false)), "\(zones) zones")
+        }
+    }
+
+    @Test("no loss is taken of nobody, of somebody who owned nothing, or of more than there can be")
+    func illegal() {
+        let ada = node("ada")
+        var lost = LostTogether()
+        for loss in [
+            Loss(owners: [], names: [ada]), Loss(owners: [Candidate(name: ada, weight: 0)], names: [ada]),
+            Loss(owners: ring("bob", "cid").candidates, names: [ada]),
+            Loss(
+                owners: Array(repeating: Candidate(name: ada), count: Loss.ownersMax + 1), names: [ada]),
+        ] {
+            lost.heard([loss], at: start) { _ in LostTogether.Standing(isCrashed: true, isPresent: false) }
+        }
+        #expect(lost.losses.isEmpty && lost.names.isEmpty)
     }
 
     @Test("one that is back counts for all of them when it is silent, or goes again, and no owner of now denies alone")

@@ -129,6 +129,40 @@ extension ProcessTests {
             }
         }
 
+        @Test("a member that is away holds the change of the CA up, by its name, until it is back and has renewed")
+        func away() async throws {
+            try await TestCluster.run { cluster in
+                try await cluster.start("kitale", ["ca": "\(cluster.path)/ca"])
+                for name in names.dropFirst() { try await cluster.start(name, joining: ["kitale"]) }
+                try await cluster.settled(names)
+                let here = try AgentClient(agents: [.unix(path: cluster.socket("kitale"))], certificates: nil)
+                func take(_ step: String) async throws -> (status: Int, code: String?, text: String) {
+                    let users = #"["the-client","the-reader","the-admin"]"#
+                    let answer = try await here.ask(
+                        "POST", "/v1/ca/rotate", ["Content-Type": "application/json"],
+                        body: Array(#"{"step":"\#(step)","without":\#(users)}"#.utf8))
+                    return (answer.status, answer.errorCode, String(decoding: answer.body, as: UTF8.self))
+                }
+                try await cluster.kill("moyale")
+                #expect(try await take("introduce").status == 200)
+                try await Patience.wait(atMost: .seconds(60), for: "the others to renew") {
+                    let refused = try await take("reissue")
+                    #expect(refused.status == 409 && refused.code == "not_ready" && refused.text.contains("moyale"))
+                    return refused.text.contains("lodwar") ? .notYet(refused.text) : .done(())
+                }
+                #expect(try await authority(cluster).phase == "introduced")
+                try await cluster.start("moyale", joining: ["kitale"])
+                for (step, phase) in [("reissue", "reissuing"), ("retire", "none")] {
+                    try await Patience.wait(atMost: .seconds(90), for: "the step \(step)") {
+                        let taken = try await take(step)
+                        return taken.status == 200 ? .done(()) : .notYet(taken.text)
+                    }
+                    #expect(try await authority(cluster).phase == phase)
+                }
+                await here.close()
+            }
+        }
+
         @Test(
             "a node renews itself when two thirds of its certificate's life are over, and no connection ends with that")
         func renewal() async throws {

@@ -72,7 +72,8 @@ extension MembersExchange {
         for (text, milliseconds) in keeping ?? [:] {
             if let name = try? NodeName(text) { places[name] = .milliseconds(max(0, milliseconds)) }
         }
-        return Absences(keeping: places, lost: Set(lost ?? []), losses: (losses ?? []).map(\.loss))
+        let losses = (losses ?? []).prefix(Absences.lossesMax).map(\.loss)
+        return Absences(keeping: places, lost: Set(lost ?? []), losses: losses)
     }
 
     /// - Returns: `nil` for none.

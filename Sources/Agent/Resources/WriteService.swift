@@ -239,7 +239,9 @@ struct WriteService: Sendable {
                 testimonies.silent.map { "\($0) does not say what it holds" }
                 + testimonies.behind.map { "\($0) does not know yet what it is to hold" }
                 + testimonies.expecting.map { "\($0) knows of a write that nobody has who answers" }
-            throw WriteFailure.undecided(name, doubts)
+            // Who has not heard all there is may be the only one who is in doubt.
+            let isOwnDoubt = core.driver.read { $0.isHalfHeard(name) }
+            throw isOwnDoubt ? WriteFailure.unreachable(name, doubts) : WriteFailure.undecided(name, doubts)
         }
         return testimonies.seen
     }

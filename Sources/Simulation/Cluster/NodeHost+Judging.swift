@@ -40,7 +40,10 @@ extension NodeHost {
         guard request.dependsOnState,
             !machine.mayJudge(request.name, by: inquiry.testimonies, everybody: inquiry.hasAskedAll)
         else { return commit(request, seen: seen, told: inquiry.told, &context, then: then) }
-        guard !inquiry.hasAskedAll else { return then(&self, .undecided, &context) }
+        guard !inquiry.hasAskedAll else {
+            // Who has not heard all there is may be the only one who is in doubt.
+            return then(&self, machine.isHalfHeard(request.name) ? .unavailable : .undecided, &context)
+        }
         var all = inquiry
         let silent = inquiry.testimonies.silent
         all.asked = machine.convergence.view.contactable.filter { !silent.contains($0) }
