@@ -39,6 +39,32 @@ extension ProcessTests {
             }
         }
 
+        @Test("a leave shows on a terminal how far it is, and elsewhere its end alone")
+        func leaveBar() async throws {
+            try await TestCluster.run { cluster in
+                let names = ["kakamega", "siaya", "busia"]
+                try await cluster.start(names[0])
+                for name in names.dropFirst() { try await cluster.start(name, joining: [names[0]]) }
+                try await cluster.settled(names)
+                let writer = try await cluster.client(names[0])
+                for number in 0..<12 {
+                    try await cluster.put("held/\(number)", Sample.bytes(100_000, seed: number), through: writer)
+                }
+                await writer.close()
+                let command = "\(TestCluster.roost) leave --agent unix:\(cluster.socket(names[2]))"
+                let shown = try await cluster.run("/usr/bin/script", ["-qec", command, "/dev/null"])
+                #expect(shown.ending == .exited(0), "\(shown.output)")
+                #expect(shown.output.contains(" resources left, ") && shown.output.contains("busia has left: "))
+                try await cluster.settled(Array(names.dropLast()))
+                let piped = try await cluster.run(
+                    TestCluster.roost, ["leave", "--agent", "unix:\(cluster.socket(names[1]))"])
+                #expect(piped.ending == .exited(0) && piped.output.contains("siaya has left: "), "\(piped.output)")
+                #expect(!piped.output.contains(" resources left"), "\(piped.output)")
+                let status = try await cluster.client(names[0]).status()
+                #expect(status.resources.held == 12)
+            }
+        }
+
         @Test("SIGHUP brings a new certificate to new connections, and those that are open stay and serve")
         func reload() async throws {
             try await TestCluster.run { cluster in
