@@ -86,6 +86,11 @@ extension ProcessTests {
                     [API.Invitation].self,
                     from: Data(try await succeeds(cluster, ["invite", "list", "--json"] + here).utf8))
                 #expect(list.map(\.state) == ["open", "open"])
+                let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+                for (invitation, hours) in zip(list, [1.0, 2.0]) {
+                    let left = try style.parse(invitation.expires).timeIntervalSinceNow
+                    #expect((hours * 3600 - 60...hours * 3600).contains(left), "an hour, unless it is said: \(left)")
+                }
                 _ = try await succeeds(cluster, ["invite", "revoke", list[1].id] + here)
                 try await refused(cluster, 77, "was revoked", revoked + enroll)
                 try await refused(cluster, 66, "no invitation", ["invite", "revoke", "00"] + here)
