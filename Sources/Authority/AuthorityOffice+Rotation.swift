@@ -48,8 +48,9 @@ extension AuthorityOffice {
         }
         let isReady: (IssuedCertificate) -> Bool =
             switch rotation.phase {
-            // Whatever was issued since the new one is there came with it.
-            case .none, .introduced: { $0.notBefore >= other.notBefore }
+            // Whatever was issued since the new one is there came with it. Of the same second nobody knows: that one renews once
+            // more.
+            case .none, .introduced: { $0.notBefore > other.notBefore }
             case .reissuing: { $0.authority == authority.certificate.keyDigest }
             }
         return latest.values.filter { !isReady($0) }.map { Holder(name: $0.name, notAfter: $0.notAfter) }

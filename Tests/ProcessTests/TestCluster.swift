@@ -70,7 +70,11 @@ actor TestCluster {
     private func logTails() -> String {
         nodes.keys.sorted().map { name in
             let text = (try? String(contentsOfFile: log(name), encoding: .utf8)) ?? ""
-            return (["--- \(name)"] + text.split(separator: "\n").suffix(12).map(String.init)).joined(separator: "\n")
+            let lines = text.split(separator: "\n").map(String.init)
+            // Where a process crashed, its stack is what tells why, and not the registers at its end.
+            let crash = lines.firstIndex { $0.contains("rogram crashed") }
+            let told = crash.map { lines[$0...].prefix(100) } ?? lines.suffix(12)
+            return (["--- \(name)"] + told).joined(separator: "\n")
         }.joined(separator: "\n")
     }
 
