@@ -103,12 +103,7 @@ public struct Ring: Hashable, Sendable {
     }
 
     private func index(of name: NodeName) -> Int? {
-        var low = 0
-        var high = candidates.count
-        while low < high {
-            let middle = (low + high) / 2
-            if candidates[middle].name < name { low = middle + 1 } else { high = middle }
-        }
-        return low < candidates.count && candidates[low].name == name ? low : nil
+        let place = candidates.partitioningIndex(behind: { $0.name < name })
+        return place < candidates.count && candidates[place].name == name ? place : nil
     }
 }

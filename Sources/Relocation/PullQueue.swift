@@ -73,13 +73,7 @@ struct PullQueue: Sendable {
     func contains(_ name: ResourceName) -> Bool { entries[name] != nil }
 
     private mutating func enqueue(_ place: Place) {
-        var low = 0
-        var high = line.count
-        while low < high {
-            let middle = (low + high) / 2
-            if place < line[middle] { low = middle + 1 } else { high = middle }
-        }
-        line.insert(place, at: low)
+        line.insert(place, at: line.partitioningIndex(behind: { place < $0 }))
     }
 
     /// Takes the next name out of the line, for its greatest version; the name stays known until `finish`.

@@ -22,12 +22,8 @@ public struct View: Sendable {
 
     public func canCall(_ name: NodeName) -> Bool {
         // Asked of every member, for each of them.
-        var (low, high) = (0, contactable.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if contactable[middle] < name { low = middle + 1 } else { high = middle }
-        }
-        return low < contactable.count && contactable[low] == name
+        let place = contactable.partitioningIndex(behind: { $0 < name })
+        return place < contactable.count && contactable[place] == name
     }
 
     /// Whether an answer is to be expected of it, now or in a moment.

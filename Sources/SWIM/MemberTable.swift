@@ -110,12 +110,7 @@ struct MemberTable: Sendable {
 
     /// Where the name is, or would be.
     private func rank(of name: NodeName) -> Int {
-        var (low, high) = (0, byName.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if records[Int(byName[middle])].claim.name < name { low = middle + 1 } else { high = middle }
-        }
-        return low
+        byName.partitioningIndex(behind: { records[Int($0)].claim.name < name })
     }
 
     private mutating func enter(_ place: Place) {
