@@ -12,7 +12,7 @@ public struct Loss: Hashable, Sendable {
         self.names = names
     }
 
-    /// Ten times as many members as there are in any cluster that is known to have been built on this kind of membership.
+    /// More than three times as many as there may be members (`Membership.Settings.membersMax`).
     static let ownersMax = 65_536
 
     /// Whether there can have been such a one.

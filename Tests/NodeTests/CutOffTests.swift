@@ -30,14 +30,7 @@ struct CutOffTests {
 
         /// Feeds an input; whoever is compared with holds nothing.
         mutating func feed(_ input: NodeMachine.Input, at now: Instant) {
-            var inputs = [input]
-            while !inputs.isEmpty {
-                var effects: [NodeMachine.Effect] = []
-                machine.handle(inputs.removeFirst(), at: now, using: &rng, into: &effects)
-                for case .convergence(.compare(let id, _, _)) in effects {
-                    inputs.append(.convergence(.compared(id, CompareReply(groups: []))))
-                }
-            }
+            machine.drain(input, at: now, using: &rng)
         }
 
         /// Lets time pass with the clock looked at as always, then a datagram of bob's comes in.

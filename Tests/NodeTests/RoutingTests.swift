@@ -48,14 +48,7 @@ import Vocabulary
     /// Feeds an input and answers every comparison with "nothing", until there is none left.
     func drain(_ machine: inout NodeMachine, _ input: NodeMachine.Input, at now: Instant = .zero) {
         var rng = SeededGenerator(seed: 1)
-        var inputs = [input]
-        while !inputs.isEmpty {
-            var effects: [NodeMachine.Effect] = []
-            machine.handle(inputs.removeFirst(), at: now, using: &rng, into: &effects)
-            for case .convergence(.compare(let id, _, _)) in effects {
-                inputs.append(.convergence(.compared(id, CompareReply(groups: []))))
-            }
-        }
+        machine.drain(input, at: now, using: &rng)
     }
 
     func name(ownedBy owners: [String], in machine: NodeMachine) throws -> ResourceName {

@@ -95,14 +95,7 @@ import Vocabulary
 
     private func feed(_ input: NodeMachine.Input, to machine: inout NodeMachine, at now: Instant = .zero) {
         var rng = SeededGenerator(seed: 1)
-        var inputs = [input]
-        while !inputs.isEmpty {
-            var effects: [NodeMachine.Effect] = []
-            machine.handle(inputs.removeFirst(), at: now, using: &rng, into: &effects)
-            for case .convergence(.compare(let id, _, _)) in effects {
-                inputs.append(.convergence(.compared(id, CompareReply(groups: []))))
-            }
-        }
+        machine.drain(input, at: now, using: &rng)
     }
 
     private func name(ownedBy owners: Set<NodeName>, in machine: NodeMachine) throws -> ResourceName {

@@ -6,15 +6,13 @@ import Testing
 struct InstallTests {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
-    private static let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-        .appending(path: "roost")
 
     private func install(_ folder: URL, prefix: String) throws -> (status: Int32, said: String) {
         let process = Process()
         process.executableURL = Self.root.appending(path: ".ci/install")
         process.currentDirectoryURL = Self.root
         process.arguments = [folder.path, prefix]
-        process.environment = ProcessInfo.processInfo.environment.merging(["ROOST": Self.program.path]) { $1 }
+        process.environment = ProcessInfo.processInfo.environment.merging(["ROOST": TestCluster.roost]) { $1 }
         process.standardInput = FileHandle.nullDevice
         let pipe = Pipe()
         process.standardOutput = pipe

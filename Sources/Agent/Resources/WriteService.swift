@@ -291,11 +291,10 @@ struct WriteService: Sendable {
         var failures: [String] = []
         var full: [API.ErrorBody] = []
         // An owner could not judge it, since others kept silent: whoever only stands in would ask the same ones.
-        var undecided: API.ErrorBody?
-        let owners = core.driver.read { [request] in $0.ownersOfSlot(request.name) }
+        var undecided: (body: API.ErrorBody, owners: [NodeName])?
         // Somebody may have made it: whatever the others say of it, that it did not happen nobody knows.
         var doubt: WriteFailure?
-        for node in nodes where undecided == nil || owners.contains(node) {
+        for node in nodes where undecided?.owners.contains(node) ?? true {
             guard !core.driver.isStopped else { throw doubt ?? .notTaken }
             if node == core.name {
                 // It took a while to get here: who fell behind in between takes no write any more.
@@ -336,7 +335,7 @@ struct WriteService: Sendable {
                 case .some((503, let body)) where body.error.code == API.ErrorBody.undecidedCode:
                     // Whoever passed it on here goes on, or not.
                     guard visited.count == 1 else { throw doubt ?? WriteFailure.refused(status: 503, body) }
-                    undecided = body
+                    undecided = (body, core.driver.read { [request] in $0.ownersOfSlot(request.name) })
                 case .some((503, let body)) where !WriteFailure.mayHaveHappened(body): break
                 // It failed before it began: on the way to the bytes, say.
                 case .some((500..., let body)) where progress == .given && !WriteFailure.mayHaveHappened(body): break
@@ -363,7 +362,7 @@ struct WriteService: Sendable {
             return receipt
         }
         if let doubt { throw doubt }
-        if let undecided { throw WriteFailure.refused(status: 503, undecided) }
+        if let undecided { throw WriteFailure.refused(status: 503, undecided.body) }
         if let first = full.first, full.count == failures.count {
             throw WriteFailure.refused(status: 507, first)
         }
