@@ -151,8 +151,9 @@ let package = Package(
         tests(
             "StorageTests",
             [
-                "Vocabulary", "Resources", "TLS", "Storage", nioCore, nioPosix,
+                "Vocabulary", "Resources", "TLS", "Storage", nioCore, nioPosix, nioLocks,
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         tests("ClientTests", ["Vocabulary", "TLS", "Authority", "Client", nioCore, nioPosix, nioHTTP1]),
         tests(

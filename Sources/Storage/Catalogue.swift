@@ -28,6 +28,9 @@ final class Catalogue: Sendable {
         // Only a person with sqlite3 can hold the database beside us; five seconds outlast any sane statement.
         configuration.busyMode = .timeout(5)
         let path = path
+        do { try Self.rollBackCreation(path: path) } catch {
+            throw Self.storageError(error, "open the catalogue", path: path, folder: folder.path)
+        }
         let isNew = try Files.facts(path).map { $0.size == 0 } ?? true
         if isNew, try folder.hasBlobs() {
             throw .damaged(path: path, detail: "it is missing or empty, although there are blobs beside it")
@@ -47,6 +50,17 @@ final class Catalogue: Sendable {
         } catch { throw Self.storageError(error, "open the catalogue", path: path, folder: folder.path) }
         // SQLite syncs its files; that they are in the folder is ours to sync.
         if isNew { try Files.syncFolder(folder.path) }
+    }
+
+    /// There is a rollback journal only until the new database is in WAL mode: the first start ended right there, by a kill
+    /// or a power cut. A read has SQLite undo what was begun, which a connection that may not write could not.
+    private static func rollBackCreation(path: String) throws {
+        guard try Files.facts("\(path)-journal") != nil else { return }
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(5)
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        _ = try queue.read { db in try Int.fetchOne(db, sql: "PRAGMA user_version") }
+        try queue.close()
     }
 
     /// Looks before anything is written: a damaged or foreign file stays as it is, for whoever repairs it.

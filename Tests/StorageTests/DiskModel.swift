@@ -4,13 +4,14 @@ import Vocabulary
 
 @testable import Storage
 
-/// What a disk may hold after the power went: built from the changes of a folder in their order, as `FileWatch` tells of
-/// them.
+/// What a disk may hold after the power went: built from the changes of a folder in their order, as `FileWatch` and
+/// `SQLiteWatch` tell of them.
 ///
 /// Nothing is promised but what was synced. Of a file's bytes since its last sync any state may be there that was
-/// written, a longer file may have zeros at its end, or half of the last write. Of the entries of a folder since its last
-/// sync (a new file, a rename, a removal) each may be there or not, whatever was done before it or after; only one thing
-/// is promised: a rename does not take the old name away without giving the new one.
+/// written, a longer file may have zeros at its end, or half of the last write; of SQLite's files, which are written over
+/// in place, each sector may be what it was after any of the writes. Of the entries of a folder since its last sync (a new
+/// file, a rename, a removal) each may be there or not, whatever was done before it or after; only one thing is promised: a
+/// rename does not take the old name away without giving the new one.
 struct DiskModel {
     enum Node: Hashable {
         case file(Int)
@@ -39,7 +40,14 @@ struct DiskModel {
         var durable: [UInt8] = []
         /// As it was after each write since the last sync.
         var unsynced: [[UInt8]] = []
+        var inSectors = false
     }
+
+    /// What SQLite takes for granted with `SQLITE_IOCAP_POWERSAFE_OVERWRITE`: bytes beside a write are not harmed by it, so
+    /// smaller ones show nothing more.
+    private static let sectorBytes = 512
+    /// Where there are no more than so many states of the store's own files, all of them are looked at.
+    private static let allMax = 128
 
     /// What is there for certain.
     private(set) var durable: [String: Node] = [:]
@@ -67,10 +75,15 @@ struct DiskModel {
         return id
     }
 
-    /// - Parameter bytes: of the file that was written, as they are now.
-    mutating func apply(_ change: FileWatch.Change, bytes: [UInt8]?) {
+    /// - Parameters:
+    ///   - bytes: of the file that was written, as they are now.
+    ///   - inSectors: the file is written over in place.
+    mutating func apply(_ change: FileWatch.Change, bytes: [UInt8]?, inSectors: Bool = false) {
         switch change {
-        case .wrote(let path): contents[file(at: path)]?.unsynced.append(bytes ?? [])
+        case .wrote(let path):
+            let id = file(at: path)
+            contents[id]?.unsynced.append(bytes ?? [])
+            contents[id]?.inSectors = inSectors
         case .synced(let path):
             let id = file(at: path)
             if let last = contents[id]?.unsynced.last { contents[id] = Content(durable: last) }
@@ -98,32 +111,48 @@ struct DiskModel {
     /// One state that the disk may be in: files by path; nil for a folder.
     typealias State = [String: [UInt8]?]
 
-    /// - Parameter most: so many are drawn; with the two extremes, nothing and all of what was not synced, among them.
-    func states(most: Int, using random: inout SeededGenerator) -> Set<State> {
+    /// All states, where that is not too many; else the two extremes, nothing and all of what was not synced, and some more.
+    ///
+    /// - Parameter drawn: so many more.
+    func states(drawn: Int, using random: inout SeededGenerator) -> Set<State> {
+        if let all = all() { return all }
         var states: Set<State> = [
-            state(taking: { _ in false }, content: { $0.durable }),
-            state(taking: { _ in true }, content: { $0.unsynced.last ?? $0.durable }),
+            state(taking: [], files: contents.mapValues(\.durable)),
+            state(taking: Set(pending.map(\.number)), files: contents.mapValues { $0.unsynced.last ?? $0.durable }),
         ]
-        let isMoving = !pending.isEmpty || contents.values.contains { !$0.unsynced.isEmpty }
-        guard isMoving else { return states }
-        for _ in 0..<most {
-            var taken: Set<Int> = []
-            for change in pending where Bool.random(using: &random) { taken.insert(change.number) }
-            for change in pending {
-                if let link = change.needs, !taken.contains(link), pending.contains(where: { $0.number == link }) {
-                    taken.remove(change.number)
-                }
-            }
-            var choices: [Int: [UInt8]] = [:]
+        for _ in 0..<drawn {
+            let taken = Set(pending.map(\.number).filter { _ in Bool.random(using: &random) })
+            var files: [Int: [UInt8]] = [:]
             for (id, content) in contents.sorted(by: { $0.key < $1.key }) {
-                choices[id] = Self.possible(content).randomElement(using: &random) ?? content.durable
+                let isMixed = content.inSectors && !content.unsynced.isEmpty && Bool.random(using: &random)
+                let possible = isMixed ? [Self.mixed(content, using: &random)] : Self.possible(content)
+                files[id] = possible.randomElement(using: &random)
             }
-            let numbers = taken
-            let drawn = choices
-            states.insert(
-                state(
-                    taking: { numbers.contains($0.number) },
-                    files: { drawn[$0] ?? [] }))
+            states.insert(state(taking: taken, files: files))
+        }
+        return states
+    }
+
+    /// Nil when there are too many, or too many to tell.
+    private func all() -> Set<State>? {
+        let open = contents.filter { !$0.value.unsynced.isEmpty }.sorted { $0.key < $1.key }
+        guard pending.count < 8, !open.contains(where: { $0.value.inSectors }) else { return nil }
+        let choices = open.map { (id: $0.key, possible: Self.possible($0.value)) }
+        var count = 1 << pending.count
+        for choice in choices {
+            count *= choice.possible.count
+            guard count <= Self.allMax else { return nil }
+        }
+        var states: Set<State> = []
+        for number in 0..<count {
+            let taken = pending.indices.filter { number >> $0 & 1 == 1 }.map { pending[$0].number }
+            var files = contents.mapValues(\.durable)
+            var rest = number >> pending.count
+            for choice in choices {
+                files[choice.id] = choice.possible[rest % choice.possible.count]
+                rest /= choice.possible.count
+            }
+            states.insert(state(taking: Set(taken), files: files))
         }
         return states
     }
@@ -137,17 +166,33 @@ struct DiskModel {
         return all
     }
 
-    private func state(taking: (Pending) -> Bool, content: (Content) -> [UInt8]) -> State {
-        state(taking: taking, files: { contents[$0].map(content) ?? [] })
+    /// Each sector as it was after some write since the last sync, and the length after any other. Zeros are in what was not
+    /// there before only: a file that is shortened loses its end at once.
+    private static func mixed(_ content: Content, using random: inout SeededGenerator) -> [UInt8] {
+        let all = [content.durable] + content.unsynced
+        var bytes = [UInt8](repeating: 0, count: all.randomElement(using: &random)?.count ?? 0)
+        for start in stride(from: 0, to: bytes.count, by: sectorBytes) {
+            let isNew = zip(all, all.dropFirst()).contains { $0.count <= start && $1.count > start }
+            let possible = isNew ? all : all.filter { $0.count > start }
+            guard let chosen = possible.randomElement(using: &random), start < chosen.count else { continue }
+            let end = min(start + sectorBytes, bytes.count, chosen.count)
+            bytes.replaceSubrange(start..<end, with: chosen[start..<end])
+        }
+        return bytes
     }
 
-    private func state(taking: (Pending) -> Bool, files: (Int) -> [UInt8]) -> State {
+    /// - Parameter taking: the numbers of what is there of what was not synced; not without the link that it needs.
+    private func state(taking: Set<Int>, files: [Int: [UInt8]]) -> State {
+        let waiting = Set(pending.map(\.number))
         var entries = durable
-        for change in pending where taking(change) { Self.apply(change.entry, to: &entries) }
+        for change in pending where taking.contains(change.number) {
+            if let link = change.needs, waiting.contains(link), !taking.contains(link) { continue }
+            Self.apply(change.entry, to: &entries)
+        }
         var state: State = [:]
         for (path, node) in entries {
             switch node {
-            case .file(let id): state[path] = .some(files(id))
+            case .file(let id): state[path] = .some(files[id] ?? [])
             case .folder: state[path] = .some(nil)
             }
         }
@@ -155,17 +200,11 @@ struct DiskModel {
     }
 }
 
-/// Hears the changes of one scratch folder and keeps, after each, what the disk may hold, and SQLite's files as they are.
-///
-/// SQLite is taken at its word: what it has committed it has synced (`PRAGMA synchronous = FULL`, its own tests cut the
-/// power, too), so its files as they are after a change are a state that it recovers from to its last commit. The changes
-/// here are told of outside of its transactions.
+/// Hears the changes of one scratch folder, the store's and SQLite's, and keeps, after each, what the disk may hold.
 final class PowerRecorder: Sendable {
     struct Moment: Sendable {
         let label: String
         let disk: DiskModel
-        /// The catalogue's files by path: shared between moments while they are alike.
-        let catalogue: [String: Data]
         /// What had been acknowledged by then, and what was under way.
         let promised: Promises
     }
@@ -174,17 +213,19 @@ final class PowerRecorder: Sendable {
         var disk = DiskModel()
         var moments: [Moment] = []
         var promised = Promises()
+
+        mutating func add(_ label: String) {
+            moments.append(Moment(label: label, disk: disk, promised: promised))
+        }
     }
 
     private let state = NIOLockedValueBox(State())
-    private let folder: String
-    private let id: UInt64
+    private let ids: (store: UInt64, sqlite: UInt64)
 
     /// - Parameter without: changes that the disk is not told of.
     init(_ scratch: Scratch, without: @escaping @Sendable (FileWatch.Change) -> Bool = { _ in false }) {
         let (state, folder) = (state, scratch.path)
-        self.folder = folder
-        id = FileWatch.listen { change in
+        @Sendable func hear(_ change: FileWatch.Change, ofSQLite: Bool) {
             let path =
                 switch change {
                 case .wrote(let path), .synced(let path), .made(let path), .syncedFolder(let path),
@@ -195,18 +236,33 @@ final class PowerRecorder: Sendable {
             else { return }
             var bytes: [UInt8]?
             if case .wrote = change { bytes = (try? Data(contentsOf: URL(fileURLWithPath: path))).map { Array($0) } }
-            let catalogue = Self.catalogue(folder)
             state.withLockedValue { state in
-                state.disk.apply(change, bytes: bytes)
-                state.moments.append(
-                    Moment(label: "\(change)", disk: state.disk, catalogue: catalogue, promised: state.promised))
+                guard ofSQLite else {
+                    state.disk.apply(change, bytes: bytes)
+                    return state.add("\(change)")
+                }
+                // Whatever may be there after one of its writes may be there before the next sync as well.
+                if case .wrote = change {} else { state.add("before \(change)") }
+                state.disk.apply(change, bytes: bytes, inSectors: true)
+                if case .wrote = change {} else { state.add("\(change)") }
             }
         }
+        ids = (
+            FileWatch.listen { hear($0, ofSQLite: false) }, SQLiteWatch.listen { hear($0, ofSQLite: true) }
+        )
     }
 
-    deinit { FileWatch.end(id) }
+    deinit {
+        FileWatch.end(ids.store)
+        SQLiteWatch.end(ids.sqlite)
+    }
 
-    var moments: [Moment] { state.withLockedValue { $0.moments } }
+    /// The last of them is now.
+    var moments: [Moment] {
+        state.withLockedValue { state in
+            state.moments + [Moment(label: "the end", disk: state.disk, promised: state.promised)]
+        }
+    }
 
     /// Carries out a step that promises something; the moment after it is one, too.
     func step(_ label: String, _ change: @Sendable (inout Promises) -> Void, _ body: () async throws -> Void)
@@ -217,21 +273,10 @@ final class PowerRecorder: Sendable {
             change(&state.promised)
         }
         try await body()
-        let catalogue = Self.catalogue(folder)
         state.withLockedValue { state in
             state.promised.underWay = nil
-            state.moments.append(
-                Moment(label: label, disk: state.disk, catalogue: catalogue, promised: state.promised))
+            state.add(label)
         }
-    }
-
-    private static func catalogue(_ folder: String) -> [String: Data] {
-        var files: [String: Data] = [:]
-        for suffix in ["", "-wal"] {
-            let path = "\(folder)/data/catalogue.sqlite\(suffix)"
-            files[path] = try? Data(contentsOf: URL(fileURLWithPath: path))
-        }
-        return files
     }
 }
 
