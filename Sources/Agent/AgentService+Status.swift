@@ -63,10 +63,10 @@ extension AgentService {
                 node == core.name
                     ? "this node's disk does not take what it is to own; others hold that in its place"
                     : "a member's disk does not take what it is to own; others hold that in its place",
-                metadata: ["node": "\(node)", "resources": "\(resources)"])
+                metadata: ["member": "\(node)", "resources": "\(resources)"])
         }
         for node in before.subtracting(now.map(\.node)).sorted() {
-            core.log.notice("a member has room again for what it is to own", metadata: ["node": "\(node)"])
+            core.log.notice("a member has room again for what it is to own", metadata: ["member": "\(node)"])
         }
     }
 }

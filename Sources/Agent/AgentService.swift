@@ -52,8 +52,12 @@ public struct AgentService: Sendable {
         settings: AgentSettings, version: String, refusalToStart: RefusalToStart? = nil,
         readSettings: ReadSettings? = nil
     ) async throws -> AgentEnding {
-        let log = Logger(label: "roost") { _ in LineLogHandler(format: settings.log.format, level: settings.log.level) }
-        let backoff = StartBackoff(environment: ProcessInfo.processInfo.environment)
+        let environment = ProcessInfo.processInfo.environment
+        let journal = Journal(environment: environment)
+        let log = Logger(label: "roost") { _ in
+            LineLogHandler(format: settings.log.format, level: settings.log.level, journal: journal)
+        }
+        let backoff = StartBackoff(environment: environment)
         try await backoff?.wait(log)
         let service: AgentService
         do {

@@ -33,7 +33,7 @@ extension MembersService {
         } catch ClientError.cannotConnect(_, _, _, nobodyListens: true) {
             return .refused
         } catch {
-            core.log.debug("no answer over TLS either", metadata: ["node": "\(node)", "error": "\(error)"])
+            core.log.debug("no answer over TLS either", metadata: ["member": "\(node)", "error": "\(error)"])
             return .silent
         }
     }

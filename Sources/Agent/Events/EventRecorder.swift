@@ -23,7 +23,10 @@ enum EventRecorder {
             }
         log.log(
             level: level, "\(event.name) \(type)",
-            metadata: ["address": "\(event.endpoint)", "by": "\(by)", "state": "\(event.status.rawValue)"])
+            metadata: [
+                "member": "\(event.name)", "address": "\(event.endpoint)", "by": "\(by)",
+                "state": "\(event.status.rawValue)",
+            ])
     }
 
     /// Who said so, and for what this node found itself by which signs.

@@ -7,44 +7,54 @@ import NIOConcurrencyHelpers
 ///     text      2026-11-23T05:52:19.123Z info  a member joined node=simba
 ///     json      {"level":"info","message":"a member joined","node":"simba","time":"2026-11-23T05:52:19.123Z"}
 ///     journal   <6>a member joined node=simba
-public struct LineLogHandler: LogHandler {
-    public var logLevel: Logger.Level
-    public var metadata: Logger.Metadata = [:]
-    public var metadataProvider: Logger.MetadataProvider?
+///
+/// Where standard error is the journal's, the last one goes there by journald's own protocol, the metadata as fields too.
+struct LineLogHandler: LogHandler {
+    var logLevel: Logger.Level
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
     private let format: AgentSettings.LogFormat
     private let write: @Sendable (String) -> Void
+    private let journal: Journal?
 
-    public init(
-        format: AgentSettings.LogFormat, level: AgentSettings.LogLevel,
+    /// - Parameter journal: for the format of that name; nil where standard error is not the journal's.
+    init(
+        format: AgentSettings.LogFormat, level: AgentSettings.LogLevel, journal: Journal? = nil,
         write: @escaping @Sendable (String) -> Void = { StandardError.write($0) }
     ) {
         self.format = format
         self.write = write
+        self.journal = format == .journal ? journal : nil
         logLevel = Logger.Level(rawValue: level.rawValue) ?? .info
     }
 
-    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
-    public func log(event: LogEvent) {
+    func log(event: LogEvent) {
         var all = metadata
         if let more = metadataProvider?.get() { all.merge(more) { $1 } }
         if let more = event.metadata { all.merge(more) { $1 } }
         // Hummingbird numbers its requests; nobody asks for that.
         all["hb.request.id"] = nil
-        write(line(event.level, "\(event.message)", all) + "\n")
+        let message = "\(event.message)"
+        let text = Self.printable(message) + Self.pairs(all)
+        if let journal, journal.send(text, priority: Self.priority(event.level), fields: all) { return }
+        write(line(event.level, message, all, text) + "\n")
     }
 
-    private func line(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata) -> String {
+    private func line(
+        _ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata, _ text: String
+    ) -> String {
         switch format {
         case .text:
             let word = level.rawValue + String(repeating: " ", count: max(0, 5 - level.rawValue.count))
-            return "\(Self.now) \(word) \(Self.printable(message))\(Self.pairs(metadata))"
+            return "\(Self.now) \(word) \(text)"
         case .journal:
             // sd-daemon(3): the priority of syslog; journald adds the time itself.
-            return "<\(Self.priority(level))>\(Self.printable(message))\(Self.pairs(metadata))"
+            return "<\(Self.priority(level))>\(text)"
         case .json:
             var fields = metadata.mapValues { "\($0)" }
             fields["time"] = Self.now

@@ -15,9 +15,7 @@ public struct SystemdNotifier: Sendable {
 
     public init(environment: [String: String]) {
         let path = environment["NOTIFY_SOCKET"] ?? ""
-        // A path or an abstract name; `sun_path` has 108 bytes.
-        let isUsable = (path.hasPrefix("/") || path.hasPrefix("@")) && (2...107).contains(path.utf8.count)
-        self.path = isUsable ? path : nil
+        self.path = UnixDatagram.isUsable(path) ? path : nil
         let isForUs = environment["WATCHDOG_PID"].map { $0 == String(getpid()) } ?? true
         watchdog = environment["WATCHDOG_USEC"].flatMap { Int64($0) }
             .flatMap { $0 > 0 && isForUs ? .microseconds($0) : nil }
@@ -47,28 +45,6 @@ public struct SystemdNotifier: Sendable {
 
     /// Best effort: systemd's own timeouts decide when it hears nothing.
     private func send(_ message: String) {
-        guard let path else { return }
-        #if canImport(Glibc)
-            let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        #else
-            let descriptor = socket(AF_UNIX, SOCK_DGRAM, 0)
-        #endif
-        guard descriptor >= 0 else { return }
-        defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        var name = Array(path.utf8)
-        let isAbstract = name.first == UInt8(ascii: "@")
-        if isAbstract { name[0] = 0 }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
-        let headerSize = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) ?? 2
-        // An abstract name is exactly its bytes; a path ends with a zero.
-        let length = socklen_t(headerSize + name.count + (isAbstract ? 0 : 1))
-        let bytes = Array(message.utf8)
-        withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                _ = sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), pointer, length)
-            }
-        }
+        if let path { _ = UnixDatagram.send(Array(message.utf8), to: path) }
     }
 }
