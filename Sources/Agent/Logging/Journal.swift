@@ -1,3 +1,4 @@
+import CNIOLinux
 import Logging
 
 #if canImport(Glibc)
