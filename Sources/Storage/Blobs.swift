@@ -29,6 +29,8 @@ final class Blobs: Sendable {
 
     private struct State {
         var leases: [ContentDigest: Int] = [:]
+        /// Leased ones that are durable, and were read or made here since somebody first leased them.
+        var proven: Set<ContentDigest> = []
         /// To be looked at by the collector; bounded by what is on disk.
         var candidates: Set<ContentDigest> = []
         var serial: UInt64 = 0
@@ -55,13 +57,24 @@ final class Blobs: Sendable {
         return BlobLease(digest: digest, size: size, blobs: self)
     }
 
-    /// Whether somebody keeps the bytes, or counts on them in a write that is being committed.
-    func isLeased(_ digest: ContentDigest) -> Bool { state.withLockedValue { $0.leases[digest] != nil } }
+    /// Whether the bytes are known to be what they should be, and durable. For who holds a lease on them.
+    func isProven(_ digest: ContentDigest) -> Bool { state.withLockedValue { $0.proven.contains(digest) } }
+
+    /// Makes that a file of right bytes is there durable, whoever put it there: who made it may be about to, or was ended
+    /// before it could. Blocks. For who holds a lease on them.
+    func prove(_ digest: ContentDigest) throws(StorageError) {
+        try prepareShelf(of: digest)
+        try Files.syncFolder(folder.shelf(digest))
+        state.withLockedValue { state in
+            if state.leases[digest] != nil { state.proven.insert(digest) }
+        }
+    }
 
     func release(_ digest: ContentDigest, check: Bool) {
         let wake = state.withLockedValue { state in
             let left = (state.leases[digest] ?? 1) - 1
             state.leases[digest] = left > 0 ? left : nil
+            if left <= 0 { state.proven.remove(digest) }
             if check { state.candidates.insert(digest) }
             return left <= 0 && state.candidates.contains(digest)
         }
@@ -129,7 +142,7 @@ final class Blobs: Sendable {
             Result { () throws(StorageError) in try Files.move(temporary, to: folder.blob(digest)) }
         }
         try moved.get()
-        try Files.syncFolder(folder.shelf(digest))
+        try prove(digest)
         return lease
     }
 
@@ -162,9 +175,10 @@ extension Blobs {
     /// - Parameter file: the one that was found wrong; nil for one that was not there.
     /// - Returns: false, with nothing changed, when another is in its place by now.
     func setAside(_ digest: ContentDigest, _ file: FileIdentity?) throws(StorageError) -> Bool {
-        let outcome: Result<Bool, StorageError> = state.withLockedValue { _ in
+        let outcome: Result<Bool, StorageError> = state.withLockedValue { state in
             Result { () throws(StorageError) in
                 guard try Files.identity(folder.blob(digest)) == file else { return false }
+                state.proven.remove(digest)
                 if file != nil { try Files.move(folder.blob(digest), to: folder.rotten(digest)) }
                 return true
             }

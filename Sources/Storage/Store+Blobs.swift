@@ -71,13 +71,15 @@ extension Store {
         }
     }
 
-    /// As `lease`, and `nil` also for bytes that are not what they should be. They are read for that, unless somebody keeps
-    /// them already: then they have just come in, or have just been read.
+    /// As `lease`, and `nil` also for bytes that are not what they should be. They are read for that, and made durable, unless
+    /// that was done since somebody first leased them: a lease alone may be of one who is reading them just now.
     public func checkedLease(_ digest: ContentDigest, size: UInt64) async throws(StorageError) -> BlobLease? {
-        let isFresh = blobs.isLeased(digest)
         guard let lease = try await lease(digest, size: size) else { return nil }
-        if isFresh { return lease }
-        return try await isWhole(digest) ? lease : nil
+        let blobs = blobs
+        if blobs.isProven(digest) { return lease }
+        guard try await isWhole(digest) else { return nil }
+        try await threads.run { () throws(StorageError) in try blobs.prove(digest) }
+        return lease
     }
 
     /// Keeps bytes that are here already until a version names them; `nil` when they are not here in full.

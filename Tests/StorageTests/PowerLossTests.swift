@@ -277,6 +277,37 @@ struct PowerLossTests {
         }
     }
 
+    @Test("a version on bytes that another brings, and has not synced into their folder yet")
+    func besideAnother() async throws {
+        let content = bytes(41)
+        let digest = SHA256.digest(content)
+        let merged = Version(
+            name: try name("m"), dot: Dot(node: try node("mkango"), epoch: 1, counter: 1), context: CausalContext(),
+            time: HybridTime(raw: 1), content: .blob(digest: digest, size: 3_000, mediaType: ""), home: nil)
+        try await run(5) { recorder, scratch in
+            try await withStore(scratch) { store in
+                try half(content, digest, in: store.data)
+                try await recorder.step("merge", { $0.now["m"] = .bytes(content) }) {
+                    let lease = try await store.checkedLease(digest, size: 3_000)
+                    try await store.merge([merged], holding: lease.map { [$0] } ?? [])
+                }
+            }
+        }
+    }
+
+    /// As far as one has come that is syncing the folder now, or was killed there.
+    private func half(_ content: [UInt8], _ digest: ContentDigest, in data: DataFolder) throws {
+        let temporary = "\(data.incoming)/another"
+        let file = try Files.open(temporary, O_RDWR | O_CREAT)
+        let written: Result<Void, StorageError> = content.withUnsafeBytes { raw in
+            Result { () throws(StorageError) in try file.write(raw) }
+        }
+        try written.get()
+        try file.sync()
+        try Files.makeFolder(data.shelf(digest))
+        try Files.move(temporary, to: data.blob(digest))
+    }
+
     @Test("a rotten blob is set aside, and healed")
     func setAside() async throws {
         let content = bytes(21, 40_000)

@@ -256,6 +256,28 @@ struct ScrubTests {
         }
     }
 
+    @Test("that somebody keeps bytes does not make them right: who is to count on them has them read")
+    func underLeaseOfAnother() async throws {
+        let scratch = try Scratch()
+        let bytes = noise(30_000, seed: 3)
+        let digest = SHA256.digest(bytes)
+        try await withStore(scratch) { store in
+            try await store.put("a", bytes)
+            try scratch.flip(bytes, at: 7)
+            let other = try #require(try await store.lease(digest, size: 30_000))
+            #expect(try await store.checkedLease(digest, size: 30_000) == nil)
+            // What has come in is right while somebody keeps it, and is not read again.
+            let fresh = try await store.keep(bytes)
+            try scratch.flip(bytes, at: 7)
+            #expect(try await store.checkedLease(digest, size: 30_000) != nil)
+            // Until it was found wrong.
+            let reader = try #require(try await store.blob(digest))
+            #expect(try await store.setAside(digest, .flipped, reader) != nil)
+            #expect(try await store.checkedLease(digest, size: 30_000) == nil)
+            withExtendedLifetime((other, fresh)) {}
+        }
+    }
+
     @Test("a file that has taken the place of the bad one since stays")
     func replacedMeanwhile() async throws {
         let scratch = try Scratch()
