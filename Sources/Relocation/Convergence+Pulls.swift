@@ -83,12 +83,20 @@ extension Convergence {
     mutating func startPulls(into effects: inout [Effect]) {
         while let (version, holders) = pulls.start(within: settings.pullsActiveMax) {
             let callable = holders.filter { view.canCall($0) }
-            if callable.isEmpty {
+            if callable.isEmpty || !isWanted(version) {
                 pulls.finish(version.dot, of: version.name, durable: false)
             } else {
                 effects.append(.pull(version, from: callable))
             }
         }
+    }
+
+    /// Whether a version that was queued is to be had still: an owner that came back meanwhile may own it in this node's place.
+    /// What this node holds anything of beside it is judged when it has it.
+    private func isWanted(_ version: Version) -> Bool {
+        let key = version.group(in: cluster)
+        return isOwner(key) || owners(of: key.slot).contains(me) || isSomebodyFull
+            || !groups(in: SlotSet([key.slot])).isEmpty
     }
 
     mutating func finishPull(_ version: Version, _ end: PullEnd, at now: Instant) {

@@ -10,7 +10,7 @@ struct PullQueue: Sendable {
         /// Greatest first; never empty.
         var versions: [Version]
         var holders: [NodeName]
-        let place: Place
+        var place: Place
         /// The version that is being pulled.
         var active: Version?
     }
@@ -45,7 +45,7 @@ struct PullQueue: Sendable {
     /// At most this many holders are kept for one name.
     static let holdersMax = 4
 
-    /// Queues versions of one name.
+    /// Queues versions of one name. One that is there already moves forward when fewer copies of it are left than when it came.
     ///
     /// - Returns: whether they are in the queue now; `false` when it is full.
     mutating func add(
@@ -55,8 +55,14 @@ struct PullQueue: Sendable {
             if !entry.holders.contains(holder), entry.holders.count < Self.holdersMax { entry.holders.append(holder) }
             let news = versions.filter { version in !entry.versions.contains { $0.dot == version.dot } }
             entry.versions = (entry.versions + news).sorted { Version.precedes($1, $0) }
-            entries[name] = entry
             count += news.count
+            if copies < entry.place.copies {
+                let waits = entry.active == nil
+                if waits { leaveLine(entry.place) }
+                entry.place = Place(copies: copies, order: entry.place.order, name: name)
+                if waits { enqueue(entry.place) }
+            }
+            entries[name] = entry
             return true
         }
         guard !versions.isEmpty, count < limit else { return false }
@@ -74,6 +80,11 @@ struct PullQueue: Sendable {
 
     private mutating func enqueue(_ place: Place) {
         line.insert(place, at: line.partitioningIndex(behind: { place < $0 }))
+    }
+
+    private mutating func leaveLine(_ place: Place) {
+        let index = line.partitioningIndex(behind: { place < $0 })
+        if line.indices.contains(index), line[index] == place { line.remove(at: index) }
     }
 
     /// Takes the next name out of the line, for its greatest version; the name stays known until `finish`.
@@ -116,7 +127,7 @@ struct PullQueue: Sendable {
         }
         if entry.versions.isEmpty {
             entries[name] = nil
-            if !wasActive { line.removeAll { $0.name == name } }
+            if !wasActive { leaveLine(entry.place) }
         } else {
             entries[name] = entry
             if wasActive { enqueue(entry.place) }

@@ -274,38 +274,6 @@ import Vocabulary
         #expect(first == (1...9).reversed().prefix(expected).map { "n\($0)" })
     }
 
-    @Test(
-        "small ones take a part of a stream each; a large one waits until there is room for it, and nobody overtakes it"
-    )
-    func unitsOfStreams() throws {
-        var queue = PullQueue()
-        func add(_ name: String, size: UInt64, copies: Int) {
-            let version = World.version(name, by: "ada", size: size)
-            let isAdded = queue.add(
-                [version], of: version.name, from: World.node("ada"), copies: copies, limit: 1_000)
-            #expect(isAdded)
-        }
-        for number in 0..<40 { add("small\(number)", size: 1, copies: 1) }
-        add("large", size: .max, copies: 2)
-        add("last", size: 1, copies: 3)
-        var started: [Version] = []
-        while let (version, _) = queue.start(within: 2) { started.append(version) }
-        #expect(started.count == 40 && queue.active == 40)
-        for version in started.prefix(7) { queue.finish(version.dot, of: version.name, durable: true) }
-        let whileFull = queue.start(within: 2)
-        #expect(whileFull == nil)
-        let eighth = started[7]
-        queue.finish(eighth.dot, of: eighth.name, durable: false)
-        let large = queue.start(within: 2)
-        let afterLarge = queue.start(within: 2)
-        #expect(large?.0.name.text == "large" && afterLarge == nil)
-        let ninth = started[8]
-        queue.finish(ninth.dot, of: ninth.name, durable: true)
-        let last = queue.start(within: 2)
-        #expect(last?.0.name.text == "last")
-        #expect(queue.active == 33)
-    }
-
     @Test("a failed pull leaves the version to be found again, and a dead holder's word is not waited for")
     func failedPull() {
         var subject = Subject("cid", among: ["ada", "cid"])
