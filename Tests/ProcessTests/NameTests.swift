@@ -24,11 +24,13 @@ extension ProcessTests {
                 let place = try await cluster.endpoint("voi")
                 let other = try await cluster.add("spare")
                 let socket = "\(cluster.path)/second.sock"
+                let systemd = try #require(NotifySocket("\(cluster.path)/notify"))
                 let twin = try await cluster.launch(
                     TestCluster.roost,
                     cluster.arguments(
                         "voi", joining: ["lamu"],
-                        ["bind": "\(other)", "data_dir": "\(cluster.path)/second.data", "socket": socket]))
+                        ["bind": "\(other)", "data_dir": "\(cluster.path)/second.data", "socket": socket]),
+                    environment: ["NOTIFY_SOCKET": systemd.path])
 
                 let lamu = try await cluster.client("lamu")
                 try await Patience.wait(atMost: .seconds(60), for: "an event on all sides") {
@@ -45,6 +47,13 @@ extension ProcessTests {
                 let joining = try await roost(cluster, socket, "join", "\(cluster.endpoint("lamu"))")
                 #expect(joining.ending == .exited(73), "\(joining)")
                 #expect(await twin.poll() == nil, "it waits for its turn")
+                // So does not whoever had it started.
+                var said: [String] = []
+                try await Patience.wait(atMost: .seconds(60), for: "its start to end") { () -> Patience.Look<Void> in
+                    said += systemd.messages()
+                    let isTold = said.last?.hasPrefix("STATUS=not let in: ") == true
+                    return isTold && said.contains { $0.contains("READY=1") } ? .done(()) : .notYet("\(said)")
+                }
                 let client = try AgentClient(
                     agents: [.https(other)], certificates: cluster.certificates(Role.client.rawValue))
                 #expect(try await client.status().phase == .joining)

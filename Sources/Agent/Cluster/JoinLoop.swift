@@ -58,7 +58,7 @@ struct JoinLoop: Sendable {
 
     // MARK: Getting in
 
-    /// - Parameter waits: called once, when nobody answers and this node does not go on alone.
+    /// - Parameter waits: called once, when nobody answers and this node does not go on alone, or another has its name.
     /// - Returns: how long to wait before looking for others; `nil` when cancelled.
     private func enter(waits: () -> Void) async -> Duration? {
         let began = ContinuousClock.now
@@ -75,7 +75,12 @@ struct JoinLoop: Sendable {
             if way.hasJoined { return joined() }
             if let refusal = way.refusal {
                 // Not alone either: two of one name would both take writes as the same node. When the other has gone,
-                // the next round gets in, and so it goes on for as long as somebody lets it run.
+                // the next round gets in, and so it goes on for as long as somebody lets it run. Who waits for its start is
+                // told the second time: a name may be free as soon as the others notice that its last holder is dead.
+                if saidRefusal != nil, !isWaiting {
+                    isWaiting = true
+                    waits()
+                }
                 saidRefusal = sayRefused(refusal, lastSaid: saidRefusal)
                 do { try await Task.sleep(for: pace.max) } catch { return nil }
                 continue
