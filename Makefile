@@ -41,9 +41,12 @@ test: ## every check: format, warnings as errors, tidiness, unit, simulation, pr
 lint: setup ## swift-format, strict
 	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
 
-sim: setup ## 10,000 seeded clusters of whole agents under all faults, every law checked (40 minutes of two cores); prints how to see a failure again
+sim: setup ## 10,000 seeded clusters of whole agents under all faults, every law checked (40 minutes of two cores), and twelve of 50 with few connections; prints how to see a failure again
 	@.ci/build roost-sim
-	@exec .build/release/roost-sim $(SIM)
+	@.build/release/roost-sim $(SIM)
+ifeq ($(origin SIM),file)
+	@for places in 2 3 8; do .build/release/roost-sim run --seeds 4 --nodes 50..50 --minutes 1 --peers-max $$places; done
+endif
 
 soak: ## real agents killed, frozen, stopped, emptied, starved of disk and packets; every acknowledged write checked
 	@.ci/build roost
