@@ -101,4 +101,54 @@ struct PackageTests {
             #expect(command.contains("setpriv --reuid=roost ") || command.hasPrefix("/bin/rm -f "), "\(command)")
         }
     }
+
+    // MARK: The scripts
+
+    /// A script with its places below the test's folder.
+    private func script(_ name: String) throws -> String {
+        var script = try Self.source("systemd/debian/roost.\(name)")
+        for (from, to) in [
+            ("/run/systemd/system", path("run")), ("/usr/share/debconf/confmodule", path("confmodule")),
+            ("/var/lib/roost", path("data")), ("/etc/roost", path("etc")),
+        ] { script = script.replacing(from, with: to) }
+        try write(name, script)
+        return path(name)
+    }
+
+    @Test(
+        "an upgrade falls back to a restart that moves data only where the agent was not asked, or did not understand")
+    func upgrade() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let script = try script("postinst")
+        let log = path("log")
+        try write(
+            "bin/roost",
+            "#!/bin/sh\necho \"roost $*\" >>\(log)\ncat \(path("next")) >\(path("pid"))\n"
+                + "exit $(cat \(path("status")))\n", mode: 0o755)
+        try write(
+            "bin/systemctl", "#!/bin/sh\nif [ \"$1\" = show ]; then cat \(path("pid")); fi\n", mode: 0o755)
+        try write("bin/deb-systemd-invoke", "#!/bin/sh\necho \"invoked $*\" >>\(log)\n", mode: 0o755)
+        func upgrade(_ status: Int32, restarted: Bool) throws -> (log: String, said: String) {
+            try write("log", "")
+            try write("pid", "100\n")
+            try write("next", restarted ? "200\n" : "100\n")
+            try write("status", "\(status)\n")
+            let ran = try shell([script, "configure", "0.1.0"])
+            #expect(ran.status == 0, "\(ran.said)")
+            return (try text("log"), ran.said)
+        }
+        let asked = "roost restart --timeout 120\n"
+        let again = asked + "invoked restart roost.service\n"
+        let notAsked: [roost.ExitStatus] = [.usage, .notFound, .unreachable]
+        for status in roost.ExitStatus.allCases {
+            // A start that does not serve in time is a start all the same.
+            let begun = try upgrade(status.rawValue, restarted: true)
+            #expect(begun.log == asked, "\(status)")
+            #expect(begun.said.contains("journalctl") == (status != .done && status != .badConfiguration), "\(status)")
+            guard status != .done else { continue }
+            let before = try upgrade(status.rawValue, restarted: false)
+            #expect(before.log == (notAsked.contains(status) ? again : asked), "\(status)")
+            #expect(before.said.contains("roost: "), "\(status)")
+        }
+    }
 }
