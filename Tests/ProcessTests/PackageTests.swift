@@ -151,4 +151,41 @@ struct PackageTests {
             #expect(before.said.contains("roost: "), "\(status)")
         }
     }
+
+    @Test(
+        "a purge asks where there is anything of the node's, the certificate alone too, and says what stays and how to remove it"
+    )
+    func purge() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let script = try script("postrm")
+        try write(
+            "confmodule",
+            "db_input() { echo \"asked $2\" >&2; }\ndb_go() { :; }\n"
+                + "db_get() { RET=$(cat \(path("answer"))); }\n")
+        func purge(_ answer: Bool, _ files: String...) throws -> String {
+            for place in ["data", "etc"] { try? FileManager.default.removeItem(atPath: path(place)) }
+            // As the package makes it.
+            try FileManager.default.createDirectory(atPath: path("etc/certs"), withIntermediateDirectories: true)
+            try write("etc/roost.yaml", "")
+            for file in files { try write(file, "x") }
+            try write("answer", "\(answer)")
+            let ran = try shell([script, "purge"])
+            #expect(ran.status == 0, "\(ran.said)")
+            #expect(!isThere("etc/roost.yaml"))
+            return ran.said
+        }
+        #expect(try purge(false) == "", "nothing is there, and nothing is asked")
+        #expect(!isThere("etc"))
+        #expect(try purge(false, "etc/certs/key.pem") == "asked roost/purge_data\nroost: kept \(path("etc/certs"))\n")
+        #expect(isThere("etc/certs/key.pem"))
+        #expect(try purge(true, "etc/certs/key.pem").hasPrefix("asked "))
+        #expect(!isThere("etc"))
+        let kept = try purge(false, "data/x", "etc/certs/key.pem", "etc/ca/ca.key.pem")
+        for place in ["data", "etc/certs", "etc/ca"] { #expect(kept.contains("kept \(path(place))"), "\(kept)") }
+        // It is not the node's alone.
+        let gone = try purge(true, "data/x", "etc/certs/key.pem", "etc/ca/ca.key.pem")
+        #expect(!isThere("data") && !isThere("etc/certs") && isThere("etc/ca/ca.key.pem"))
+        #expect(gone.contains("kept \(path("etc/ca")),") && gone.contains("rm -r \(path("etc/ca"))"), "\(gone)")
+        #expect(!gone.contains("kept \(path("data"))"), "\(gone)")
+    }
 }
