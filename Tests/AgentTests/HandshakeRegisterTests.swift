@@ -16,7 +16,7 @@ struct HandshakeRegisterTests {
 
     @Test("strangers have a number of places, each address and all of them; who has proven a certificate has others")
     func places() {
-        let bounds = bounds()
+        let bounds = bounds { $0.failuresMax = 1_000 }
         var register = HandshakeRegister(bounds: bounds, now: start)
         register.welcome("member", at: start)
         var id: UInt64 = 0
@@ -54,12 +54,71 @@ struct HandshakeRegisterTests {
         for _ in 0..<bounds.failuresPerSourceMax { #expect(tries("one", at: start)) }
         #expect(!tries("one", at: start))
         #expect(tries("honest", at: start, .enrolling))
-        for _ in 0..<(bounds.failuresMax - bounds.failuresPerSourceMax) { #expect(tries("two", at: start)) }
+        // One had its first of the newcomers' half, and the rest of everybody's: one is left there, and two's own first.
+        #expect(tries("two", at: start))
+        #expect(tries("two", at: start))
+        #expect(!tries("two", at: start))
+        // Who has not failed has half of all for itself.
+        for number in 0..<(bounds.failuresMax / 2 - 2) { #expect(tries("new-\(number)", at: start)) }
         #expect(!tries("three", at: start))
         #expect(tries("member", at: start))
-        #expect(!tries("one", at: start + bounds.failureRefill))
+        #expect(!tries("one", at: start + bounds.failureRefill * 2))
         #expect(tries("one", at: start + bounds.failurePerSourceRefill))
         #expect(!tries("one", at: start + bounds.failurePerSourceRefill))
+    }
+
+    @Test("a crowd of addresses that fail as often as they may keeps no new one out", arguments: [6, 250])
+    func newcomers(crowd: Int) {
+        let bounds = bounds()
+        var register = HandshakeRegister(bounds: bounds, now: start)
+        var (id, failures, refused, fresh) = (UInt64(0), 0, 0, 0)
+        func tries(_ source: String, at now: NIODeadline, _ outcome: HandshakeRegister.Outcome) -> Bool {
+            id += 1
+            guard register.begin(id, from: source, at: now) != .refused else { return false }
+            return register.ended(id, from: source, outcome, at: now)
+        }
+        // Five minutes, in steps that leave each of them as many failures as it has.
+        for step in 1...6_000 {
+            let now = start + bounds.failurePerSourceRefill * step
+            for number in 0..<crowd {
+                while tries("crowd-\(number)", at: now, .failed) { failures += 1 }
+            }
+            guard step.isMultiple(of: 20) else { continue }
+            fresh += 1
+            if !tries("new-\(step)", at: now, .enrolling) { refused += 1 }
+        }
+        #expect(failures <= bounds.failuresMax + 300 * 100)
+        #expect(failures > 300 * 45, "they are as many as can be")
+        // 250 that come at once take the half of the newcomers, once in the time that failures are remembered.
+        #expect(refused <= (crowd > 128 ? fresh / 10 : 0), "\(refused) of \(fresh)")
+    }
+
+    @Test("thousands of addresses that never failed are bounded like all strangers, and forgotten")
+    func freshCrowd() {
+        let bounds = bounds()
+        var register = HandshakeRegister(bounds: bounds, now: start)
+        var failures = 0
+        for number in 0..<20_000 as Range<UInt64> {
+            let now = start + .milliseconds(Int64(number))
+            guard register.begin(number, from: "fresh-\(number)", at: now) != .refused else { continue }
+            register.ended(number, from: "fresh-\(number)", .failed, at: now)
+            failures += 1
+            #expect(register.sourceCount <= bounds.sourcesMax)
+        }
+        #expect(failures <= bounds.failuresMax + 20 * 100 + 1)
+    }
+
+    @Test("a place that is given away is a failure of the address that had it")
+    func givenAway() {
+        let bounds = bounds { ($0.strangersMax, $0.failuresMax, $0.failureRefill) = (1, 4, .hours(1)) }
+        var register = HandshakeRegister(bounds: bounds, now: start)
+        #expect(register.begin(1, from: "one", at: start) == .admitted)
+        #expect(register.begin(2, from: "two", at: start + bounds.patience) == .admittedInPlace(of: 1))
+        let later = start + bounds.patience * 2
+        // The newcomers' half is empty: these are of the other.
+        #expect(register.begin(3, from: "one", at: later) == .admittedInPlace(of: 2))
+        #expect(register.ended(3, from: "one", .enrolling, at: later) == true)
+        #expect(register.begin(4, from: "three", at: later) == .admitted)
     }
 
     @Test("with no place left, who has kept silent for long gives way to the next, the oldest first")

@@ -15,12 +15,16 @@ struct HandshakeRegister {
         /// The same from one address that has proven a certificate: a host's scripts, or a company behind one address.
         var knownPerSourceMax = 512
         /// Failures of strangers in all: so many at once, then one each so often. 100 a second are some 5 % of a slow core
-        /// (half a millisecond each); at double, 10 %.
+        /// (half a millisecond each); at double, 10 %. Half are for addresses that have not failed lately.
         var failuresMax = 256
         var failureRefill = TimeAmount.milliseconds(10)
         /// The same from one address. One that succeeds is not counted: hosts behind one address wait for nothing.
         var failuresPerSourceMax = 128
         var failurePerSourceRefill = TimeAmount.milliseconds(50)
+        /// After so long a failure is no longer held against an address. Each can take from those who never failed once
+        /// in this time: some 3,000 have to keep at it to take all that they have. At half, as many fewer; at double, more
+        /// than `sourcesMax` were to be remembered.
+        var failureRememberedFor = TimeAmount.minutes(1)
         /// A place that was held for so long without a proof goes to the next who asks, where there is none left: one
         /// round trip, and a packet lost, on a usual line. At half, honest ones on poor lines go first; at double,
         /// those who keep silent hold theirs twice as long.
@@ -54,12 +58,15 @@ struct HandshakeRegister {
         let id: UInt64
         let key: String
         let since: NIODeadline
+        /// What it is given back to when it succeeds; nil of an address that is known.
+        var share: FailureShares.Share?
         /// Its ClientHello is complete.
         var hasSpoken = false
     }
 
     private struct Source {
         var failures: TokenBucket
+        var failedAt: NIODeadline?
         /// Handshakes under way since it is known, oldest first.
         var underWay: [Attempt] = []
         /// Proven connections that are open.
@@ -68,10 +75,13 @@ struct HandshakeRegister {
 
         func isKnown(_ now: NIODeadline) -> Bool { provenOpen > 0 || provenUntil.map { now < $0 } ?? false }
         var isIdle: Bool { provenOpen == 0 && underWay.isEmpty }
+        func hasFailed(within time: TimeAmount, of now: NIODeadline) -> Bool {
+            failedAt.map { now - $0 < time } ?? false
+        }
     }
 
     private let bounds: Bounds
-    private var failures: TokenBucket
+    private var failures: FailureShares
     private var sources: [String: Source] = [:]
     /// Handshakes under way of all that are not known, oldest first.
     private var strangers: [Attempt] = []
@@ -80,7 +90,7 @@ struct HandshakeRegister {
 
     init(bounds: Bounds, now: NIODeadline) {
         self.bounds = bounds
-        failures = TokenBucket(left: bounds.failuresMax, since: now)
+        failures = FailureShares(max: bounds.failuresMax, refill: bounds.failureRefill, now: now)
         nextForgetting = now
     }
 
@@ -90,7 +100,7 @@ struct HandshakeRegister {
     /// Takes a place for a connection; `ended` gives it back.
     mutating func begin(_ id: UInt64, from key: String, at now: NIODeadline) -> Decision {
         guard var source = sources[key] ?? newSource(now) else { return .refused }
-        let attempt = Attempt(id: id, key: key, since: now)
+        var attempt = Attempt(id: id, key: key, since: now)
         let decision: Decision
         if source.isKnown(now) {
             guard let place = place(in: source.underWay, max: bounds.knownPerSourceMax, now) else { return .refused }
@@ -104,19 +114,24 @@ struct HandshakeRegister {
             }
             source.underWay.append(attempt)
         } else {
-            failures.earn(now, each: bounds.failureRefill, max: bounds.failuresMax)
             source.failures.earn(now, each: bounds.failurePerSourceRefill, max: bounds.failuresPerSourceMax)
-            guard failures.left > 0, source.failures.left > 0 else { return .refused }
+            guard source.failures.left > 0 else { return .refused }
             let own = strangers.filter { $0.key == key }
             guard var place = place(in: own, max: bounds.strangersPerSourceMax, now) else { return .refused }
             if case .admitted = place {
                 guard let other = self.place(in: strangers, max: bounds.strangersMax, now) else { return .refused }
                 place = other
             }
+            // One under way may fail yet: until it is over, its address is none that does not.
+            let isNewcomer = own.isEmpty && !source.hasFailed(within: bounds.failureRememberedFor, of: now)
+            guard let share = failures.take(isNewcomer: isNewcomer, at: now) else { return .refused }
+            attempt.share = share
             decision = place
-            if case .admittedInPlace(let old) = place { strangers.removeAll { $0.id == old } }
+            if case .admittedInPlace(let old) = place, let index = strangers.firstIndex(where: { $0.id == old }) {
+                let other = strangers.remove(at: index).key
+                if other == key { source.failedAt = now } else { sources[other]?.failedAt = now }
+            }
             strangers.append(attempt)
-            failures.spend()
             source.failures.spend()
         }
         sources[key] = source
@@ -152,11 +167,11 @@ struct HandshakeRegister {
             source.underWay.remove(at: index)
             knownUnderWay -= 1
         } else if let index = strangers.firstIndex(where: { $0.id == id }) {
-            strangers.remove(at: index)
+            let attempt = strangers.remove(at: index)
             switch outcome {
-            case .failed: break
+            case .failed: source.failedAt = now
             case .proven, .enrolling:
-                failures.giveBack(max: bounds.failuresMax)
+                if let share = attempt.share { failures.giveBack(share) }
                 source.failures.giveBack(max: bounds.failuresPerSourceMax)
             }
         } else {
@@ -197,17 +212,20 @@ struct HandshakeRegister {
     /// Going through the table is dearer than a refusal: whoever fills it shall not have it done each time.
     private static let forgettingPause = TimeAmount.seconds(1)
 
-    /// First those who may do all again anyhow; were none such, those who were known.
+    /// First those who may do all again anyhow, then those whose failure was remembered for the sake of others; were
+    /// none such, those who were known.
     private mutating func forget(_ now: NIODeadline) {
         let busy = Set(strangers.map(\.key))
         func keep(_ isNeeded: (Source) -> Bool) {
             sources = sources.filter { key, source in !source.isIdle || busy.contains(key) || isNeeded(source) }
         }
-        keep { source in
+        func mayNotDoAll(_ source: Source) -> Bool {
             var failures = source.failures
             failures.earn(now, each: bounds.failurePerSourceRefill, max: bounds.failuresPerSourceMax)
             return source.isKnown(now) || failures.left < bounds.failuresPerSourceMax
         }
+        keep { mayNotDoAll($0) || $0.hasFailed(within: bounds.failureRememberedFor, of: now) }
+        if sources.count >= bounds.sourcesMax { keep(mayNotDoAll) }
         if sources.count >= bounds.sourcesMax { keep { !$0.isKnown(now) } }
     }
 }
