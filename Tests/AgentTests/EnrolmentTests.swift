@@ -20,17 +20,21 @@ struct EnrolmentTests {
         office = AuthorityOffice(folder: bed.folder.path + "/ca")
     }
 
-    private func serve(issuer: Bool = true) async throws -> RunningServer {
+    private func desk() -> EnrolmentDesk {
+        EnrolmentDesk(
+            office: office, log: quietLogger(), standing: { _ in .init(isMember: false, isRevoked: false) },
+            addresses: { [] })
+    }
+
+    private func serve(issuer: Bool = true) async throws -> RunningServer { try await serve(issuer ? desk() : nil) }
+
+    private func serve(_ desk: EnrolmentDesk?, limits: ServerLimits = ServerLimits()) async throws -> RunningServer {
         let credentials = CurrentCredentials(try bed.identity(.node, "simba-\(UUID().uuidString.lowercased())"))
         var listeners = APIServer.Listeners(tls: (try TestBed.loopback(), credentials))
-        if issuer {
-            listeners.enrolment = EnrolmentDesk(
-                office: office, log: quietLogger(), standing: { _ in .init(isMember: false, isRevoked: false) },
-                addresses: { [] })
-        }
+        listeners.enrolment = desk
         return RunningServer(
             try await APIServer.bind(
-                listeners, node: NodeName("simba"), router: testRouter(), logger: quietLogger()))
+                listeners, node: NodeName("simba"), router: testRouter(), limits: limits, logger: quietLogger()))
     }
 
     private func token(_ running: RunningServer) async throws -> InvitationToken {
@@ -196,63 +200,155 @@ struct EnrolmentTests {
         #expect(refused >= EnrolmentThrottle.burstPerSource && refused <= EnrolmentThrottle.burstPerSource + 4)
         #expect(busy + refused == 20)
     }
+
+    /// openssl's own client from another address of this host: it ends its handshake, and says nothing.
+    private func silent(_ running: RunningServer, from address: String) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/openssl")
+        process.arguments = [
+            "s_client", "-connect", "\(try running.endpoint)", "-bind", "\(address):0", "-ign_eof", "-quiet",
+            "-alpn", "roost-enroll/1",
+        ]
+        process.standardInput = Pipe()
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
+    @Test("four addresses that hold all places and say nothing keep no host from enrolling: the oldest gives way")
+    func silent() async throws {
+        let desk = desk()
+        let running = try await serve(desk)
+        let token = try await token(running)
+        var held: [Process] = []
+        defer {
+            for process in held where process.isRunning { process.terminate() }
+        }
+        for number in 0..<EnrolmentThrottle.activeMax {
+            held.append(try silent(running, from: "127.0.0.\(66 + number / EnrolmentThrottle.activePerSourceMax)"))
+        }
+        #expect(await eventually { desk.underWay == EnrolmentThrottle.activeMax })
+        let granted = await eventually {
+            let name = try? NodeName("mkango")
+            let enrolment = name.map { Enrolment(token: token, name: $0, folder: bed.folder.path + "/new") }
+            return (try? enrolment?.run()) != nil
+        }
+        #expect(granted)
+        // One of them, for the one who asked.
+        #expect(await eventually { held.count { !$0.isRunning } == 1 })
+    }
+
+    @Test("who has not sent its request in time is closed, and its place is free")
+    func silentAlone() async throws {
+        var limits = ServerLimits()
+        limits.enrolmentRequestTimeout = .milliseconds(300)
+        let desk = desk()
+        let running = try await serve(desk, limits: limits)
+        let held = try silent(running, from: "127.0.0.66")
+        defer { held.terminate() }
+        #expect(await eventually { !held.isRunning })
+        #expect(await eventually { desk.underWay == 0 })
+    }
 }
 
 @Suite("Who may try to enrol")
 struct EnrolmentThrottleTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
 
-    @Test("a source has its tries, earns more with time, and success costs none")
-    func perSource() {
-        var throttle = EnrolmentThrottle(now: start)
-        func attempt(_ now: NIODeadline, succeeds: Bool) -> Bool {
-            guard throttle.admit("a", at: now) else { return false }
-            throttle.leave("a", succeeded: succeeds)
+    /// A throttle, and the numbers of those who ask it.
+    private final class Asked {
+        var throttle: EnrolmentThrottle
+        var last: UInt64 = 0
+
+        init(_ now: NIODeadline) { throttle = EnrolmentThrottle(now: now) }
+
+        func admit(_ key: String, _ now: NIODeadline) -> EnrolmentThrottle.Decision {
+            last += 1
+            return throttle.admit(last, from: key, at: now)
+        }
+
+        /// Whether it was let in; then it is over at once.
+        func tries(_ key: String, _ now: NIODeadline, succeeds: Bool = false) -> Bool {
+            guard admit(key, now) != .refused else { return false }
+            throttle.leave(last, succeeded: succeeds, at: now)
             return true
         }
-        for _ in 0..<200 { #expect(attempt(start, succeeds: true)) }
-        for _ in 0..<EnrolmentThrottle.burstPerSource { #expect(attempt(start, succeeds: false)) }
-        #expect(!attempt(start, succeeds: false))
+    }
+
+    @Test("a source has its tries, earns more with time, and success costs none")
+    func perSource() {
+        let asked = Asked(start)
+        for _ in 0..<200 { #expect(asked.tries("a", start, succeeds: true)) }
+        for _ in 0..<EnrolmentThrottle.burstPerSource { #expect(asked.tries("a", start)) }
+        #expect(!asked.tries("a", start))
         let later = start + EnrolmentThrottle.refillPerSource
-        #expect(attempt(later, succeeds: false))
-        #expect(!attempt(later, succeeds: false))
-        let another = throttle.admit("b", at: later)
-        #expect(another, "another is not held up")
+        #expect(asked.tries("a", later))
+        #expect(!asked.tries("a", later))
+        #expect(asked.admit("b", later) == .admitted, "another is not held up")
     }
 
     @Test("so many at once, of one source and in all; a place comes back")
     func active() {
-        var throttle = EnrolmentThrottle(now: start)
-        for _ in 0..<EnrolmentThrottle.activePerSourceMax {
-            let isAdmitted = throttle.admit("a", at: start)
-            #expect(isAdmitted)
-        }
-        let oneMore = throttle.admit("a", at: start)
-        #expect(!oneMore)
+        let asked = Asked(start)
+        for _ in 0..<EnrolmentThrottle.activePerSourceMax { #expect(asked.admit("a", start) == .admitted) }
+        #expect(asked.admit("a", start) == .refused)
         for number in EnrolmentThrottle.activePerSourceMax..<EnrolmentThrottle.activeMax {
-            let isAdmitted = throttle.admit("\(number)", at: start)
-            #expect(isAdmitted)
+            #expect(asked.admit("\(number)", start) == .admitted)
         }
-        let past = throttle.admit("z", at: start)
-        #expect(!past)
-        throttle.leave("a", succeeded: false)
-        let later = throttle.admit("z", at: start)
-        #expect(later)
+        #expect(asked.admit("z", start) == .refused)
+        asked.throttle.leave(1, succeeded: false, at: start)
+        asked.throttle.leave(1, succeeded: false, at: start)
+        #expect(asked.admit("z", start) == .admitted)
+        #expect(asked.admit("y", start) == .refused)
+    }
+
+    @Test("with no place left, who has sent no request for long gives way to the next, the oldest first")
+    func patience() {
+        let asked = Asked(start)
+        for number in 0..<EnrolmentThrottle.activeMax {
+            #expect(asked.admit("\(number / EnrolmentThrottle.activePerSourceMax)", start) == .admitted)
+        }
+        asked.throttle.requestCame(1)
+        let later = start + EnrolmentThrottle.patience
+        #expect(asked.admit("z", later - .nanoseconds(1)) == .refused)
+        #expect(asked.admit("z", later) == .admittedInPlace(of: 2))
+        #expect(asked.admit("y", later) == .admittedInPlace(of: 3))
+        // Its own number is full: one of its own.
+        #expect(asked.admit("3", later) == .admittedInPlace(of: 13))
+        #expect(asked.throttle.activeCount == EnrolmentThrottle.activeMax)
+        // Too late for a right proof: the place is another's.
+        asked.throttle.leave(2, succeeded: true, at: later)
+        #expect(asked.throttle.activeCount == EnrolmentThrottle.activeMax)
+        for id in 1...asked.last { asked.throttle.requestCame(id) }
+        #expect(asked.admit("x", later + .hours(1)) == .refused)
+    }
+
+    @Test("a hundred sources that fail as often as they may, and hold what they get, keep nobody new out")
+    func newcomers() {
+        let asked = Asked(start)
+        var (now, failures, refused) = (start, 0, 0)
+        for step in 1...6_000 {
+            now = start + .milliseconds(Int64(step) * 50)
+            for number in 0..<100 where asked.admit("\(number)", now) != .refused { failures += 1 }
+            // Each ten seconds, when they have all that they can have: until one is let in.
+            guard step.isMultiple(of: 200) else { continue }
+            if !asked.tries("new-\(step)", now, succeeds: true) { refused += 1 }
+        }
+        #expect(refused <= 1, "in the first burst alone")
+        #expect(failures <= EnrolmentThrottle.burst + 300 * 8)
     }
 
     @Test("the table of sources is bounded, and the whole rate too, however many sources there are")
     func bounded() {
-        var throttle = EnrolmentThrottle(now: start)
+        let asked = Asked(start)
         var admitted = 0
         var now = start
         // Ten thousand sources in a hundred seconds.
         for number in 0..<10_000 {
-            if throttle.admit("\(number)", at: now) {
-                admitted += 1
-                throttle.leave("\(number)", succeeded: false)
-            }
+            if asked.tries("\(number)", now) { admitted += 1 }
             now = now + .milliseconds(10)
-            #expect(throttle.sourceCount <= EnrolmentThrottle.sourcesMax)
+            #expect(asked.throttle.sourceCount <= EnrolmentThrottle.sourcesMax)
         }
         #expect(admitted <= EnrolmentThrottle.burst + 801 && admitted > 100)
     }

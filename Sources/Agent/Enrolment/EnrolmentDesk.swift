@@ -16,10 +16,17 @@ final class EnrolmentDesk: Sendable {
 
     let office: AuthorityOffice
     private let renewals = NIOLockedValueBox(RenewalThrottle())
-    private let throttle = NIOLockedValueBox(EnrolmentThrottle(now: .now()))
+    private let counter: NIOLockedValueBox<Counter>
     private let standing: @Sendable (CertificateName) -> AuthorityOffice.Standing
     private let addresses: @Sendable () -> [Endpoint]
     private let log: Logger
+
+    private struct Counter {
+        var throttle: EnrolmentThrottle
+        var next: UInt64 = 1
+        /// The connections that have a place: each may have to give way.
+        var channels: [UInt64: any Channel] = [:]
+    }
 
     /// - Parameters:
     ///   - standing: what the cluster knows of a name.
@@ -33,6 +40,7 @@ final class EnrolmentDesk: Sendable {
         self.log = log
         self.standing = standing
         self.addresses = addresses
+        counter = NIOLockedValueBox(Counter(throttle: EnrolmentThrottle(now: .now())))
     }
 
     convenience init(folder: String, box: CoreBox, revoked: RevocationList, log: Logger) {
@@ -54,15 +62,37 @@ final class EnrolmentDesk: Sendable {
             })
     }
 
-    func admit(_ source: CallSource) -> Bool {
-        throttle.withLockedValue { $0.admit(source.key, at: .now()) }
+    /// Tries that have a place now.
+    var underWay: Int { counter.withLockedValue { $0.throttle.activeCount } }
+
+    /// Takes a place for a connection, where none is left that of one which has kept silent: that one is closed.
+    ///
+    /// - Returns: what the place is given back with; nil when there is none.
+    func admit(_ channel: any Channel, from source: CallSource) -> UInt64? {
+        let (id, instead): (UInt64?, (any Channel)?) = counter.withLockedValue { counter in
+            let id = counter.next
+            let decision = counter.throttle.admit(id, from: source.key, at: .now())
+            if case .refused = decision { return (nil, nil) }
+            counter.next += 1
+            counter.channels[id] = channel
+            guard case .admittedInPlace(let old) = decision else { return (id, nil) }
+            return (id, counter.channels.removeValue(forKey: old))
+        }
+        instead?.close(mode: .all, promise: nil)
+        return id
     }
+
+    /// The request of who has this place is whole: from now on it waits for the desk.
+    func requestCame(_ id: UInt64) { counter.withLockedValue { $0.throttle.requestCame(id) } }
 
     /// Whether that name may get another certificate now.
     func admitsRenewal(of name: CertificateName) -> Bool { renewals.withLockedValue { $0.admit(name, at: .now()) } }
 
-    func leave(_ source: CallSource, succeeded: Bool) {
-        throttle.withLockedValue { $0.leave(source.key, succeeded: succeeded) }
+    func leave(_ id: UInt64, succeeded: Bool) {
+        counter.withLockedValue { counter in
+            counter.channels[id] = nil
+            counter.throttle.leave(id, succeeded: succeeded, at: .now())
+        }
     }
 
     /// The answer to one request, framed, and whether it was granted.

@@ -19,40 +19,47 @@ final class EnrolmentHandler: ChannelInboundHandler {
     private let desk: EnrolmentDesk
     private let handshakes: Handshakes
     private let source: CallSource
-    private let timeout: TimeAmount
+    private let limits: ServerLimits
     private var state = State.passing
-    private var isAdmitted = false
-    private var isGranted = false
+    /// At the desk, while it is held.
+    private var place: UInt64?
     private var timer: Scheduled<Void>?
 
-    init(desk: EnrolmentDesk, handshakes: Handshakes, source: CallSource, timeout: TimeAmount) {
+    init(desk: EnrolmentDesk, handshakes: Handshakes, source: CallSource, limits: ServerLimits) {
         self.desk = desk
         self.handshakes = handshakes
         self.source = source
-        self.timeout = timeout
+        self.limits = limits
     }
 
     /// Asked from within the handshake, once.
-    func admit() -> Bool {
-        guard !isAdmitted else { return true }
-        isAdmitted = desk.admit(source)
-        return isAdmitted
+    func admit(_ channel: any Channel) -> Bool {
+        guard place == nil else { return true }
+        place = desk.admit(channel, from: source)
+        return place != nil
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         timer?.cancel()
         timer = nil
-        if isAdmitted { desk.leave(source, succeeded: isGranted) }
-        isAdmitted = false
+        leave(succeeded: false)
+    }
+
+    private func leave(succeeded: Bool) {
+        if let place { desk.leave(place, succeeded: succeeded) }
+        place = nil
+    }
+
+    private func close(_ context: ChannelHandlerContext, after time: TimeAmount) {
+        timer?.cancel()
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: time) { context.close(mode: .all, promise: nil) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let begun = event as? TLSEnrolmentBegun {
             handshakes.ended(context.channel, .enrolling)
             state = .reading(ByteBuffer(), binding: begun.binding)
-            timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
-                context.close(mode: .all, promise: nil)
-            }
+            close(context, after: limits.enrolmentRequestTimeout)
             context.read()
             return
         }
@@ -80,6 +87,8 @@ final class EnrolmentHandler: ChannelInboundHandler {
             }
             guard buffer.readableBytes == Int(count) + 2 else { return }
             state = .answering
+            close(context, after: limits.enrolmentTimeout)
+            if let place { desk.requestCame(place) }
             answer(Array(buffer.readableBytesView.dropFirst(2)), binding, context)
         }
     }
@@ -93,7 +102,8 @@ final class EnrolmentHandler: ChannelInboundHandler {
         let promise = context.eventLoop.makePromise(of: (bytes: [UInt8], granted: Bool).self)
         promise.completeWithTask { [desk, source] in await desk.answer(body, binding: binding, source: source) }
         promise.futureResult.assumeIsolated().whenSuccess { answer in
-            self.isGranted = answer.granted
+            // How long the other side takes over the answer is no longer the desk's.
+            self.leave(succeeded: answer.granted)
             guard context.channel.isActive else { return }
             context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(bytes: answer.bytes)), promise: nil)
             context.close(mode: .all, promise: nil)

@@ -87,11 +87,12 @@ struct APIChildChannel: Sendable {
         let pipeline = channel.pipeline.syncOperations
         let source = CallSource(channel.remoteAddress)
         let desk = enrolment.map { desk in
-            EnrolmentHandler(desk: desk, handshakes: handshakes, source: source, timeout: limits.enrolmentTimeout)
+            EnrolmentHandler(desk: desk, handshakes: handshakes, source: source, limits: limits)
         }
         try pipeline.addHandler(
             TLSHandler.server(
-                context: context, handshakeTimeout: timeout, admits: desk.map { desk in { desk.admit() } },
+                context: context, handshakeTimeout: timeout,
+                admits: desk.map { desk in { desk.admit(channel) } },
                 turn: { [handshakes] in
                     handshakes.spoke(channel)
                     handshakes.pace(of: channel).turn(of: source.key, $0)

@@ -21,7 +21,11 @@ public struct ServerLimits: Sendable {
     public var writeStallTimeout: TimeAmount = .seconds(60)
     /// The TLS handshake, from accept to the verified certificate.
     public var handshakeTimeout: TimeAmount = .seconds(10)
-    /// A host without a certificate, from its handshake to the end of its answer: the CA's log may be waited for.
+    /// A host without a certificate has so long from its handshake until its request is whole, which follows at once. At
+    /// half, a line that lost some packets in a row fails; at double, a silent one holds its place twice as long, where
+    /// nobody else asks for it.
+    public var enrolmentRequestTimeout: TimeAmount = .seconds(5)
+    /// And from there to the end of its answer: the CA's log may be waited for.
     public var enrolmentTimeout: TimeAmount = .seconds(20)
     /// All header fields of one request.
     public var headerBytesMax = 16 * 1024
