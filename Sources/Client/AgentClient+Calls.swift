@@ -3,14 +3,20 @@ import Vocabulary
 
 /// The rest of the API, one call a line of CONTRACT's table.
 extension AgentClient {
+    /// - Parameter conflictsOnly: wants only names with conflicts, those of which a delete goes first among them. An agent
+    ///   that is older answers with all names that are not deleted.
     public func list(
-        prefix: String? = nil, pattern: String? = nil, limit: Int? = nil, after: String? = nil
+        prefix: String? = nil, pattern: String? = nil, limit: Int? = nil, after: String? = nil,
+        conflictsOnly: Bool = false
     ) async throws -> API.ResourceList {
         try await getJSON(
             API.ResourceList.self,
             ResourcePath.with(
                 "/v1/resources",
-                query: [("prefix", prefix), ("pattern", pattern), ("limit", limit.map(String.init)), ("after", after)]))
+                query: [
+                    ("prefix", prefix), ("pattern", pattern), ("limit", limit.map(String.init)), ("after", after),
+                    ("conflicts", conflictsOnly ? "1" : nil),
+                ]))
     }
 
     public func history(_ name: String) async throws -> API.History {

@@ -36,8 +36,11 @@ public struct VersionSet: Hashable, Sendable, Codable {
         }
     }
 
-    /// How many versions lost to the head without its writer having seen them.
-    public var conflicts: Int { latest.count { $0.dot != head.dot } }
+    /// How many versions lost to the head without its writer having seen them. A delete that lost to another one is none:
+    /// nothing is lost by it.
+    public var conflicts: Int {
+        latest.count { $0.dot != head.dot && !(head.isTombstone && $0.isTombstone) }
+    }
 
     /// Those that none of the others' writers had seen: the head, and what is concurrent with it.
     public var latest: [Version] {

@@ -54,7 +54,7 @@ public struct WriteRequest: Hashable, Sendable {
 
     public enum Refusal: Error, Hashable, Sendable {
         case preconditionFailed(head: Dot?)
-        /// A delete of a name that does not exist.
+        /// A delete of a name that does not exist, nor has lost a write to the delete that it was.
         case notFound
         /// Its time would be later than `until`.
         case overdue
@@ -75,7 +75,8 @@ public struct WriteRequest: Hashable, Sendable {
         after set: VersionSet?, dot: Dot, clock: inout HybridClock, wallMilliseconds: UInt64
     ) throws(Refusal) -> Version {
         guard precondition.holds(for: set) else { throw .preconditionFailed(head: set?.live?.dot) }
-        if content == .tombstone && set?.live == nil { throw .notFound }
+        // What lost to a delete is kept until a writer has seen it: a second delete lets go of it.
+        if content == .tombstone, set.map({ $0.live == nil && $0.conflicts == 0 }) ?? true { throw .notFound }
         for version in set?.versions ?? [] where attempts.contains(where: { version.context.mayCover($0) }) {
             throw .builtUpon
         }
@@ -85,6 +86,6 @@ public struct WriteRequest: Hashable, Sendable {
         if let until, time > until { throw .overdue }
         return Version(
             name: name, dot: dot, context: set?.context ?? CausalContext(), time: time, content: content,
-            home: home ?? set?.live?.home)
+            home: home ?? (content == .tombstone ? set?.head : set?.live)?.home)
     }
 }

@@ -7,7 +7,8 @@ struct ConflictsCommand: AsyncParsableCommand {
         abstract: "List the resources that were written at once by writers who did not see each other.",
         discussion: """
             The version that a get answers is marked "head"; of the others, `roost get NAME --version V` gives the bytes. \
-            The next put of the name has seen them all and ends the conflict.
+            Where a delete goes first, the head is "deleted" and a get finds nothing. The next write of the name has seen \
+            them all and ends the conflict: a put, or an rm, also where the head is deleted already.
             """)
 
     @OptionGroup var connection: ConnectionOptions
@@ -18,7 +19,7 @@ struct ConflictsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await connection.run { client in
-            var pages = ListPages(client, prefix: prefix)
+            var pages = ListPages(client, prefix: prefix, conflictsOnly: true)
             var count = 0
             while let resources = try await pages.next() {
                 for resource in resources where resource.conflicts > 0 {
@@ -27,7 +28,11 @@ struct ConflictsCommand: AsyncParsableCommand {
                 }
             }
             guard !json else { return }
-            if count == 0 { Terminal.say("no conflicts") }
+            Terminal.say(
+                count == 0
+                    ? "no conflicts"
+                    : "the next put or rm of a name ends its conflict; before that, `roost get NAME --version V` gives the "
+                        + "bytes of what lost")
             pages.warnOfUnreachable()
         }
     }

@@ -4,7 +4,10 @@ import Client
 struct RmCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rm", abstract: "Delete a resource.",
-        discussion: "Its earlier versions go with it, and give their space back; the name is free at once.")
+        discussion: """
+            Its earlier versions go with it, and give their space back; the name is free at once. Of a name that is deleted \
+            already, and has versions that the delete had not seen (conflicts lists them), those go.
+            """)
 
     @OptionGroup var connection: ConnectionOptions
     @Argument(help: "The resource's name.", transform: NameArgument.parse)

@@ -23,6 +23,19 @@ struct JSONTests {
         #expect(try API.JSON.decode(API.ResourceList.self, from: text.utf8) == list)
     }
 
+    @Test("a deleted name with conflicts, which is listed where it is asked for")
+    func deleted() throws {
+        let info = API.ResourceInfo(
+            name: "docs/plan.txt", version: "simba.1.2", deleted: true, sha256: nil, size: 0,
+            modified: "2026-11-23T05:52:19.123Z", home: nil, holders: ["simba"], conflicts: 1)
+        let text = """
+            {"conflicts":1,"deleted":true,"holders":["simba"],"modified":"2026-11-23T05:52:19.123Z",\
+            "name":"docs/plan.txt","size":0,"version":"simba.1.2"}
+            """
+        #expect(try API.JSON.text(info) == text)
+        #expect(try API.JSON.decode(API.ResourceInfo.self, from: text.utf8) == info)
+    }
+
     @Test("a member, with durations in _ms and nothing for what is not known")
     func member() throws {
         let member = API.Member(

@@ -72,6 +72,49 @@ struct VersionSetStoryTests {
         #expect(kept.conflicts == 1)
     }
 
+    @Test("what lost to a delete is a conflict until a put or another delete has seen it; then there is none to delete")
+    func lostToDelete() throws {
+        var (simba, mkango) = (try Hand("simba"), try Hand("mkango"))
+        let home = try NodeName("mkango")
+        let old = VersionSet(try simba.put(1, on: nil, at: 1000, home: home))
+        let deleted = old.merged(with: [try simba.put(nil, on: old, at: 2000)])
+        let lost = deleted.merged(with: [try mkango.put(2, on: old, at: 1500)])
+        #expect(lost.live == nil && lost.conflicts == 1)
+
+        var clock = simba.clock
+        for precondition in [Precondition.present, .digest(try digest(2)), .version(lost.head.dot)] {
+            #expect(throws: WriteRequest.Refusal.preconditionFailed(head: nil), "\(precondition)") {
+                try simba.put(nil, on: lost, at: 2001, if: precondition)
+            }
+        }
+        #expect(simba.clock.latest == clock.latest)
+        let ended = lost.merged(with: [try simba.put(nil, on: lost, at: 2001, if: .absent)])
+        #expect(ended.versions.map(\.isTombstone) == [true], "with what the first delete had not seen")
+        #expect(ended.conflicts == 0 && ended.head.home == home)
+        #expect(ended.merged(with: lost.versions) == ended)
+        clock = simba.clock
+        #expect(throws: WriteRequest.Refusal.notFound) { try simba.put(nil, on: ended, at: 2002) }
+        #expect(throws: WriteRequest.Refusal.notFound) { try simba.put(nil, on: deleted, at: 2002) }
+        #expect(simba.clock.latest == clock.latest)
+
+        let back = lost.merged(with: [try mkango.put(3, on: lost, at: 3, if: .absent)])
+        #expect(back.live?.digest == (try digest(3)) && back.conflicts == 0)
+        #expect(back.versions.compactMap(\.digest) == [try digest(3), try digest(2)], "it is in the history")
+        #expect(back.merged(with: [try simba.put(nil, on: back, at: 3000)]).versions.count == 1)
+    }
+
+    @Test("of two deletes at once neither has lost anything")
+    func twoDeletes() throws {
+        var (simba, mkango) = (try Hand("simba"), try Hand("mkango"))
+        let old = VersionSet(try simba.put(1, on: nil, at: 1000))
+        let deleted = VersionSet(try simba.put(nil, on: old, at: 1001)).merged(
+            with: [try mkango.put(nil, on: old, at: 1002)])
+        #expect(deleted.versions.count == 2 && deleted.conflicts == 0)
+        #expect(throws: WriteRequest.Refusal.notFound) { try simba.put(nil, on: deleted, at: 1003) }
+        let back = deleted.merged(with: [try mkango.put(2, on: old, at: 1003)])
+        #expect(back.conflicts == 2, "a put that neither had seen goes first")
+    }
+
     @Test("a delete that has seen only a node's writes after its disk was wiped leaves the ones before alone")
     func wipedDisk() throws {
         var before = try Hand("simba", epoch: 100)

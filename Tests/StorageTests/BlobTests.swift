@@ -120,6 +120,31 @@ import Vocabulary
         }
     }
 
+    @Test("what a delete had not seen keeps its bytes, until another delete has seen it")
+    func lostToDelete() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch, wall: 10_000) { store in
+            let first = try await store.put("a", text("first"))
+            let dot = Dot(node: try node("mkango"), epoch: 1, counter: 1)
+            let delete = Version(
+                name: try name("a"), dot: dot, context: first.set.context,
+                time: HybridTime(wallMilliseconds: 5_000, counter: 0), content: .tombstone, home: nil)
+            try await store.put("a", text("second"), wall: 2_000)
+            try await store.merge([delete])
+            try await store.collect()
+            let lost = try #require(await store.versions(of: name("a")))
+            #expect(lost.live == nil && lost.conflicts == 1)
+            #expect(scratch.files(in: "blobs").count == 1)
+
+            let again = try await store.delete("a")
+            try await store.collect()
+            #expect(again.set.versions.count == 1 && again.version.context.covers(dot))
+            #expect(scratch.files(in: "blobs").isEmpty)
+            #expect(again.set.isDeletedFor(.zero, wallMilliseconds: .max), "it can be forgotten some day")
+            await #expect(throws: StorageError.refused(.notFound)) { try await store.delete("a") }
+        }
+    }
+
     @Test("versions that history no longer keeps give their bytes back")
     func prunedFrees() async throws {
         let scratch = try Scratch()

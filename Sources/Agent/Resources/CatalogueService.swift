@@ -19,6 +19,8 @@ struct CatalogueService: Sendable {
         var pattern: String?
         var limit = CatalogueService.limitDefault
         var after: ResourceName?
+        /// Only names with conflicts, those among them, too, of which a delete goes first. Whom this node asks tells of all.
+        var conflictsOnly = false
 
         var items: [(name: String, value: String?)] {
             [
@@ -53,13 +55,12 @@ struct CatalogueService: Sendable {
                 found[entry.head.name, default: Found()].add(entry, from: node)
             }
         }
-        let names = found.keys.sorted()
+        let names = found.filter { !query.conflictsOnly || $0.value.conflicts > 0 }.keys.sorted()
         let limit = min(max(query.limit, 1), Self.limitMax)
         let shown = names.prefix(limit)
-        let infos = shown.compactMap { found[$0]?.info }
-        let more = horizon != nil || names.count > limit
+        let infos = shown.compactMap { found[$0]?.info(ofDeleted: query.conflictsOnly) }
         return API.ResourceList(
-            resources: infos, next: more ? shown.last?.text ?? horizon?.text : nil,
+            resources: infos, next: (names.count > limit ? shown.last : horizon)?.text,
             unreachable: survey.unreachable.map(\.text))
     }
 
@@ -81,12 +82,15 @@ struct CatalogueService: Sendable {
             conflicts = max(conflicts, entry.conflicts)
         }
 
-        var info: API.ResourceInfo? {
-            guard let head, case .blob(let digest, let size, let mediaType) = head.content else { return nil }
+        /// - Parameter ofDeleted: also of a name of which a delete is the head.
+        func info(ofDeleted: Bool) -> API.ResourceInfo? {
+            guard let head, ofDeleted || !head.isTombstone else { return nil }
             return API.ResourceInfo(
-                name: head.name.text, version: head.dot.description, sha256: digest.hex, size: size,
-                modified: API.Timestamp.text(unixMilliseconds: head.time.wallMilliseconds), contentType: mediaType,
-                home: head.home?.text, holders: holders.map(\.text).sorted(), conflicts: conflicts)
+                name: head.name.text, version: head.dot.description, deleted: head.isTombstone ? true : nil,
+                sha256: head.digest?.hex, size: head.size,
+                modified: API.Timestamp.text(unixMilliseconds: head.time.wallMilliseconds),
+                contentType: head.mediaType, home: head.home?.text, holders: holders.map(\.text).sorted(),
+                conflicts: conflicts)
         }
     }
 

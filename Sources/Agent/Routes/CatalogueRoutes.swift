@@ -53,6 +53,7 @@ struct CatalogueRoutes: Sendable {
             guard let after = try? ResourceName(text) else { throw .badRequest("after must be the name of a resource") }
             query.after = after
         }
+        query.conflictsOnly = values["conflicts"] == "1"
         return query
     }
 }

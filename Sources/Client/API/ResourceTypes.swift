@@ -1,10 +1,12 @@
 /// What the resource endpoints answer: `/v1/resources`, `/v1/history`, `/v1/where`.
 extension API {
-    /// One live resource, as the whole cluster knows it.
+    /// One resource, as the whole cluster knows it: a live one, except where names with conflicts were asked for.
     public struct ResourceInfo: Codable, Hashable, Sendable {
         public var name: String
         public var version: String
-        public var sha256: String
+        /// True of a name of which a delete goes first: it has no `sha256`, and size 0. Nil of any other.
+        public var deleted: Bool?
+        public var sha256: String?
         public var size: UInt64
         /// RFC 3339.
         public var modified: String
@@ -15,11 +17,12 @@ extension API {
         public var conflicts: Int
 
         public init(
-            name: String, version: String, sha256: String, size: UInt64, modified: String, contentType: String? = nil,
-            home: String?, holders: [String], conflicts: Int
+            name: String, version: String, deleted: Bool? = nil, sha256: String?, size: UInt64, modified: String,
+            contentType: String? = nil, home: String?, holders: [String], conflicts: Int
         ) {
             self.name = name
             self.version = version
+            self.deleted = deleted
             self.sha256 = sha256
             self.size = size
             self.modified = modified
@@ -30,13 +33,13 @@ extension API {
         }
 
         enum CodingKeys: String, CodingKey {
-            case name, version, sha256, size, modified
+            case name, version, deleted, sha256, size, modified
             case contentType = "content_type"
             case home, holders, conflicts
         }
     }
 
-    /// `GET /v1/resources?prefix=&pattern=&limit=&after=`, names in byte order.
+    /// `GET /v1/resources?prefix=&pattern=&limit=&after=&conflicts=`, names in byte order.
     public struct ResourceList: Codable, Hashable, Sendable {
         public var resources: [ResourceInfo]
         /// Give this as `after` for the next page; absent on the last one.
