@@ -6,12 +6,21 @@ extension AuthorityOffice {
         case introduce, reissue, retire, abandon
     }
 
-    /// A user of the cluster whose newest certificate is not of use after the next step. Nodes are not among them: they
-    /// are asked.
+    /// Somebody to whom certificates were issued, by the newest that is good still; where none is, by the newest.
     public struct Holder: Sendable, Hashable {
+        /// What becomes of them with the next step.
+        public enum Prospect: Sendable, Hashable {
+            case ready
+            /// Cut off by it.
+            case behind
+            /// In need of another certificate anyhow.
+            case expired
+        }
+
         public let name: CertificateName
         /// Seconds since 1970.
         public let notAfter: Int64
+        public let prospect: Prospect
     }
 
     /// Where the rotation stands.
@@ -35,15 +44,19 @@ extension AuthorityOffice {
         return true
     }
 
-    /// Users, by what was issued, who would be cut off by the next step: before the new CA signs, those who do not trust
-    /// it; before the old one goes, those whose certificate it signed.
-    public func usersLeftBehind(now: Int64 = Timestamp.now) throws(AuthorityError) -> [Holder] {
+    /// Everybody, by what was issued, in the order of their names; nobody while no change is under way. Cut off are, before
+    /// the new CA signs, those who do not trust it; before the old one goes, those whose certificate it signed.
+    ///
+    /// Which certificate a new one took the place of is not written down: of one name on two machines, who renews speaks
+    /// for both.
+    public func holders(now: Int64 = Timestamp.now) throws(AuthorityError) -> [Holder] {
         let authority = try CertificateAuthority.open(folder: folder)
         let rotation = try AuthorityRotation(of: authority)
-        guard let other = rotation.other else { return [] }
+        guard rotation.phase != .none, let other = rotation.other else { return [] }
         var latest: [CertificateName: IssuedCertificate] = [:]
-        for entry in try authority.issued() where entry.name.role != .node && entry.notAfter > now {
+        for entry in try authority.issued() {
             // Oldest first; a clock that was set back must not hide the one that was issued last.
+            if let known = latest[entry.name], known.notAfter > now, entry.notAfter <= now { continue }
             latest[entry.name] = entry
         }
         let isReady: (IssuedCertificate) -> Bool =
@@ -53,7 +66,20 @@ extension AuthorityOffice {
             case .none, .introduced: { $0.notBefore > other.notBefore }
             case .reissuing: { $0.authority == authority.certificate.keyDigest }
             }
-        return latest.values.filter { !isReady($0) }.map { Holder(name: $0.name, notAfter: $0.notAfter) }
-            .sorted { $0.name.uri < $1.name.uri }
+        return latest.values.map { entry in
+            Holder(
+                name: entry.name, notAfter: entry.notAfter,
+                prospect: entry.notAfter <= now ? .expired : isReady(entry) ? .ready : .behind)
+        }.sorted { $0.name.uri < $1.name.uri }
+    }
+
+    /// Nobody trusts the CA before any more.
+    ///
+    /// - Parameter other: that one; of another nothing is said.
+    public func settled(_ other: X509Certificate) throws(AuthorityError) {
+        let authority = try CertificateAuthority.open(folder: folder)
+        let rotation = try AuthorityRotation(of: authority)
+        guard rotation.phase == .none, rotation.other?.keyDigest == other.keyDigest else { return }
+        try AuthorityRotation.settle(authority)
     }
 }

@@ -12,9 +12,11 @@ import Vocabulary
 /// 1. introduced: `next.key.pem` is there, and `ca.pem` holds both. The present one signs; everybody learns to trust both.
 /// 2. reissuing: `next.key.pem` has become `ca.key.pem`, the old one is `previous.key.pem`. Everybody gets a certificate
 ///    of the new one, and trusts both.
-/// 3. done: `ca.pem` holds the new one alone, and the old one's key is gone.
+/// 3. done: `ca.pem` holds the new one alone, and the old one's key is gone. `retired.pem` has its certificate until nobody
+///    trusts it: till then another change would be a second one over the first.
 ///
-/// Each step is one rename, or one and a removal: whatever a power cut leaves is the step before or the step after.
+/// Each step is one rename, and what is made ready or removed around it: whatever a power cut leaves is the step before or the
+/// step after.
 public struct AuthorityRotation: Sendable {
     public enum Phase: String, Sendable, Codable {
         case none, introduced, reissuing
@@ -22,11 +24,12 @@ public struct AuthorityRotation: Sendable {
 
     static let nextKeyFile = "next.key.pem"
     static let previousKeyFile = "previous.key.pem"
+    static let retiredFile = "retired.pem"
 
     public let phase: Phase
     /// Signs now.
     public let issuing: X509Certificate
-    /// The one to come, or the one before.
+    /// The one to come, or the one before. In `none` the one that has gone or was taken back, while some trust it still.
     public let other: X509Certificate?
     /// What everybody has to trust now: `ca.pem`.
     public let authorities: [X509Certificate]
@@ -42,7 +45,12 @@ public struct AuthorityRotation: Sendable {
         let previous = try Self.certificate(of: Self.previousKeyFile, in: folder, among: authorities)
             .flatMap { $0.keyDigest == authority.certificate.keyDigest ? nil : $0 }
         phase = previous != nil ? .reissuing : next != nil ? .introduced : .none
-        other = previous ?? next
+        other = previous ?? next ?? Self.retired(in: folder)
+    }
+
+    /// Of no use for anything but to wait for those who trust it: one that can not be read must not stop the CA.
+    private static func retired(in folder: String) -> X509Certificate? {
+        (try? DurableFiles.read("\(folder)/\(retiredFile)").bytes).flatMap { try? X509Certificate(pem: $0) }
     }
 
     private static func certificate(
@@ -70,6 +78,7 @@ public struct AuthorityRotation: Sendable {
         let times = try CertificateAuthority.period(CertificateAuthority.defaultValidity, from: now, until: .max)
         // Of a retirement that a cut has left unfinished.
         try remove(previousKeyFile, in: folder)
+        try remove(retiredFile, in: folder)
         let next: X509PrivateKey
         if let made = try key(nextKeyFile, in: folder) {
             next = made
@@ -109,10 +118,19 @@ public struct AuthorityRotation: Sendable {
 
     /// The one before is trusted no more, and its key is gone.
     static func retire(_ authority: CertificateAuthority) throws(AuthorityError) {
-        let bytes: [UInt8]
-        do throws(X509Error) { bytes = try authority.certificate.pem() } catch { throw .crypto(error) }
+        let other = try AuthorityRotation(of: authority).other
+        let (bytes, retired): ([UInt8], [UInt8]?)
+        do throws(X509Error) { (bytes, retired) = (try authority.certificate.pem(), try other?.pem()) } catch {
+            throw .crypto(error)
+        }
+        if let retired { try DurableFiles.replace("\(authority.folder)/\(retiredFile)", retired, mode: 0o644) }
         try DurableFiles.replace("\(authority.folder)/\(CertificateAuthority.certificateFile)", bytes, mode: 0o644)
         try remove(previousKeyFile, in: authority.folder)
+    }
+
+    /// The one that has gone is trusted by nobody.
+    static func settle(_ authority: CertificateAuthority) throws(AuthorityError) {
+        try remove(retiredFile, in: authority.folder)
     }
 
     /// The one to come does not come.

@@ -48,6 +48,42 @@ extension ProcessTests {
             }
         }
 
+        private typealias Taken = (status: Int, code: String?, text: String)
+
+        /// A step that waits for no user.
+        private func take(_ step: String, _ here: AgentClient) async throws -> Taken {
+            let users = #"["the-client","the-reader","the-admin"]"#
+            let answer = try await here.ask(
+                "POST", "/v1/ca/rotate", ["Content-Type": "application/json"],
+                body: Array(#"{"step":"\#(step)","without":\#(users)}"#.utf8))
+            return (answer.status, answer.errorCode, String(decoding: answer.body, as: UTF8.self))
+        }
+
+        private func taken(_ step: String, _ here: AgentClient) async throws {
+            try await Patience.wait(atMost: .seconds(90), for: "the step \(step)") {
+                let taken = try await take(step, here)
+                return taken.status == 200 ? .done(()) : .notYet(taken.text)
+            }
+        }
+
+        private let users = ["the-client", "the-reader", "the-admin"].flatMap { ["--without", $0] }
+
+        /// `roost ca rotate` where the CA is, waiting for no user.
+        private func rotate(_ cluster: TestCluster, _ more: String...) async throws -> TestCluster.Ran {
+            let here = ["--agent", "unix:\(cluster.socket("kitale"))"]
+            return try await cluster.run(
+                TestCluster.roost, ["ca", "rotate"] + users + here + more, within: .seconds(120))
+        }
+
+        private func sees(
+            _ cluster: TestCluster, _ name: String, _ what: String, _ isSo: (API.Authority.Member?) -> Bool
+        ) async throws {
+            try await Patience.wait(atMost: .seconds(90), for: "\(name) to be \(what)") {
+                let authority = try await authority(cluster)
+                return isSo(authority.members.first { $0.name == name }) ? .done(()) : .notYet("\(authority)")
+            }
+        }
+
         /// Through a node that has no CA.
         private func renew(_ cluster: TestCluster, _ role: String) async throws {
             let agent = "https://\(try await cluster.endpoint("lodwar"))"
@@ -98,7 +134,7 @@ extension ProcessTests {
                 try await renew(cluster, "client")
                 let ran = try await ended
                 #expect(ran.ending == .exited(0), "\(ran.output)")
-                #expect(ran.output.contains("trusts no other"), "\(ran.output)")
+                #expect(ran.output.contains("no member trusts the old one"), "\(ran.output)")
 
                 for name in names {
                     let now = try await certificate(cluster, name)
@@ -136,13 +172,7 @@ extension ProcessTests {
                 for name in names.dropFirst() { try await cluster.start(name, joining: ["kitale"]) }
                 try await cluster.settled(names)
                 let here = try AgentClient(agents: [.unix(path: cluster.socket("kitale"))], certificates: nil)
-                func take(_ step: String) async throws -> (status: Int, code: String?, text: String) {
-                    let users = #"["the-client","the-reader","the-admin"]"#
-                    let answer = try await here.ask(
-                        "POST", "/v1/ca/rotate", ["Content-Type": "application/json"],
-                        body: Array(#"{"step":"\#(step)","without":\#(users)}"#.utf8))
-                    return (answer.status, answer.errorCode, String(decoding: answer.body, as: UTF8.self))
-                }
+                func take(_ step: String) async throws -> Taken { try await self.take(step, here) }
                 try await cluster.kill("moyale")
                 #expect(try await take("introduce").status == 200)
                 try await Patience.wait(atMost: .seconds(60), for: "the others to renew") {
@@ -153,12 +183,116 @@ extension ProcessTests {
                 #expect(try await authority(cluster).phase == "introduced")
                 try await cluster.start("moyale", joining: ["kitale"])
                 for (step, phase) in [("reissue", "reissuing"), ("retire", "none")] {
-                    try await Patience.wait(atMost: .seconds(90), for: "the step \(step)") {
-                        let taken = try await take(step)
-                        return taken.status == 200 ? .done(()) : .notYet(taken.text)
-                    }
+                    try await taken(step, here)
                     #expect(try await authority(cluster).phase == phase)
                 }
+                await here.close()
+            }
+        }
+
+        @Test(
+            "a node that left, or has a certificate and is no member, holds the change of the CA up, until it renewed, was named, forgotten or revoked"
+        )
+        func left() async throws {
+            try await TestCluster.run { cluster in
+                try await cluster.start("kitale", ["ca": "\(cluster.path)/ca"])
+                for name in ["lodwar", "moyale", "isiolo"] { try await cluster.start(name, joining: ["kitale"]) }
+                try await cluster.settled(["kitale", "lodwar", "moyale", "isiolo"])
+                // Its host is set up, and its agent was never started.
+                try await cluster.add("wajir")
+                let here = try AgentClient(agents: [.unix(path: cluster.socket("kitale"))], certificates: nil)
+                for name in ["moyale", "isiolo"] { #expect(try await cluster.stop(name) == .exited(0)) }
+
+                let stuck = try await rotate(cluster, "--timeout", "3")
+                #expect(stuck.ending == .exited(75), "\(stuck.output)")
+                for words in ["moyale (it left", "isiolo (it left", "wajir (it is no member", "--without NAME"] {
+                    #expect(stuck.output.contains(words), "\(words): \(stuck.output)")
+                }
+                let refused = try await take("reissue", here)
+                #expect(refused.status == 409 && refused.code == "not_ready")
+                #expect(refused.text.contains("moyale (it left") && refused.text.contains("wajir (it is no member"))
+
+                for (verb, name) in [("revoke", "wajir"), ("forget", "isiolo")] {
+                    let ran = try await roost(cluster, verb, name, "--agent", "unix:\(cluster.socket("kitale"))")
+                    #expect(ran.ending == .exited(0), "\(ran.output)")
+                    try await sees(cluster, name, "waited for no more") { $0 == nil }
+                }
+                // It comes, renews and goes again: nobody has to wait for that one.
+                try await cluster.start("moyale", joining: ["kitale"])
+                try await sees(cluster, "moyale", "ready") { $0?.ready == true }
+                #expect(try await cluster.stop("moyale") == .exited(0))
+                try await sees(cluster, "moyale", "gone") { $0 == nil }
+                try await taken("reissue", here)
+
+                // What it has now is of the old one.
+                try await sees(cluster, "moyale", "waited for") { $0?.ready == false && $0?.state == .left }
+                let again = try await take("retire", here)
+                #expect(again.status == 409 && again.text.contains("moyale"))
+                let named = try await rotate(cluster, "--without", "moyale")
+                #expect(named.ending == .exited(0), "\(named.output)")
+                #expect(named.output.contains("no member trusts the old one"), "\(named.output)")
+                await here.close()
+            }
+        }
+
+        @Test(
+            "whoever is away at the end of a change is named and not waited for, and no other change begins before that one is over"
+        )
+        func end() async throws {
+            try await TestCluster.run { cluster in
+                try await cluster.start("kitale", ["ca": "\(cluster.path)/ca"])
+                for name in names.dropFirst() { try await cluster.start(name, joining: ["kitale"]) }
+                try await cluster.settled(names)
+                let here = try AgentClient(agents: [.unix(path: cluster.socket("kitale"))], certificates: nil)
+                func crashes() async throws {
+                    try await sees(cluster, "moyale", "ready") { $0?.ready == true }
+                    try await cluster.kill("moyale")
+                    try await sees(cluster, "moyale", "crashed") { $0?.state == .crashed }
+                }
+
+                // Taken back, and broken off while one trusts it still.
+                try await taken("introduce", here)
+                try await crashes()
+                let first = try await authority(cluster)
+                let abandoning = try await cluster.launch(
+                    TestCluster.roost, ["ca", "rotate", "--abandon", "--agent", "unix:\(cluster.socket("kitale"))"])
+                func said() throws -> String { try String(contentsOfFile: abandoning.logPath, encoding: .utf8) }
+                try await Patience.wait(atMost: .seconds(60), for: "the last wait") {
+                    let text = try said()
+                    return text.contains("2 of 3 members trust") ? .done(()) : .notYet(text)
+                }
+                await abandoning.send(SIGINT)
+                #expect(try await abandoning.end(within: .seconds(20)) == .exited(130))
+                let text = try said()
+                #expect(text.contains("may still be trusted by moyale (it is away)"), "\(text)")
+
+                // The CA's host starts anew meanwhile, and nothing is begun over it.
+                try await cluster.kill("kitale")
+                try await cluster.start("kitale", joining: ["lodwar"], ["ca": "\(cluster.path)/ca"])
+                let early = try await rotate(cluster, "--timeout", "2")
+                #expect(early.ending == .exited(75) && early.output.contains("moyale"), "\(early.output)")
+                let refused = try await take("introduce", here)
+                #expect(refused.code == "not_ready" && refused.text.contains("moyale"), "\(refused)")
+                let still = try await authority(cluster)
+                #expect(still.phase == "none" && still.issuing == first.issuing && still.other == first.other)
+                async let over = rotate(cluster, "--timeout", "90")
+                try await cluster.start("moyale", joining: ["kitale"])
+                let ended = try await over
+                #expect(ended.ending == .exited(0) && ended.output.contains("is over now"), "\(ended.output)")
+                let calm = try await authority(cluster)
+                #expect(calm.phase == "none" && calm.issuing == first.issuing && calm.other == nil)
+
+                // To the end, but for one.
+                for step in ["introduce", "reissue"] { try await taken(step, here) }
+                try await crashes()
+                let ran = try await rotate(cluster, "--timeout", "3")
+                #expect(ran.ending == .exited(0), "\(ran.output)")
+                #expect(ran.output.contains("may still be trusted by moyale (it is away)"), "\(ran.output)")
+                let last = try await authority(cluster)
+                #expect(last.phase == "none" && last.other == first.issuing)
+                let again = try await rotate(cluster, "--timeout", "2")
+                #expect(again.ending == .exited(75) && again.output.contains("moyale"), "\(again.output)")
+                #expect(try await authority(cluster).issuing == last.issuing)
                 await here.close()
             }
         }

@@ -3,6 +3,7 @@ import Client
 import HTTPTypes
 import Logging
 import Node
+import Relocation
 import SWIM
 import TLS
 import Vocabulary
@@ -101,9 +102,22 @@ actor AuthorityService {
                 for await (name, answer) in group { seen[name] = answer }
             }
         }
-        let known = Set(core.driver.read { $0.membership.members.map(\.name) })
-        seen = seen.filter { known.contains($0.key) }
-        return rotation
+        let known = core.driver.read { $0.membership.members }
+        let names = Set(known.map(\.name))
+        seen = seen.filter { names.contains($0.key) }
+        guard rotation.phase == .none, let other = rotation.other else { return rotation }
+        // One of an earlier life that was not met yet may trust it.
+        let unmet = certificates.members.saved.unmet.contains { !names.contains($0.name) }
+        guard !unmet, !core.driver.read({ $0.isJoining }) else { return rotation }
+        let behind = known.contains { $0.status != .left && !(certificate(of: $0.name).map(wanted.isMet) ?? false) }
+        guard !behind else { return rotation }
+        try await office.settled(other)
+        return try await office.rotation()
+    }
+
+    /// As it was seen last.
+    private func certificate(of name: NodeName) -> API.Certificate? {
+        name == core.name ? certificates.overview : seen[name]?.certificate
     }
 
     /// The last step leaves nothing under way but that everybody follows it.
@@ -148,12 +162,18 @@ actor AuthorityService {
 
     /// Takes one step, if it leaves nobody behind but those named.
     ///
-    /// - Throws: `APIError`: 409 `not_ready` with those who would be left behind; 409 `not_the_step`.
+    /// - Throws: `APIError`: 409 `not_ready` with those who would be left behind, or have not come to the end of the change
+    ///   before; 409 `not_the_step`.
     func take(_ step: AuthorityOffice.RotationStep, without: Set<String>) async throws -> API.Authority {
         do {
             let present = try await describe(look(again: true))
-            // To begin, and to take back what was begun, nobody has to be ready.
-            if [.reissue, .retire].contains(step) { try Self.check(present, without) }
+            // To begin, and to take back what was begun, nobody has to be ready; but the change before is to be over.
+            switch step {
+            case .reissue, .retire: try Self.check(present, without, "would be left behind")
+            case .introduce where present.phase == AuthorityRotation.Phase.none.rawValue && present.other != nil:
+                try Self.check(present, without, "may still trust the CA before this one")
+            case .introduce, .abandon: break
+            }
             guard try await office.rotate(step) else {
                 throw APIError(
                     .conflict, code: "not_the_step",
@@ -170,39 +190,69 @@ actor AuthorityService {
         }
     }
 
-    private static func check(_ present: API.Authority, _ without: Set<String>) throws(APIError) {
-        let members = present.members.filter { !$0.ready && !without.contains($0.name) }.map(\.name)
+    private static func check(
+        _ present: API.Authority, _ without: Set<String>, _ what: String
+    ) throws(APIError) {
+        let members = present.members.filter { !$0.ready && !without.contains($0.name) }
+            .map { member in member.problem.map { "\(member.name) (\($0))" } ?? member.name }
         let users = present.users.filter { !without.contains($0.name) }.map { "\($0.role) \($0.name)" }
         guard members.isEmpty, users.isEmpty else {
             let names = (members + users).prefix(20).joined(separator: ", ")
             throw APIError(
-                .conflict, code: "not_ready", "would be left behind: \(names)".printable(max: 1_000),
+                .conflict, code: "not_ready", "\(what): \(names)".printable(max: 1_000),
                 hint: "members renew by themselves when they are there, users with roost renew; "
-                    + "--without NAME leaves one behind, for a new certificate later")
+                    + "--without NAME leaves one behind, for a new certificate later; "
+                    + "a node that never comes back is forgotten (roost forget) or revoked (roost revoke)")
         }
     }
 
     private func describe(_ rotation: AuthorityRotation) async throws -> API.Authority {
         let wanted = Wanted(rotation)
-        let own = certificates.overview
-        let members = core.driver.read { $0.membership.members }.filter { $0.status != .left }.map { member in
-            let last = seen[member.name]
-            let certificate = member.name == core.name ? own : last?.certificate
-            let isReady = certificate.map(wanted.isMet) ?? false
+        let holders = try await office.holders().filter { !core.revoked.contains($0.name) }
+        let (all, forgotten) = core.driver.read { ($0.membership.members, $0.tombstones.acquaintances.struck) }
+        let members = all.filter { $0.status != .left }.map { member in
+            let isReady = certificate(of: member.name).map(wanted.isMet) ?? false
             return API.Authority.Member(
                 name: member.name.text, state: API.MemberState(rawValue: member.status.rawValue) ?? .alive,
                 ready: isReady,
-                problem: isReady ? nil : member.status == .crashed ? "it is away" : last?.problem)
+                problem: isReady ? nil : member.status == .crashed ? "it is away" : seen[member.name]?.problem)
         }
-        let users = try await office.usersLeftBehind().map { holder in
+        let gone = rotation.phase == .none ? [] : goneBehind(holders, wanted, all, forgotten: Set(forgotten.keys))
+        let users = holders.filter { $0.name.role != .node && $0.prospect == .behind }.map { holder in
             API.Authority.User(
                 name: holder.name.name.text, role: holder.name.role.rawValue,
                 expires: API.Timestamp.text(unixSeconds: holder.notAfter))
         }
         return API.Authority(
             phase: rotation.phase.rawValue, issuing: Self.signer(rotation.issuing),
-            other: rotation.other.map(Self.signer), members: members, users: users,
-            ready: users.isEmpty && members.allSatisfy(\.ready))
+            other: rotation.other.map(Self.signer), members: members + gone, users: users,
+            ready: users.isEmpty && gone.isEmpty && members.allSatisfy(\.ready))
+    }
+
+    /// Nodes that can not be asked because they are no members now, whom the next step would keep from coming back: a host
+    /// that is stopped has left, and after a week the list of members is rid of it. The log has what they were given.
+    private func goneBehind(
+        _ holders: [AuthorityOffice.Holder], _ wanted: Wanted, _ members: [Member], forgotten: Set<NodeName>
+    ) -> [API.Authority.Member] {
+        let known = Dictionary(members.map { ($0.name, $0.status) }, uniquingKeysWith: { first, _ in first })
+        var behind: [NodeName: String] = [:]
+        // One that the log does not know has its certificate from elsewhere, and of that nothing is known.
+        for member in members where member.status == .left && !core.revoked.contains(node: member.name) {
+            guard !(seen[member.name]?.certificate.map(wanted.isMet) ?? false) else { continue }
+            behind[member.name] = "it left before it renewed"
+        }
+        for holder in holders where holder.name.role == .node {
+            let name = holder.name.name
+            switch (holder.prospect, known[name]) {
+            case (.ready, _), (.expired, _): behind[name] = nil
+            case (.behind, nil) where !forgotten.contains(name):
+                let end = API.Timestamp.text(unixSeconds: holder.notAfter)
+                behind[name] = "it is no member, and has a certificate until \(end)"
+            case (.behind, _): break
+            }
+        }
+        return behind.sorted { $0.key < $1.key }
+            .map { API.Authority.Member(name: $0.key.text, state: .left, ready: false, problem: $0.value) }
     }
 
     private static func signer(_ certificate: X509Certificate) -> API.Authority.Signer {

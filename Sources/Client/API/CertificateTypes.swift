@@ -68,8 +68,9 @@ extension API {
         /// none, introduced or reissuing.
         public var phase: String
         public var issuing: Signer
-        /// The one to come, or the one before.
+        /// The one to come, or the one before; with none, the one that has gone, while members may trust it still.
         public var other: Signer?
+        /// And, as `left`, nodes that are no members now and would be kept from coming back by the next step.
         public var members: [Member]
         /// Users whose newest certificate the next step would make useless.
         public var users: [User]
