@@ -48,9 +48,9 @@ struct DoctorCommand: AsyncParsableCommand {
         let address =
             command.connection.agent.isEmpty && Environment["ROOST_AGENT"] == nil
             ? AgentAddress.unix(path: settings.socketPath) : addresses.first ?? .standard
+        // As the agent calls them: what the operator put there may be over, or of a CA that is trusted no more.
         let agent = await AgentChecks(
-            address: address, certificates: command.connection.certificates ?? settings.certificatesFolder,
-            settings: settings
+            address: address, certificates: HostChecks.certificatesInUse(settings), settings: settings
         ).run()
         var checks = [configuration] + HostChecks.certificates(settings) + HostChecks.disk(settings)
         checks.append(HostChecks.files(limit: agent.status?.process?.filesMax, open: agent.status?.process?.filesOpen))
@@ -71,10 +71,12 @@ struct DoctorCommand: AsyncParsableCommand {
             let text = file.map { "\($0) is valid" } ?? "there is no configuration file: the defaults count"
             return (API.Check("configuration", .ok, text), settings)
         } catch {
+            var settings = AgentSettings()
+            if let certs = connection.certificates { settings.certificatesFolder = certs }
             return (
                 API.Check(
                     "configuration", .fail, "\(error)", remedy: "correct it; until then no agent starts (exit 78)"),
-                AgentSettings()
+                settings
             )
         }
     }

@@ -89,6 +89,48 @@ extension ProcessTests {
                 #expect(configuration?.outcome == .fail && configuration?.text.contains("\"bind\"") == true)
             }
         }
+
+        @Test("peers are called with the certificate that the agent got itself, when the operator's is over")
+        func renewed() async throws {
+            try await TestCluster.run { cluster in
+                try await cluster.start("kitale", ["ca": "\(cluster.path)/ca"])
+                try await cluster.add("lodwar")
+                let place = cluster.certificates("lodwar")
+                let now = Int64(Date().timeIntervalSince1970)
+                /// Of an hour that began so many seconds ago.
+                func issue(_ age: Int64) throws {
+                    try FileManager.default.removeItem(atPath: place)
+                    _ = try cluster.authority.issue(
+                        role: .node, name: NodeName("lodwar"), ips: ["127.0.0.1"], validity: .seconds(3_600),
+                        now: now - age, into: place)
+                }
+                try issue(3_000)
+                try await cluster.start("lodwar", joining: ["kitale"])
+                let own = "\(cluster.path)/lodwar.data/certs"
+                try await Patience.wait(atMost: .seconds(60), for: "a new certificate") {
+                    let sets = (try? FileManager.default.contentsOfDirectory(atPath: own)) ?? []
+                    // It has its name when it is whole.
+                    return sets.contains { UInt32($0) != nil } ? .done(()) : .notYet("\(sets)")
+                }
+                try issue(7_200)
+                try await cluster.settled(["kitale", "lodwar"])
+                let yaml = "\(cluster.path)/lodwar.yaml"
+                try Data(
+                    """
+                    bind: "\(try await cluster.endpoint("lodwar"))"
+                    certs: \(place)
+                    data_dir: \(cluster.path)/lodwar.data
+                    socket: \(cluster.socket("lodwar"))
+                    """.utf8
+                ).write(to: URL(filePath: yaml))
+                for certs in [[], ["--certs", place]] {
+                    let ran = try await cluster.run(TestCluster.roost, ["doctor", "--config", yaml, "--json"] + certs)
+                    let checks = try API.JSON.decode(API.Checkup.self, from: Array(ran.output.utf8)).checks
+                    #expect(outcome(checks, "certificate") == .ok, "\(checks)")
+                    #expect(outcome(checks, "tcp") == .ok, "\(checks)")
+                }
+            }
+        }
     }
 }
 

@@ -60,6 +60,12 @@ public enum HostChecks {
         return checks
     }
 
+    /// The folder of the set that an agent with these settings shows to others: the operator's, or the one that it got
+    /// itself since. Where none can be used, the operator's.
+    public static func certificatesInUse(_ settings: AgentSettings) -> String {
+        (try? OwnCertificates(settings).current())?.folder ?? settings.certificatesFolder
+    }
+
     private static func life(
         of life: CertificateLife, _ check: String, _ whose: String, remedy: String
     ) -> API.Check {
