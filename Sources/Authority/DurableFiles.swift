@@ -55,6 +55,26 @@ enum DurableFiles {
         throw .cannotWrite(path: target, reason: .init(errno: errno))
     }
 
+    /// See `DurableText.rewrite`.
+    static func rewrite(_ path: String, _ bytes: [UInt8], mode: mode_t) throws(AuthorityError) {
+        var (place, present) = (path, stat())
+        if let pointer = realpath(path, nil) {
+            place = String(cString: pointer)
+            free(pointer)
+        }
+        let isThere = stat(place, &present) == 0
+        try replace(place, bytes, mode: isThere ? present.st_mode & 0o777 : mode)
+        // Nobody else than root may give a file away, and what others write is theirs.
+        guard isThere, geteuid() == 0 else { return }
+        let file = open(place, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        defer { close(file) }
+        // Whoever has its folder may have put another's file there since, by a second name of that.
+        var made = stat()
+        guard file >= 0, fstat(file, &made) == 0, made.st_nlink == 1,
+            fchown(file, present.st_uid, present.st_gid) == 0
+        else { throw .cannotWrite(path: place, reason: .init(errno: errno)) }
+    }
+
     static func exists(_ path: String) -> Bool {
         var info = stat()
         return lstat(path, &info) == 0

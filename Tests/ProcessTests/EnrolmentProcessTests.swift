@@ -1,6 +1,7 @@
 import Authority
 import Client
 import Foundation
+import Glibc
 import Testing
 import Vocabulary
 
@@ -95,12 +96,6 @@ extension ProcessTests {
                 try await refused(cluster, 77, "was revoked", revoked + enroll)
                 try await refused(cluster, 66, "no invitation", ["invite", "revoke", "00"] + here)
 
-                // An operator's configuration is left alone.
-                try FileManager.default.createDirectory(
-                    atPath: "\(cluster.path)/own.etc", withIntermediateDirectories: true)
-                try "zone: kampala\n".write(
-                    toFile: "\(cluster.path)/own.etc/roost.yaml", atomically: true, encoding: .utf8)
-
                 _ = try await succeeds(cluster, invited + enroll)
                 let config = try String(contentsOfFile: "\(etc[1])/roost.yaml", encoding: .utf8)
                 #expect(config.contains("join: [\"127.0.0.1:\(ports.0)\"]"), "\(config)")
@@ -122,12 +117,7 @@ extension ProcessTests {
                 let open = try await line(succeeds(cluster, ["invite"] + here))
                 try await refused(
                     cluster, 73, "is a member", open + ["--out", "\(cluster.path)/s2", "--name", "simba"])
-                let own = try await succeeds(
-                    cluster, open + ["--etc", "\(cluster.path)/own.etc", "--name", "mkango", "--no-start"])
-                #expect(own.contains("left as it is") && own.contains("join: ["), "\(own)")
-                #expect(
-                    try String(contentsOfFile: "\(cluster.path)/own.etc/roost.yaml", encoding: .utf8)
-                        == "zone: kampala\n")
+                try await keepsConfigurations(cluster, open, through: here, join: "127.0.0.1:\(ports.0)")
                 let bound = try await line(succeeds(cluster, ["invite", "--node", "simba"] + here))
                 _ = try await succeeds(cluster, bound + ["--out", "\(cluster.path)/s2"])
 
@@ -146,6 +136,60 @@ extension ProcessTests {
                 await other.close()
                 for process in [second, agents.0] { await process.stop() }
             }
+        }
+
+        private func configuration(_ cluster: TestCluster, _ host: String, _ text: String) throws -> String {
+            let etc = "\(cluster.path)/\(host).etc"
+            try FileManager.default.createDirectory(atPath: etc, withIntermediateDirectories: true)
+            try text.write(toFile: "\(etc)/roost.yaml", atomically: true, encoding: .utf8)
+            return etc
+        }
+
+        /// What an operator's configuration says stays: what it lacks comes behind it, and where it says something else,
+        /// nobody starts an agent that would be a cluster of its own.
+        private func keepsConfigurations(
+            _ cluster: TestCluster, _ invited: [String], through here: [String], join: String
+        ) async throws {
+            let own = "# ours\nzone: kampala"
+            let etc = try configuration(cluster, "own", own)
+            try FileManager.default.moveItem(atPath: "\(etc)/roost.yaml", toPath: "\(etc)/kept.yaml")
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(etc)/roost.yaml", withDestinationPath: "kept.yaml")
+            try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: "\(etc)/kept.yaml")
+            let owner: uid_t = geteuid() == 0 ? 65_534 : geteuid()
+            try #require(chown("\(etc)/kept.yaml", owner, getegid()) == 0)
+            let said = try await succeeds(cluster, invited + ["--etc", etc, "--name", "mkango", "--no-start"])
+            #expect(said.contains("start the agent"), "\(said)")
+            let text = try String(contentsOfFile: "\(etc)/kept.yaml", encoding: .utf8)
+            #expect(text.hasPrefix(own + "\ncerts: \"\(etc)/certs\"\njoin: [") && text.hasSuffix("]\n"), "\(text)")
+            #expect(text.contains("\"\(join)\""), "\(text)")
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(etc)/kept.yaml")
+            #expect(attributes[.posixPermissions] as? Int == 0o640)
+            #expect(attributes[.ownerAccountID] as? Int == Int(owner))
+            #expect(try FileManager.default.destinationOfSymbolicLink(atPath: "\(etc)/roost.yaml") == "kept.yaml")
+
+            let other = "join: [192.0.2.1]\n"
+            let third = try configuration(cluster, "third", other)
+            let again = try await line(succeeds(cluster, ["invite"] + here))
+            let ran = try await cluster.run(
+                TestCluster.roost, again + ["--etc", third, "--name", "chui", "--no-start"])
+            #expect(ran.ending == .exited(73), "\(ran.output)")
+            for part in ["has join: 192.0.2.1", "nothing was started", "join: [\"", "\"\(join)\""] {
+                #expect(ran.output.contains(part), "\(ran.output)")
+            }
+            #expect(try String(contentsOfFile: "\(third)/roost.yaml", encoding: .utf8) == other)
+
+            // The same on the first host: with the CA elsewhere nobody could be invited.
+            let first = try configuration(cluster, "first", "ca: /srv/ca\n")
+            let initiate = [
+                "init", "--cluster", "crane", "--name", "duma", "--advertise", "127.0.0.1", "--etc", first,
+            ]
+            try await refused(cluster, 73, "has ca: /srv/ca", initiate)
+            #expect(try String(contentsOfFile: "\(first)/roost.yaml", encoding: .utf8) == "ca: /srv/ca\n")
+            _ = try configuration(cluster, "first", "weight: 50\n")
+            #expect(try await succeeds(cluster, initiate + ["--no-start"]).contains("start the agent"))
+            let made = try String(contentsOfFile: "\(first)/roost.yaml", encoding: .utf8)
+            #expect(made.hasPrefix("weight: 50\ncerts: ") && made.contains("\nca: \"\(first)/ca\"\n"), "\(made)")
         }
 
         @Test("the key is kept off the nodes: csr there, ca sign here")

@@ -23,17 +23,23 @@ struct SettingsFile {
     static let aliasesMax = 8
 
     init(path: String) throws(SettingsError) {
+        guard let text = try Self.text(of: path) else { throw .unreadable(path: path, reason: BoundedFile.missing) }
+        try self.init(yaml: text, path: path)
+    }
+
+    /// - Returns: nil where there is no such file.
+    static func text(of path: String) throws(SettingsError) -> String? {
         let data: Data
         do {
-            let handle = try BoundedFile.read(path, bytesMax: Self.bytesMax)
-            data = handle
+            data = try BoundedFile.read(path, bytesMax: Self.bytesMax)
         } catch {
+            guard error.reason != BoundedFile.missing else { return nil }
             throw .unreadable(path: path, reason: error.reason)
         }
         guard let text = String(validating: data, as: UTF8.self) else {
             throw .notYAML(path: path, reason: "it is not UTF-8 text")
         }
-        try self.init(yaml: text, path: path)
+        return text
     }
 
     init(yaml: String, path: String) throws(SettingsError) {

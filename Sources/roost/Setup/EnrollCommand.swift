@@ -1,3 +1,4 @@
+import Agent
 import ArgumentParser
 import Authority
 import Vocabulary
@@ -15,8 +16,9 @@ struct EnrollCommand: AsyncParsableCommand {
         abstract: "Join this host to a cluster with a token of roost invite.",
         discussion:
             "Makes a key, which never leaves this host, gets its certificate from the node that invited, writes "
-            + "both and the configuration, and starts the service. A client's, reader's or admin's certificate goes to "
-            + "the folder --out alone. When the answer was lost, the same line does it again.")
+            + "both and what the configuration lacks, and starts the service; where roost.yaml says something else, it "
+            + "is left as it is, nothing is started, and the end is 73. A client's, reader's or admin's certificate "
+            + "goes to the folder --out alone. When the answer was lost, the same line does it again.")
 
     @Argument(help: "What roost invite printed.")
     var token: String
@@ -55,11 +57,11 @@ struct EnrollCommand: AsyncParsableCommand {
             granted = try Enrolment(token: token, name: wanted, folder: folder).run()
         } catch { throw Self.failure(error) }
         if out == nil {
-            var settings = [(key: String, values: [String])]()
-            if let advertise { settings.append(("advertise", [advertise])) }
-            settings.append(("join", granted.join))
-            try setup.configure(settings)
+            var settings: [SettingsText.Line] = []
+            if let advertise { settings.append(.init("advertise", [advertise])) }
+            settings.append(.init("join", granted.join))
             try setup.openCertificates()
+            try setup.configure(settings)
             await setup.start(wanted: start)
         }
         if json {
@@ -69,6 +71,7 @@ struct EnrollCommand: AsyncParsableCommand {
             Terminal.say("this is \(granted.uri)")
         }
         for remark in setup.remarks { Terminal.say(remark) }
+        if let failure = setup.lacks { throw failure }
     }
 
     /// What was asked for, what the token says, what the host is called.

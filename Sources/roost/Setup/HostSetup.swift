@@ -18,6 +18,9 @@ struct HostSetup {
     let folder: String
     /// Notes for the operator, in order.
     private(set) var remarks: [String] = []
+    /// What keeps the service from being started: an agent without `join` would be a cluster of its own, and one
+    /// without `ca` could not invite. To be thrown when all else is done and said.
+    private(set) var lacks: CommandFailure?
 
     init(folder: String) {
         var folder = folder
@@ -31,37 +34,26 @@ struct HostSetup {
 
     // MARK: The configuration
 
-    /// Adds settings to the configuration unless it has any of an operator's: those are never touched, and what is
-    /// missing is said instead.
-    mutating func configure(_ settings: [(key: String, values: [String])]) throws {
-        let wanted = [(key: "certs", values: [certificates])] + settings
-        let isThere = FileManager.default.fileExists(atPath: configuration)
+    /// Adds what the configuration lacks behind what it says. Where it says something else, it is left as it is, and
+    /// nothing is started: see `lacks`.
+    mutating func configure(_ settings: [SettingsText.Line]) throws {
+        let wanted = [SettingsText.Line("certs", [certificates])] + settings
         do {
-            let beside = Dictionary(
-                wanted.map { ($0.key, $0.values.joined(separator: ",")) }, uniquingKeysWith: { first, _ in first })
-            guard try !SettingsText.hasOwn(path: configuration, beside: beside) else {
-                let lines = settings.map(Self.line).joined()
-                remarks.append("\(configuration) has settings of its own and was left as it is; it needs:\n\(lines)")
-                return
+            switch try SettingsText.change(to: configuration, wanted: wanted) {
+            case .none: break
+            case .add(let text):
+                try NewText.put(text, at: configuration)
+                remarks.append("wrote \(configuration)")
+            case .conflict(let reason, let lines):
+                lacks = CommandFailure(
+                    "\(configuration) \(reason): it was left as it is, and nothing was started",
+                    hint: "let it say this, then \(byHand):\n\(lines)", status: .conflict)
             }
-            let missing = try wanted.filter { try !SettingsText.names($0.key, path: configuration) }
-            guard !missing.isEmpty else { return }
-            var text = isThere ? try String(contentsOfFile: configuration, encoding: .utf8) : ""
-            if !text.isEmpty, !text.hasSuffix("\n") { text += "\n" }
-            text += missing.map(Self.line).joined()
-            try SettingsText.check(text, path: configuration)
-            try NewText.put(text, at: configuration)
-            remarks.append("wrote \(configuration)")
         } catch let error as SettingsError {
-            throw CommandFailure("\(error)", hint: "\(configuration) was left as it is", status: .badConfiguration)
+            throw CommandFailure(
+                "\(error)", hint: "\(configuration) was left as it is, and nothing was started",
+                status: .badConfiguration)
         }
-    }
-
-    /// Quoted: an IPv6 address would begin a list of YAML's.
-    private static func line(_ setting: (key: String, values: [String])) -> String {
-        let texts = setting.values.map { "\"\($0)\"" }
-        let value = setting.key == "join" ? "[\(texts.joined(separator: ", "))]" : texts.joined()
-        return "\(setting.key): \(value)\n"
     }
 
     // MARK: The service's user
@@ -90,15 +82,20 @@ struct HostSetup {
 
     // MARK: The service
 
+    private var byHand: String {
+        let agent = "roost agent --config \(configuration)"
+        guard folder == Self.standardFolder else { return "start the agent: \(agent)" }
+        return "start the agent: \(agent)   (or, with the package installed: systemctl enable --now roost)"
+    }
+
     /// Starts the service where systemd runs and the unit is installed; else says what to run.
     mutating func start(wanted: Bool) async {
-        let byHand = "start the agent: roost agent --config \(configuration)"
+        guard lacks == nil else { return }
         guard wanted, folder == Self.standardFolder, geteuid() == 0,
             FileManager.default.fileExists(atPath: "/run/systemd/system"),
             Self.systemctl("cat", "roost.service").status == 0
         else {
-            remarks.append(
-                wanted ? byHand + "   (or, with the package installed: systemctl enable --now roost)" : byHand)
+            remarks.append(byHand)
             return
         }
         let enabled = Self.systemctl("enable", "roost.service")
@@ -126,9 +123,9 @@ struct HostSetup {
 
 /// A small text put in the place of another, whole or not at all.
 enum NewText {
-    static func put(_ text: String, at path: String, mode: mode_t = 0o644) throws {
+    static func put(_ text: String, at path: String) throws {
         let folder = URL(filePath: path).deletingLastPathComponent().path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        do { try DurableText.replace(path, Array(text.utf8), mode: mode) } catch { throw CaCommand.failure(error) }
+        do { try DurableText.rewrite(path, Array(text.utf8), mode: 0o644) } catch { throw CaCommand.failure(error) }
     }
 }

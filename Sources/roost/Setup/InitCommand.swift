@@ -1,3 +1,4 @@
+import Agent
 import ArgumentParser
 import Authority
 import Vocabulary
@@ -8,8 +9,9 @@ struct InitCommand: AsyncParsableCommand {
         commandName: "init",
         abstract: "Make this host the first of a new cluster.",
         discussion: "Makes the cluster's CA (ca in the folder --etc), this node's certificate (certs) and the "
-            + "configuration (roost.yaml, unless it has settings already), and starts the service. The others come by "
-            + "`roost invite` here and `roost enroll` there. What was made by an earlier try is kept.")
+            + "configuration (roost.yaml: what it lacks is added; where it says something else, it is left as it is, "
+            + "nothing is started, and the end is 73), and starts the service. The others come by `roost invite` here "
+            + "and `roost enroll` there. What was made by an earlier try is kept.")
 
     @Option(help: "The cluster's name: a DNS label.")
     var cluster: String
@@ -31,9 +33,9 @@ struct InitCommand: AsyncParsableCommand {
             made = (try ClusterName(cluster), try NodeName(name), try Endpoint(parsing: advertise))
             try issue(setup, made)
         } catch { throw CaCommand.failure(error) }
-        try setup.configure([("ca", [setup.authority]), ("advertise", ["\(made.2)"])])
         try setup.handOverAuthority()
         try setup.openCertificates()
+        try setup.configure([.init("ca", [setup.authority]), .init("advertise", ["\(made.2)"])])
         await setup.start(wanted: start)
         if json {
             try Terminal.print(json: Made(ca: setup.authority, certs: setup.certificates, config: setup.configuration))
@@ -41,6 +43,7 @@ struct InitCommand: AsyncParsableCommand {
             Terminal.print("\(made.1) is the first node of \(made.0)")
         }
         for remark in setup.remarks { Terminal.say(remark) }
+        if let failure = setup.lacks { throw failure }
         Terminal.say("invite the next host, here: roost invite")
     }
 
