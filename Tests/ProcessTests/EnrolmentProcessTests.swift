@@ -192,9 +192,23 @@ extension ProcessTests {
             #expect(made.hasPrefix("weight: 50\ncerts: ") && made.contains("\nca: \"\(first)/ca\"\n"), "\(made)")
         }
 
-        @Test("the key is kept off the nodes: csr there, ca sign here")
+        @Test("the key is kept off the nodes: csr there, ca sign here, and what invite says makes a member")
         func byHand() async throws {
             try await TestCluster.run { cluster in
+                // The CA's folder is named, and its key is elsewhere.
+                let names = "\(cluster.path)/ca-without-key"
+                try FileManager.default.createDirectory(atPath: names, withIntermediateDirectories: true)
+                try FileManager.default.copyItem(atPath: "\(cluster.path)/ca/ca.pem", toPath: "\(names)/ca.pem")
+                try await cluster.start("kitale", ["ca": names])
+                let said = try await cluster.run(
+                    TestCluster.roost, ["invite", "--node", "mkango", "--agent", "unix:\(cluster.socket("kitale"))"])
+                #expect(said.ending == .exited(73), "\(said.output)")
+                for part in ["csr --node mkango --out /etc/roost/certs", "ca sign", "systemctl enable --now roost"] {
+                    #expect(said.output.contains(part), "\(said.output)")
+                }
+                let start = try #require(said.output.firstRange(of: "join: ["), "\(said.output)").lowerBound
+                let join = try #require(said.output[start...].split(separator: ";").first)
+
                 let host = "\(cluster.path)/host"
                 _ = try await succeeds(cluster, ["csr", "--node", "mkango", "--out", host])
                 _ = try await succeeds(
@@ -208,11 +222,14 @@ extension ProcessTests {
                         atPath: "\(cluster.path)/signed/\(file)", toPath: "\(host)/\(file)")
                 }
                 let port = try FreePort.find()
-                try FileManager.default.createDirectory(
-                    atPath: "\(cluster.path)/mkango.etc", withIntermediateDirectories: true)
-                try "certs: \(host)\n".write(
-                    toFile: "\(cluster.path)/mkango.etc/roost.yaml", atomically: true, encoding: .utf8)
+                _ = try configuration(cluster, "mkango", "certs: \(host)\n\(join)\n")
                 let process = try await agent(cluster, "mkango", port)
+                let client = try await cluster.client("kitale")
+                try await Patience.wait(atMost: .seconds(60), for: "a second member") {
+                    let members = try await client.status().members
+                    return members.alive == 2 ? .done(()) : .notYet("\(members)")
+                }
+                await client.close()
                 await process.stop()
             }
         }

@@ -16,14 +16,14 @@ struct InvitationRoutes: Sendable {
     let desk: EnrolmentDesk?
 
     func add(to router: Router<APIContext>) {
-        router.get("/v1/invitations") { _, _ in Response.json(try await list()) }
+        router.get("/v1/invitations") { _, _ in Response.json(try await list(box.parts.core)) }
         router.post("/v1/invitations") { request, context in
             let ask = try await request.json(API.InviteRequest.self, context: context)
             return Response.json(try await invite(ask, box.parts.core), status: .created)
         }
         router.post("/v1/invitations/revoke") { request, context in
             let ask = try await request.json(API.RevokeInvitationRequest.self, context: context)
-            return Response.json(try await revoke(ask))
+            return Response.json(try await revoke(ask, box.parts.core))
         }
     }
 
@@ -54,7 +54,7 @@ struct InvitationRoutes: Sendable {
                 ])
             return API.Invite(token: token.text, invitation: Self.api(invitation))
         } catch {
-            throw APIError(error, byHand: Self.byHand(offer))
+            throw APIError(error, byHand: Self.byHand(offer, core))
         }
     }
 
@@ -84,28 +84,38 @@ struct InvitationRoutes: Sendable {
 
     private func office(_ offer: AuthorityOffice.Offer, _ core: AgentCore) throws(APIError) -> AuthorityOffice {
         guard let desk else {
-            throw .noAuthority(on: core.name, hint: Self.byHand(offer))
+            throw .noAuthority(on: core.name, hint: Self.byHand(offer, core))
         }
         return desk.office
     }
 
-    /// What to type where the CA's key is kept off the nodes.
-    private static func byHand(_ offer: AuthorityOffice.Offer) -> String {
+    /// What to type where the CA's key is kept off the nodes. A node's goes on to its start: without `join` it would be a
+    /// cluster of its own.
+    private static func byHand(_ offer: AuthorityOffice.Offer, _ core: AgentCore) -> String {
         let name = offer.name?.text ?? "NAME"
-        return "ask the node whose configuration has ca (--agent). Where the CA's key is kept off the nodes, by hand: "
-            + "(1) on the new host: roost csr --\(offer.role.rawValue) \(name) --out certs; "
-            + "(2) carry certs/request.pem to the CA: roost ca sign CA_DIR request.pem --out signed; "
-            + "(3) carry signed/cert.pem and signed/ca.pem back into certs, beside key.pem"
+        let folder = offer.role == .node ? AgentSettings().certificatesFolder : "certs"
+        let steps =
+            "ask the node whose configuration has ca (--agent). Where the CA's key is kept off the nodes, by hand: "
+            + "(1) on the new host: roost csr --\(offer.role.rawValue) \(name) --out \(folder); "
+            + "(2) carry \(folder)/request.pem to the CA: roost ca sign CA_DIR request.pem --out signed; "
+            + "(3) carry signed/cert.pem and signed/ca.pem back into \(folder), beside key.pem"
+        guard offer.role == .node else { return steps }
+        let member = core.driver.read { $0.membership.oneself.endpoint }
+        return steps
+            + "; (4) there, add to /etc/roost/roost.yaml: join: [\"\(member)\"]; "
+            + "(5) systemctl enable --now roost, or: roost agent --config /etc/roost/roost.yaml"
     }
 
-    private func list() async throws -> [API.Invitation] {
+    private func list(_ core: AgentCore) async throws -> [API.Invitation] {
         guard let desk else { return [] }
         do throws(AuthorityError) { return try await desk.office.list().map(Self.api) } catch {
-            throw APIError(error, byHand: Self.byHand(.init()))
+            throw APIError(error, byHand: Self.byHand(.init(), core))
         }
     }
 
-    private func revoke(_ ask: API.RevokeInvitationRequest) async throws -> [String: String] {
+    private func revoke(
+        _ ask: API.RevokeInvitationRequest, _ core: AgentCore
+    ) async throws -> [String: String] {
         let unknown = APIError.notFound(
             "there is no invitation \"\(ask.id.prefix(40))\"", code: "no_such_invitation",
             hint: "roost invite list shows them")
@@ -114,7 +124,7 @@ struct InvitationRoutes: Sendable {
             guard try await desk.office.revoke(ask.id) else { throw AuthorityError.refused(.unknown) }
         } catch {
             if case .refused = error { throw unknown }
-            throw APIError(error, byHand: Self.byHand(.init()))
+            throw APIError(error, byHand: Self.byHand(.init(), core))
         }
         return ["revoked": ask.id]
     }

@@ -27,7 +27,9 @@ struct CsrCommand: AsyncParsableCommand {
             Terminal.print(path)
             Terminal.say(
                 "where the CA is: roost ca sign CA_DIR request.pem --out signed\n"
-                    + "then put signed/cert.pem and signed/ca.pem into \(out)")
+                    + "then put signed/cert.pem and signed/ca.pem into \(out)"
+                    + (holder.node == nil
+                        ? "" : ",\nname a member under join in the configuration, and start the agent"))
         }
     }
 }
