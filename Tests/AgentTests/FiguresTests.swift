@@ -2,6 +2,7 @@ import Foundation
 import Gossip
 import Node
 import SWIM
+import TLS
 import Testing
 import Vocabulary
 
@@ -29,6 +30,22 @@ struct FiguresTests {
             #expect(
                 claims.contains(
                     "roost_claims_refused_total{reason=\"\(reason.rawValue)\"} \(reason == .forged ? 2 : 0)"))
+        }
+    }
+
+    @Test("a certificate's end is told in seconds, and as a warning from a quarter of its life on")
+    func certificates() throws {
+        let credentials = try TestBed().identity(.node, "simba").credentials
+        let soon = credentials.life.soonFrom
+        for (now, warns) in [(credentials.notBefore, 0), (soon - 1, 0), (soon, 1), (credentials.notAfter + 9, 1)] {
+            let metrics = Metrics()
+            CertificateFigures.add(credentials, at: now, to: metrics)
+            let lines = lines(metrics.exposition)
+            #expect(lines.contains("roost_certificate_expires_soon{certificate=\"node\"} \(warns)"))
+            // The CA's is longer.
+            #expect(lines.contains("roost_certificate_expires_soon{certificate=\"ca\"} 0"))
+            let left = credentials.notAfter - now
+            #expect(lines.contains("roost_certificate_expiry_seconds{certificate=\"node\"} \(left)"))
         }
     }
 

@@ -77,6 +77,8 @@ extension ProcessTests {
                 }
                 let seconds = left.flatMap { $0.split(separator: " ").last }.flatMap { Int($0) }
                 #expect((1...600).contains(try #require(seconds)), "\(left ?? "")")
+                #expect(metrics.contains("\nroost_certificate_expires_soon{certificate=\"node\"} 1\n"))
+                #expect(metrics.contains("\nroost_certificate_expires_soon{certificate=\"ca\"} 0\n"))
                 await client.close()
                 let warnings = try cluster.logText("lodwar").split(separator: "\n").count {
                     $0.contains("kept the old ones")

@@ -17,6 +17,9 @@ enum CertificateFigures {
             metrics.set(
                 "roost_certificate_expiry_seconds", ["certificate": whose], to: Double(life.secondsLeft(at: now)),
                 help: "Until the end of this node's certificate, and of the CA's; negative after it.")
+            metrics.set(
+                "roost_certificate_expires_soon", ["certificate": whose], to: life.state(at: now) == .fine ? 0 : 1,
+                help: "1 when less than a quarter of the certificate's life is left, and after its end.")
         }
     }
 }
