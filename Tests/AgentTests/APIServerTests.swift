@@ -257,6 +257,30 @@ struct APIServerTests {
         #expect(ContinuousClock.now - start < .seconds(5))
     }
 
+    @Test(
+        "a head has its time from its first byte to its last, however steadily it drips, the second on a connection too",
+        arguments: ["", "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"])
+    func drippedHead(before: String) async throws {
+        var limits = ServerLimits()
+        limits.headTimeout = .milliseconds(500)
+        let running = try await serve(http: true, limits: limits)
+        let port = try #require(running.server.httpPort)
+        let channel = try await ClientBootstrap(group: TestBed.group).connect(host: "127.0.0.1", port: Int(port)).get()
+        try await channel.writeAndFlush(ByteBuffer(string: before))
+        let start = ContinuousClock.now
+        var sent = 0
+        let head = Array("GET /metrics HTTP/1.1\r\nX: ".utf8) + [UInt8](repeating: 0x79, count: 1_000)
+        for byte in head where channel.isActive {
+            try? await channel.writeAndFlush(ByteBuffer(bytes: [byte]))
+            sent += 1
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        #expect(!channel.isActive)
+        // Many times as many as came in one piece, and far less than there were.
+        #expect((5..<500).contains(sent))
+        #expect(ContinuousClock.now - start < .seconds(10))
+    }
+
     @Test("a head over 16 KiB is refused with 400")
     func largeHead() async throws {
         let running = try await serve(http: true)
