@@ -5,12 +5,12 @@ import NIOCore
     import Glibc
 #endif
 
-enum SendProgress {
+public enum SendProgress {
     /// How many of our bytes the peer's host has acknowledged, as TCP counts them. The channel's own count of what is
     /// buffered moves only when a third of the kernel's buffer has become free, which on a slow link takes minutes.
     ///
     /// nil, or a failed future, where nobody counts: no TCP, another kernel than Linux.
-    static func acknowledgedBytes(_ channel: any Channel) -> EventLoopFuture<UInt64>? {
+    public static func acknowledgedBytes(_ channel: any Channel) -> EventLoopFuture<UInt64>? {
         #if os(Linux)
             guard let socket = channel as? any SocketOptionProvider else { return nil }
             let option = NIOBSDSocket.Option(rawValue: CInt(TCP_INFO))

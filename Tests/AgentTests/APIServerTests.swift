@@ -125,6 +125,29 @@ struct APIServerTests {
         await #expect(throws: (any Error).self) { for try await _ in unread.body {} }
     }
 
+    @Test("who takes an answer slower than the least pace is cut off, though it takes something all the time")
+    func crawlingReader() async throws {
+        var limits = ServerLimits()
+        limits.writeStallTimeout = .seconds(2)
+        limits.answerBytesPerSecondMin = 4 << 20
+        let running = try await serve(limits: limits)
+        let crawling = try await call(running, try bed.identity(.reader, "nyota"))
+        let answer = try await crawling.send(ClientRequest("GET", "/v1/large"))
+        #expect(answer.status == 200)
+        var (count, pauses) = (0, 0)
+        await #expect(throws: (any Error).self) {
+            for try await part in answer.body {
+                count += part.readableBytes
+                // A megabyte each half a second: half of the least.
+                guard count / (1 << 20) > pauses else { continue }
+                pauses += 1
+                try await Task.sleep(for: .milliseconds(500))
+            }
+        }
+        #expect(count < 64 << 20)
+        #expect(await eventually { running.server.connections == 0 })
+    }
+
     @Test("plain HTTP on loopback sees metrics and nothing else")
     func loopbackHTTP() async throws {
         let running = try await serve(http: true)

@@ -14,7 +14,9 @@ extension EventLog {
 
     /// Answers a request: from `Last-Event-ID` on where the client names one, else from now on; `?after=0` asks for all
     /// that is kept, and so does `?follow=1`. `?follow=0` ends after those. A number greater than any so far counts as 0.
-    public func response(to request: Request, heartbeat: Duration = EventLog.heartbeat) throws(APIError) -> Response {
+    func response(
+        to request: Request, over connection: Connection? = nil, heartbeat: Duration = EventLog.heartbeat
+    ) throws(APIError) -> Response {
         let query = try request.query()
         let wanted = request.headers[.lastEventID] ?? query["after"] ?? (query["follow"] == nil ? nil : "0")
         let after: UInt64?
@@ -29,6 +31,7 @@ extension EventLog {
             throw .unavailable(
                 "\(Self.followersMax) clients follow the events already", code: "too_many", retryAfterSeconds: 5)
         }
+        connection?.beganToTellEvents()
         return Response(
             status: .ok,
             headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],

@@ -5,8 +5,8 @@ struct EventRoutes: Sendable {
     let box: CoreBox
 
     func add(to router: Router<APIContext>) {
-        router.get("/v1/events") { request, _ in
-            try box.parts.core.events.response(to: request)
+        router.get("/v1/events") { request, context in
+            try box.parts.core.events.response(to: request, over: context.connection)
         }
     }
 }

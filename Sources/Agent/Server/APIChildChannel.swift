@@ -69,7 +69,9 @@ struct APIChildChannel: Sendable {
                     maxHeaderFieldCount: limits.headerFieldsMax)))
         return channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(WriteStallGuard(timeout: limits.writeStallTimeout))
+            let pace = WriteStallGuard.Pace(
+                window: limits.writeStallTimeout, bytesPerSecondMin: limits.answerBytesPerSecondMin)
+            try pipeline.addHandler(WriteStallGuard(pace: pace, connection: connection))
             if let tls { try addTLS(tls.context, timeout: tls.timeout, to: channel) }
             try pipeline.addHandler(
                 RequestGuard(

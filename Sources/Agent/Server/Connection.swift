@@ -25,6 +25,7 @@ public final class Connection: Sendable {
         /// HTTP parts decoded so far: tells whether bytes that came completed anything.
         var parts: UInt64 = 0
         var requestsUnderWay = 0
+        var tellsEvents = false
         var lastUsed = NIODeadline.now()
     }
 
@@ -49,6 +50,10 @@ public final class Connection: Sendable {
 
     var parts: UInt64 { state.withLockedValue { $0.parts } }
     func partDecoded() { state.withLockedValue { $0.parts &+= 1 } }
+
+    /// Its answer is a stream of events, which ends with the connection: there is no pace at which it can be taken.
+    var tellsEvents: Bool { state.withLockedValue { $0.tellsEvents } }
+    func beganToTellEvents() { state.withLockedValue { $0.tellsEvents = true } }
 
     func requestBegan() { state.withLockedValue { $0.requestsUnderWay += 1 } }
     func requestEnded() {

@@ -17,8 +17,12 @@ public struct ServerLimits: Sendable {
     public var nodeIdleTimeout: TimeAmount = .minutes(20)
     /// From the first byte of a request's head to its last: a head sent byte by byte (slow loris) ends here.
     public var headTimeout: TimeAmount = .seconds(10)
-    /// A reader that takes nothing of its answer for this long is cut off.
+    /// A reader that takes nothing of its answer for this long, or less than `answerBytesPerSecondMin` all the while, is
+    /// cut off, a quarter of it later at most.
     public var writeStallTimeout: TimeAmount = .seconds(60)
+    /// 1 KiB/s, a quarter of what an upload has to bring: a poor link that carries other things as well still has it. At
+    /// double, it fails in a bad minute; at half, an answer that crawls holds its place twice as long.
+    public var answerBytesPerSecondMin = 1_024
     /// The TLS handshake, from accept to the verified certificate.
     public var handshakeTimeout: TimeAmount = .seconds(10)
     /// A host without a certificate has so long from its handshake until its request is whole, which follows at once. At
