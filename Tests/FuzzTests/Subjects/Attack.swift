@@ -1,6 +1,8 @@
+import Logging
 import NIOCore
 import NIOEmbedded
 
+@testable import Agent
 @testable import TLS
 
 /// One connection whose bytes pass through the attacker's hands.
@@ -22,17 +24,38 @@ struct Attack {
     private var sentByPeer: [UInt8] = []
     private var next: UInt8 = 0
 
-    init(_ serverContext: TLSContext, _ clientContext: TLSContext, victim: Side, hasDoor: Bool) throws {
+    /// - Parameter isWhole: whether the agent's first reader stands before the server's TLS, as it does in the agent.
+    init(
+        _ serverContext: TLSContext, _ clientContext: TLSContext, victim: Side, hasDoor: Bool, isWhole: Bool
+    ) throws {
         ends = (Witness(), Witness())
         victimSide = victim
         let serverTLS = TLSHandler.server(context: serverContext, admits: hasDoor ? { true } : nil)
         let clientTLS = TLSHandler.client(context: clientContext, expecting: .anyNode)
-        server = EmbeddedChannel(handlers: [serverTLS, ends.server])
+        if isWhole {
+            server = EmbeddedChannel()
+            try Self.addVestibule(to: server, before: [serverTLS, ends.server])
+        } else {
+            server = EmbeddedChannel(handlers: [serverTLS, ends.server])
+        }
         client = EmbeddedChannel(handlers: [clientTLS, ends.client])
         let nowhere = try SocketAddress(ipAddress: "127.0.0.1", port: 1)
         server.connect(to: nowhere, promise: nil)
         client.connect(to: nowhere, promise: nil)
         collect()
+    }
+
+    /// As `APIChildChannel` does it: what is behind is made when the first record is whole.
+    private static func addVestibule(to channel: EmbeddedChannel, before others: [any ChannelHandler]) throws {
+        let logger = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
+        let connection = ConnectionTable().open(channel, .tls)
+        let handlers = NIOLoopBound(others, eventLoop: channel.eventLoop)
+        try channel.pipeline.syncOperations.addHandler(
+            Vestibule(connection, timeout: .seconds(10), failures: TLSFailures(logger: logger)) { _ in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers(handlers.value)
+                }
+            })
     }
 
     private var victim: EmbeddedChannel { victimSide == .server ? server : client }
@@ -141,7 +164,9 @@ struct Attack {
     /// - Returns: nil where the end takes nothing any more.
     @discardableResult
     private mutating func write(_ count: Int, from channel: EmbeddedChannel) -> [UInt8]? {
-        guard channel.isActive, count > 0 else { return nil }
+        // Before its TLS is there an end has no application that could write.
+        let isThere = (try? channel.pipeline.syncOperations.context(handlerType: Witness.self)) != nil
+        guard channel.isActive, isThere, count > 0 else { return nil }
         let bytes = (0..<count).map { index in next &+ UInt8(truncatingIfNeeded: index) }
         next = next &+ 31
         channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)

@@ -6,8 +6,8 @@ import Vocabulary
 
 @testable import TLS
 
-/// Both ends of a connection over `TLSHandler`, and somebody on the path between them, or in the place of one, who cuts,
-/// changes, drops, repeats and adds bytes as the input says.
+/// Both ends of a connection over `TLSHandler`, the server's behind its `Vestibule` or not, and somebody on the path
+/// between them, or in the place of one, who cuts, changes, drops, repeats and adds bytes as the input says.
 ///
 /// The first byte says who is attacked and when; the rest is a script (`Attack`) or, for a stranger's bytes, those bytes.
 /// The ends' keys are fresh in each handshake, so that it is the attack which an input repeats, not each byte.
@@ -29,7 +29,8 @@ struct TLSSubject: Subject {
         guard let first = input.first else { return }
         let victim: Attack.Side = first & 1 == 0 ? .server : .client
         var script = Script(input.dropFirst())
-        var attack = try Attack(contexts[0], contexts[1], victim: victim, hasDoor: first & 8 != 0)
+        var attack = try Attack(
+            contexts[0], contexts[1], victim: victim, hasDoor: first & 8 != 0, isWhole: first & 16 != 0)
         defer { attack.end() }
         switch first >> 1 & 3 {
         case 0: try attack.stranger(&script)
@@ -45,7 +46,7 @@ struct TLSSubject: Subject {
         var seeds: [[UInt8]] = []
         // The first flights themselves, in pieces of several sizes.
         for victim in [Attack.Side.server, .client] {
-            let attack = try Attack(contexts[0], contexts[1], victim: victim, hasDoor: false)
+            let attack = try Attack(contexts[0], contexts[1], victim: victim, hasDoor: false, isWhole: false)
             let flight = try attack.firstFlight()
             attack.end()
             let kind: UInt8 = victim == .server ? 0 : 1
@@ -61,6 +62,7 @@ struct TLSSubject: Subject {
             seeds.append([role | 4, 5, 200, 0, 60, 11, 0, 4, 9, 12, 6, 0, 12, 7, 0, 12, 8, 6])
             seeds.append([role | 10, 12, 2, 5, 1, 2, 3, 4, 5, 12])
         }
-        return seeds
+        // The same through the server's first reader, in whose way the fewest bytes of a record are.
+        return seeds + seeds.filter { $0[0] & 1 == 0 }.map { [$0[0] | 16] + $0.dropFirst() }
     }
 }
