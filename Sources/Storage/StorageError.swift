@@ -52,6 +52,17 @@ public enum StorageError: Error, Hashable, Sendable {
         }
     }
 
+    /// Whether the bytes that came are why something failed: those of another sender may be right.
+    public var isOfBytesThatCame: Bool {
+        switch self {
+        case .digestMismatch, .sizeMismatch: true
+        case .inUse, .notOurs, .belongsTo, .newerSchema, .full, .damaged, .io, .database, .refused, .missingBlob,
+            .rotten,
+            .alreadyReceiving, .tooManyStreams, .valueTooLarge, .streamClosed, .cancelled, .closed:
+            false
+        }
+    }
+
     /// The error of a failed system call; no space left is told apart, as callers answer it differently.
     static func posix(_ operation: String, _ path: String, _ code: Int32) -> StorageError {
         switch code {

@@ -37,9 +37,16 @@ struct PullerTests {
             { holder, _, offset, _, _ in
                 self.state.withLockedValue { $0.asked.append(holder) }
                 switch holder.text {
-                case "good":
+                case "good", "short", "long", "wrong":
                     let (parts, end) = AsyncThrowingStream<ByteBuffer, any Error>.makeStream()
-                    end.yield(ByteBuffer(bytes: bytes[Int(offset)...]))
+                    let sent: [UInt8] =
+                        switch holder.text {
+                        case "short": Array(bytes.dropLast())
+                        case "long": bytes + [0]
+                        case "wrong": Array(bytes.dropLast()) + [0]
+                        default: bytes
+                        }
+                    end.yield(ByteBuffer(bytes: sent[Int(offset)...]))
                     end.finish()
                     return (offset > 0 ? 206 : 200, parts)
                 case "dead":
@@ -87,6 +94,21 @@ struct PullerTests {
             #expect(try await first.value.digest == digest)
             #expect(try await second.value.digest == digest)
             #expect(holders.asked == [dead, good])
+        }
+    }
+
+    @Test("a holder that gives too few bytes, too many, or others is passed over, and the next one is asked")
+    func wrongBytes() async throws {
+        let holders = try ["short", "long", "wrong", "good"].map { try NodeName($0) }
+        try await run { puller, asked, _ async throws in
+            #expect(try await puller.obtain(digest, size: size, from: holders, for: .move).digest == digest)
+            #expect(asked.asked == holders)
+        }
+        try await run { puller, asked, _ async throws in
+            await #expect(throws: StorageError.sizeMismatch(expected: size, actual: size - 1)) {
+                try await puller.obtain(digest, size: size, from: [holders[1], holders[0]], for: .write)
+            }
+            #expect(asked.asked == [holders[1], holders[0]])
         }
     }
 

@@ -178,8 +178,8 @@ actor Puller {
                 return end(digest, .success(lease))
             } catch let error as StorageError {
                 failure = error
-                // Our own disk: another holder does not help, unless its bytes were wrong.
-                guard case .digestMismatch = error else { break }
+                // Our own disk: another holder does not help, unless this one's bytes were wrong, or too many or few.
+                guard error.isOfBytesThatCame else { break }
             } catch {
                 failure = error
             }
