@@ -163,27 +163,6 @@ extension Convergence {
         return totals
     }
 
-    /// Whether all that is held here is with every owner there is, or with who stands in for it: a drain may end. With nobody
-    /// to take over, there is nothing to wait for; while the others are still looked for, there is.
-    public var isDrained: Bool { groups.isEmpty || !isJoining && groups.shortCount == 0 }
-
-    /// Resources that would be left here only: what a drain has still to hand over.
-    public var resourcesShort: Int { isJoining ? groups.sums.weight : groups.sums.short }
-
-    /// The groups that those are in, sorted.
-    public var groupsShort: [GroupKey] {
-        var keys: [GroupKey] = []
-        groups.forEach { key, group in if isJoining || groups.isShort(group) { keys.append(key) } }
-        return keys.sorted()
-    }
-
-    /// Resources of which no other node is known to hold a copy: what is lost with this node's disk.
-    public var resourcesOnlyHere: Int { groups.sums.onlyHere }
-
-    /// How many copies of each resource this node leaves behind when it goes: as many as there are to be, or as others are
-    /// there to own.
-    public var copiesOfOthers: Int { min(settings.replicas, view.ring.candidates.count { $0.name != me }) }
-
     /// The nodes known to hold all of a group: this one, the owners that have confirmed, and who stands in for others.
     func holders(of key: GroupKey) -> [NodeName] {
         guard let state = groups[key] else { return [] }

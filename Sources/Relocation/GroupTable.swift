@@ -23,7 +23,7 @@ struct GroupTable: Sendable {
         var weight: Int { max(summary.resources, 1) }
     }
 
-    /// In resources, but for `bytes`.
+    /// In resources, but for `bytes` and `shortBytes`.
     struct Sums: Hashable, Sendable {
         var held = 0
         var bytes: UInt64 = 0
@@ -36,8 +36,8 @@ struct GroupTable: Sendable {
         var misplaced = 0
         /// Not held by as many others as there are owners, owned here or not.
         var short = 0
-        /// Held by nobody else.
-        var onlyHere = 0
+        /// The bytes of all versions in those groups.
+        var shortBytes: UInt64 = 0
         /// All of them, each at least 1.
         var weight = 0
     }
@@ -173,7 +173,7 @@ struct GroupTable: Sendable {
         sums.underReplicated &+= part.underReplicated
         sums.misplaced &+= part.misplaced
         sums.short &+= part.short
-        sums.onlyHere &+= part.onlyHere
+        sums.shortBytes &+= part.shortBytes
         sums.weight &+= part.weight
     }
 
@@ -186,7 +186,7 @@ struct GroupTable: Sendable {
         sums.underReplicated &-= part.underReplicated
         sums.misplaced &-= part.misplaced
         sums.short &-= part.short
-        sums.onlyHere &-= part.onlyHere
+        sums.shortBytes &-= part.shortBytes
         sums.weight &-= part.weight
     }
 
@@ -207,8 +207,10 @@ struct GroupTable: Sendable {
         } else {
             sums.misplaced = group.weight
         }
-        if isShort(group) { sums.short = group.weight }
-        if group.confirmed.isEmpty, group.standIns.isEmpty { sums.onlyHere = group.summary.resources }
+        if isShort(group) {
+            sums.short = group.weight
+            sums.shortBytes = group.summary.bytes
+        }
         return sums
     }
 }

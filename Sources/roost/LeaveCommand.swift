@@ -36,13 +36,13 @@ struct LeaveCommand: AsyncParsableCommand {
             }
             if !result.complete, !now, result.copies == 0 {
                 throw CommandFailure(
-                    "\(result.remaining) resources of \(result.node) are on its disk alone: no other member is there",
+                    "\(Self.counted(result)) are on its disk alone: no other member is there" + Self.named(result),
                     hint: "start it again when others are there to take them over", status: .tryAgain)
             }
             if !result.complete && !now {
                 let full = (result.withoutRoom ?? []).map(\.node).joined(separator: ", ")
                 throw CommandFailure(
-                    "\(result.remaining) resources of \(result.node) were not confirmed by enough others"
+                    "\(Self.counted(result)) were not confirmed by enough others"
                         + (full.isEmpty ? "" : ": there is no room on \(full)") + Self.named(result),
                     hint: "they are on its disk: start it again to finish, "
                         + (full.isEmpty ? "with a longer leave.timeout" : "when there is room on others"),
@@ -55,10 +55,22 @@ struct LeaveCommand: AsyncParsableCommand {
     private static let namesShownMax = 20
 
     private static func named(_ result: API.LeaveResult) -> String {
-        let shown = (result.leftBehind ?? []).prefix(namesShownMax)
-        guard !shown.isEmpty else { return "" }
-        let rest = result.remaining - shown.count
-        return "\n" + shown.map { "  \($0)" }.joined(separator: "\n") + (rest > 0 ? "\n  and \(rest) more" : "")
+        guard let told = result.leftBehind else { return "" }
+        let shown = told.prefix(namesShownMax)
+        let rest = (result.leftBehindMore.map { told.count &+ $0 } ?? result.remaining) &- shown.count
+        var lines = shown.map { "  \($0)" }
+        if rest > 0 {
+            lines.append(shown.isEmpty ? "  (the disk did not give the names in time)" : "  and \(rest) more")
+        }
+        return lines.map { "\n" + $0 }.joined()
+    }
+
+    /// `7 resources and 2 deleted names of simba (1.2 MiB)`
+    private static func counted(_ result: API.LeaveResult) -> String {
+        let resources = result.leftBehindMore.map { $0 &+ (result.leftBehind ?? []).count } ?? result.remaining
+        let deleted = result.deletedBehind ?? 0
+        return "\(resources) resources" + (deleted > 0 ? " and \(deleted) deleted names" : "") + " of \(result.node)"
+            + (result.remainingBytes.map { " (\(HumanUnits.bytes($0)))" } ?? "")
     }
 
     /// The leave itself, and beside it, on a connection of its own, how far it is.

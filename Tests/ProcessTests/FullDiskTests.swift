@@ -146,19 +146,33 @@ extension ProcessTests {
                     let client = try await cluster.client("meru")
                     try await cluster.put("before", [1], through: client)
                     _ = try fill(disk)
-                    for name in ["one", "two"] {
-                        let answer = try await client.put(name, bytes: Sample.bytes(10_000, seed: 1))
+                    // More than are named, also than the answer has.
+                    let names = (100..<205).map { "left/\($0)" }
+                    for (number, name) in names.enumerated() {
+                        let answer = try await client.put(name, bytes: Sample.bytes(1_000, seed: number))
                         #expect(answer.isShortOfCopies)
                     }
                     await client.close()
                     let left = try await cluster.run(
                         TestCluster.roost,
-                        ["leave", "--agent", "unix:\(cluster.socket("meru"))", "--timeout", "3"], within: .seconds(60))
+                        ["leave", "--agent", "unix:\(cluster.socket("meru"))", "--timeout", "3", "--json"],
+                        within: .seconds(60))
                     #expect(left.ending == .exited(ExitStatus.tryAgain.rawValue), "\(left.output)")
-                    for part in ["2 resources of meru", "no room on naivasha", "  one\n", "  two\n"] {
+                    let lines = left.output.split(separator: "\n").map(String.init)
+                    let result = try API.JSON.decode(
+                        API.LeaveResult.self, from: try #require(lines.first { $0.hasPrefix("{") }).utf8)
+                    #expect(!result.complete && result.remaining == 105 && result.remainingBytes == 105_000)
+                    #expect(result.leftBehindMore == 5 && result.deletedBehind == 0)
+                    let told = result.leftBehind ?? []
+                    #expect(told.count == 100 && told == told.sorted() && Set(told).isSubset(of: names), "\(told)")
+                    for part in ["105 resources of meru (102.5 KiB)", "no room on naivasha", "\n  and 85 more"] {
                         #expect(left.output.contains(part), "\(left.output)")
                     }
+                    #expect(lines.filter { $0.hasPrefix("  left/") }.count == 20, "\(left.output)")
                     #expect(!left.output.contains("before"), "\(left.output)")
+                    let log = try cluster.logText("meru").split(separator: "\n")
+                    let warning = try #require(log.first { $0.contains("left before everything was handed over") })
+                    #expect(warning.contains("and 85 more") && warning.contains("105000"), "\(warning)")
                 }
             }
         }

@@ -119,6 +119,7 @@ import Vocabulary
             if Bool.random(using: &rng) { answerAll(&subject) }
             let core = subject.core
             var sums = GroupTable.Sums()
+            var left = Convergence.LeftBehind()
             core.groups.forEach { key, group in
                 #expect(group.owners == ring.owners(of: key.slot, home: key.home, count: 2), "\(key)")
                 let isMine = group.owners.contains(World.node("ada"))
@@ -131,12 +132,24 @@ import Vocabulary
                     sums.unconfirmed += group.weight
                     sums.underReplicated += group.weight
                 }
-                if !isConfirmed { sums.short += group.weight }
-                if group.confirmed.isEmpty { sums.onlyHere += group.summary.resources }
+                if !isConfirmed {
+                    sums.short += group.weight
+                    sums.shortBytes += group.summary.bytes
+                    left.deleted += group.summary.names - group.summary.resources
+                }
+                if !isConfirmed || group.confirmed.isEmpty && group.summary.resources > 0 {
+                    if group.summary.resources > 0 { left.groups.append(key) }
+                    left.resources += group.summary.resources
+                    left.bytes += group.summary.bytes
+                    left.weight += group.weight
+                }
                 #expect(core.groups.unconfirmed.contains(key) == !isConfirmed)
                 #expect(core.groups.unvouched.contains(key) == (isMine && !group.vouched))
             }
             #expect(core.groups.sums == sums)
+            left.groups.sort()
+            #expect(core.leftBehind == left)
+            #expect(core.resourcesShort == sums.short && core.bytesShort == sums.shortBytes)
         }
         subject.feed(.stored(held.map { GroupSummary(key: $0.key) }))
         #expect(subject.core.groups.sums == GroupTable.Sums())

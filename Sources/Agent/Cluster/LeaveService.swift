@@ -35,25 +35,23 @@ actor LeaveService {
         let began = ContinuousClock.now
         let sentBefore = core.traffic.sentBytes
         if !now { await drain(within: timeout) }
-        let (remaining, copies, full) = core.driver.read { machine in
-            let convergence = machine.convergence
-            return (
-                max(convergence.resourcesShort, convergence.resourcesOnlyHere), convergence.copiesOfOthers,
-                API.NoRoom.all(in: machine)
-            )
+        let (left, copies, full) = core.driver.read { machine in
+            (machine.convergence.leftBehind, machine.convergence.copiesOfOthers, API.NoRoom.all(in: machine))
         }
         let withoutRoom = full.filter { $0.node != core.name.text }
-        let leftBehind = remaining > 0 ? await leftBehind() : []
+        let names = await names(in: left.groups)
         core.driver.feed(.lifecycle(.leave))
         await Polling.wait(atMost: Self.farewellMax, every: Self.pollInterval) {
             core.driver.read { $0.membership.farewellComplete }
         }
-        if remaining > 0 {
+        if left.weight > 0 {
+            let logged = names.prefix(Self.namesLogged)
+            let more = left.resources &- logged.count
             core.log.warning(
                 "left before everything was handed over",
                 metadata: [
-                    "resources": "\(remaining)",
-                    "names": "\(leftBehind.prefix(Self.namesLogged).joined(separator: ", "))",
+                    "resources": "\(left.resources)", "deleted_names": "\(left.deleted)", "bytes": "\(left.bytes)",
+                    "names": "\(logged.joined(separator: ", "))\(more > 0 ? " and \(more) more" : "")",
                     "without_room": "\(withoutRoom.map(\.node).joined(separator: ","))",
                 ])
         }
@@ -63,35 +61,39 @@ actor LeaveService {
                 metadata: ["copies": "\(copies)", "wanted": "\(core.settings.replicas)"])
         }
         return API.LeaveResult(
-            node: core.name.text, complete: remaining == 0, remaining: remaining, leftBehind: leftBehind,
+            node: core.name.text, complete: left.weight == 0, remaining: left.weight, remainingBytes: left.bytes,
+            leftBehind: names, leftBehindMore: max(0, left.resources &- names.count), deletedBehind: left.deleted,
             bytes: core.traffic.sentBytes &- sentBefore,
             durationMilliseconds: UInt64(clamping: Int64((ContinuousClock.now - began).milliseconds)),
             copies: copies, wanted: core.settings.replicas, withoutRoom: withoutRoom)
     }
 
-    /// As many names are told.
+    /// As many names are told; of the others, how many they are.
     private static let namesMax = 100
     /// Where nobody reads the answer, as after a SIGTERM, the log has the first of them.
     private static let namesLogged = 20
-    /// So many groups are looked at for them: some may hold deleted names only.
-    private static let groupsNamedMax = 1_000
     /// A disk that hangs may be why this node goes: to name what is left is help for a person, and not waited for.
     private static let namingMax = Duration.seconds(2)
 
-    private nonisolated func leftBehind() async -> [String] {
-        let keys = core.driver.read { $0.convergence.groupsShort.prefix(Self.groupsNamedMax) }
-        let found = NIOLockedValueBox<[String]?>(nil)
+    /// The live names in the groups, sorted; `namesMax` of them at most, or those that the disk gave in time.
+    private nonisolated func names(in groups: [GroupKey]) async -> [String] {
+        guard !groups.isEmpty else { return [] }
+        let found = NIOLockedValueBox<(names: [String], isWhole: Bool)>(([], false))
         let naming = Task { [core] in
-            var names: [String] = []
-            for key in keys where names.count < Self.namesMax && !Task.isCancelled {
+            // Each has one at least.
+            for key in groups.prefix(Self.namesMax) where !Task.isCancelled {
                 let sets = (try? await core.store.versions(in: [key]).first) ?? []
-                names += sets.filter { !$0.head.isTombstone }.map(\.name.text)
+                let isEnough = found.withLockedValue { found in
+                    found.names += sets.filter { !$0.head.isTombstone }.map(\.name.text)
+                    return found.names.count >= Self.namesMax
+                }
+                if isEnough { break }
             }
-            found.withLockedValue { [names] in $0 = names }
+            found.withLockedValue { $0.isWhole = true }
         }
-        await Polling.wait(atMost: Self.namingMax, every: Self.pollInterval) { found.withLockedValue { $0 } != nil }
+        await Polling.wait(atMost: Self.namingMax, every: Self.pollInterval) { found.withLockedValue { $0.isWhole } }
         naming.cancel()
-        return Array((found.withLockedValue { $0 } ?? []).sorted().prefix(Self.namesMax))
+        return Array(found.withLockedValue { $0.names }.sorted().prefix(Self.namesMax))
     }
 
     private nonisolated func drain(within timeout: Duration) async {

@@ -172,10 +172,17 @@ extension API {
         public var node: String
         /// Whether everything that it held is on enough others.
         public var complete: Bool
-        /// Resources that only this node holds still, 0 when complete.
+        /// Resources that only this node holds still, 0 when complete. Where it is nothing but deletes that others do not
+        /// know of, those of the names of a slot count as one.
         public var remaining: Int
-        /// The names of those, sorted: the first hundred of them. Nil of an agent that is older.
+        /// The bytes of all their versions. Nil of an agent that is older, as is what follows.
+        public var remainingBytes: UInt64?
+        /// The names of those, sorted; a hundred at most.
         public var leftBehind: [String]?
+        /// How many more there are.
+        public var leftBehindMore: Int?
+        /// Deleted names of which others do not know that they are.
+        public var deletedBehind: Int?
         /// Resource bytes sent to others while draining.
         public var bytes: UInt64
         public var durationMilliseconds: UInt64
@@ -188,13 +195,17 @@ extension API {
         public var withoutRoom: [NoRoom]?
 
         public init(
-            node: String, complete: Bool, remaining: Int, leftBehind: [String]?, bytes: UInt64,
-            durationMilliseconds: UInt64, copies: Int?, wanted: Int?, withoutRoom: [NoRoom]?
+            node: String, complete: Bool, remaining: Int, remainingBytes: UInt64?, leftBehind: [String]?,
+            leftBehindMore: Int?, deletedBehind: Int?, bytes: UInt64, durationMilliseconds: UInt64, copies: Int?,
+            wanted: Int?, withoutRoom: [NoRoom]?
         ) {
             self.node = node
             self.complete = complete
             self.remaining = remaining
+            self.remainingBytes = remainingBytes
             self.leftBehind = leftBehind
+            self.leftBehindMore = leftBehindMore
+            self.deletedBehind = deletedBehind
             self.bytes = bytes
             self.durationMilliseconds = durationMilliseconds
             self.copies = copies
@@ -204,7 +215,10 @@ extension API {
 
         enum CodingKeys: String, CodingKey {
             case node, complete, remaining, bytes, copies, wanted
+            case remainingBytes = "remaining_bytes"
             case leftBehind = "left_behind"
+            case leftBehindMore = "left_behind_more"
+            case deletedBehind = "deleted_behind"
             case withoutRoom = "without_room"
             case durationMilliseconds = "duration_ms"
         }
