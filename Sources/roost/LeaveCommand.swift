@@ -83,10 +83,10 @@ struct LeaveCommand: AsyncParsableCommand {
                 try await client.leave(now: now, timeout: timeout.map { .seconds($0) })
             }
             group.addTask {
+                var course = LeaveCourse()
                 // It is only to look at: an agent that does not answer any more has better things to do.
                 while let status = try? await watcher.status() {
-                    let left = status.resources.misplaced + status.resources.underReplicated
-                    bar.update(text: "\(left) resources left, \(HumanUnits.bytes(status.moves.bytes)) moved")
+                    course.look(at: status, bar)
                     do { try await Task.sleep(for: .milliseconds(300)) } catch { break }
                 }
                 await watcher.close()

@@ -50,6 +50,23 @@ struct FormatTests {
                 == "in  2.0 KiB  0 B/s  3.0 s")
     }
 
+    @Test("a line that counts other things than bytes has the share, the count, the bytes and the time left")
+    func progressOfOthers() {
+        func line(_ done: Int, of total: Int, width: Int = 120) -> String {
+            ProgressLine.text(
+                label: "leaving", done: done, total: total, unit: "resources", detail: "4.5 MiB of 10.0 MiB",
+                elapsed: .seconds(9), width: width)
+        }
+        #expect(
+            line(9, of: 20)
+                == "leaving   45% [#########-----------]  9 of 20 resources  4.5 MiB of 10.0 MiB  ETA 11.0 s")
+        #expect(
+            line(0, of: 20) == "leaving    0% [--------------------]  0 of 20 resources  4.5 MiB of 10.0 MiB  9.0 s")
+        #expect(line(20, of: 20).contains("100% [####################]  20 of 20 resources"))
+        #expect(line(0, of: 0).contains("100% ["))
+        #expect(line(9, of: 20, width: 40).count == 40)
+    }
+
     @Test("a table aligns its columns, marks empty cells and disarms control characters")
     func table() {
         var table = Table([.init("NAME"), .init("SIZE", .right), .init("HOME")])

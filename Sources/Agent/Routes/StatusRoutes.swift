@@ -33,10 +33,11 @@ struct StatusRoutes: Sendable {
     }
 
     private func status(_ core: AgentCore) async throws -> API.Status {
-        let (phase, totals, members, endpoint, withoutRoom, awaited) = core.driver.read {
+        let (phase, totals, members, endpoint, withoutRoom, awaited, left) = core.driver.read {
             (
                 $0.phase, $0.convergence.totals, $0.membership.members, $0.membership.oneself.endpoint,
-                API.NoRoom.all(in: $0), $0.tombstonesWaitFor
+                API.NoRoom.all(in: $0), $0.tombstonesWaitFor,
+                API.Handover(resources: $0.convergence.resourcesShort, bytes: $0.convergence.bytesShort)
             )
         }
         let free = await core.store.freeBytes()
@@ -70,7 +71,7 @@ struct StatusRoutes: Sendable {
             process: API.ProcessStatus(
                 pid: Int(getpid()), filesOpen: ProcessFiles.open, filesMax: ProcessFiles.limit),
             time: API.Timestamp.text(unixMilliseconds: WallClock.milliseconds), withoutRoom: withoutRoom,
-            deletedWaitFor: awaited.map(\.text))
+            deletedWaitFor: awaited.map(\.text), handover: phase == .draining ? left : nil)
     }
 
     private func certificate(_ credentials: Credentials) -> API.CertificateStatus {

@@ -29,13 +29,15 @@ extension API {
         /// Members that are away, and without whose word deleted names that are due can not be forgotten; sorted. Nil of an agent
         /// that is older.
         public var deletedWaitFor: [String]?
+        /// What a node that is draining has still to hand over; nil of any other, and of an agent that is older.
+        public var handover: Handover?
 
         public init(
             node: String, cluster: String, phase: Phase, converged: Bool, version: String, address: String,
             uptimeMilliseconds: UInt64, members: MemberCounts, resources: ResourceCounts, moves: MoveCounts,
             certificate: CertificateStatus, data: DataStatus, replicas: Int? = nil,
             scrub: ScrubStatus? = nil, epoch: UInt64? = nil, process: ProcessStatus? = nil, time: String? = nil,
-            withoutRoom: [NoRoom]? = nil, deletedWaitFor: [String]? = nil
+            withoutRoom: [NoRoom]? = nil, deletedWaitFor: [String]? = nil, handover: Handover? = nil
         ) {
             self.node = node
             self.cluster = cluster
@@ -56,15 +58,30 @@ extension API {
             self.time = time
             self.withoutRoom = withoutRoom
             self.deletedWaitFor = deletedWaitFor
+            self.handover = handover
         }
 
         enum CodingKeys: String, CodingKey {
             case node, cluster, phase, converged, version, address
             case uptimeMilliseconds = "uptime_ms"
-            case members, resources, moves, certificate, data, replicas, scrub, epoch, process, time
+            case members, resources, moves, certificate, data, replicas, scrub, epoch, process, time, handover
             case withoutRoom = "without_room"
             case deletedWaitFor = "deleted_wait_for"
         }
+    }
+
+    /// What others do not hold yet as often as it is to be held.
+    public struct Handover: Codable, Hashable, Sendable {
+        public var resources: Int
+        /// Of all their versions.
+        public var bytes: UInt64
+
+        public init(resources: Int, bytes: UInt64) {
+            self.resources = resources
+            self.bytes = bytes
+        }
+
+        enum CodingKeys: String, CodingKey { case resources, bytes }
     }
 
     /// A member whose disk refuses what it is to own: others hold it in its place.

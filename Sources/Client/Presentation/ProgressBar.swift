@@ -9,12 +9,7 @@ public enum ProgressLine {
     ) -> String {
         var parts: [String] = []
         if let total {
-            let share = total == 0 ? 1 : min(1, Double(bytes) / Double(total))
-            let filled = Int(share * 20)
-            let percent = String(Int(share * 100))
-            parts.append(
-                String(repeating: " ", count: max(0, 3 - percent.count)) + percent + "% ["
-                    + String(repeating: "#", count: filled) + String(repeating: "-", count: 20 - filled) + "]")
+            parts.append(bar(total == 0 ? 1 : Double(bytes) / Double(total)))
             parts.append("\(HumanUnits.bytes(bytes)) of \(HumanUnits.bytes(total))")
         } else {
             parts.append(HumanUnits.bytes(bytes))
@@ -26,6 +21,33 @@ public enum ProgressLine {
         } else {
             parts.append(HumanUnits.duration(elapsed))
         }
+        return line(label, parts, width)
+    }
+
+    /// `leaving   45% [#########-----------]  9 of 20 resources  4.5 MiB of 10.0 MiB  ETA 2.7 s`, cut to `width` columns.
+    public static func text(
+        label: String, done: Int, total: Int, unit: String, detail: String, elapsed: Duration, width: Int
+    ) -> String {
+        let share = total <= 0 ? 1 : max(0, Double(done) / Double(total))
+        var parts = [bar(share), "\(done) of \(total) \(unit)", detail]
+        if share > 0, share < 1 {
+            let milliseconds = min(elapsed.seconds * 1000 * (1 - share) / share, 1e12)
+            parts.append("ETA \(HumanUnits.duration(milliseconds: UInt64(max(0, milliseconds))))")
+        } else {
+            parts.append(HumanUnits.duration(elapsed))
+        }
+        return line(label, parts, width)
+    }
+
+    private static func bar(_ share: Double) -> String {
+        let share = min(1, share)
+        let filled = Int(share * 20)
+        let percent = String(Int(share * 100))
+        return String(repeating: " ", count: max(0, 3 - percent.count)) + percent + "% ["
+            + String(repeating: "#", count: filled) + String(repeating: "-", count: 20 - filled) + "]"
+    }
+
+    private static func line(_ label: String, _ parts: [String], _ width: Int) -> String {
         let numbers = parts.joined(separator: "  ")
         // The name gives way first: the numbers are what is watched.
         let room = width - numbers.count - 2
@@ -70,6 +92,20 @@ public final class ProgressBar: Sendable {
                 label: label, bytes: bytes, total: total, elapsed: elapsed, bytesPerSecond: rate, width: width)
         } bytes: {
             bytes
+        }
+    }
+
+    /// For work that is counted in other things than bytes.
+    ///
+    /// - Parameters:
+    ///   - unit: what is counted, in the plural.
+    ///   - detail: of the caller's own words, as how many bytes that is.
+    public func update(_ done: Int, of total: Int, unit: String, detail: String) {
+        draw { _, elapsed in
+            ProgressLine.text(
+                label: label, done: done, total: total, unit: unit, detail: detail, elapsed: elapsed, width: width)
+        } bytes: {
+            0
         }
     }
 
