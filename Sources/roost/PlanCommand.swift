@@ -4,8 +4,11 @@ import Client
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Show what would move if a node left, joined or failed.",
-        discussion:
-            "Nothing is changed: every member is asked what it holds, and the placement is worked out as it would be.")
+        discussion: """
+            Nothing is changed: every member is asked what it holds, and the placement is worked out as it would be. Equal \
+            bytes under several names, or in several versions, count for each of them, and are sent to a node but once: the \
+            sizes are at most what would move.
+            """)
 
     enum Change: String, ExpressibleByArgument, CaseIterable { case leave, join, fail }
 
