@@ -26,15 +26,20 @@ struct FailureShares {
         everybody = newcomers
     }
 
-    /// - Returns: what it was taken of, nil where nothing is left.
-    mutating func take(isNewcomer: Bool, at now: NIODeadline) -> Share? {
+    /// Whether there is anything left to take.
+    mutating func has(isNewcomer: Bool, at now: NIODeadline) -> Bool {
         newcomers.earn(now, each: refill, max: max)
         everybody.earn(now, each: refill, max: max)
+        return everybody.left > 0 || isNewcomer && newcomers.left > 0
+    }
+
+    /// - Returns: what it was taken of, nil where nothing is left.
+    mutating func take(isNewcomer: Bool, at now: NIODeadline) -> Share? {
+        guard has(isNewcomer: isNewcomer, at: now) else { return nil }
         if isNewcomer, newcomers.left > 0 {
             newcomers.spend()
             return .newcomers
         }
-        guard everybody.left > 0 else { return nil }
         everybody.spend()
         return .everybody
     }

@@ -115,7 +115,9 @@ struct HandshakeRegister {
             source.underWay.append(attempt)
         } else {
             source.failures.earn(now, each: bounds.failurePerSourceRefill, max: bounds.failuresPerSourceMax)
-            guard source.failures.left > 0 else { return .refused }
+            let hasFailed = source.hasFailed(within: bounds.failureRememberedFor, of: now)
+            // What a flood is refused by mostly, before its connections are looked through.
+            guard source.failures.left > 0, failures.has(isNewcomer: !hasFailed, at: now) else { return .refused }
             let own = strangers.filter { $0.key == key }
             guard var place = place(in: own, max: bounds.strangersPerSourceMax, now) else { return .refused }
             if case .admitted = place {
@@ -123,8 +125,7 @@ struct HandshakeRegister {
                 place = other
             }
             // One under way may fail yet: until it is over, its address is none that does not.
-            let isNewcomer = own.isEmpty && !source.hasFailed(within: bounds.failureRememberedFor, of: now)
-            guard let share = failures.take(isNewcomer: isNewcomer, at: now) else { return .refused }
+            guard let share = failures.take(isNewcomer: own.isEmpty && !hasFailed, at: now) else { return .refused }
             attempt.share = share
             decision = place
             if case .admittedInPlace(let old) = place, let index = strangers.firstIndex(where: { $0.id == old }) {
