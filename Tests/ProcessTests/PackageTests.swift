@@ -9,13 +9,14 @@ import Testing
 struct PackageTests {
     private let folder: URL
 
-    /// A folder that every user may walk through.
+    /// A folder that every user may walk through, wherever `TMPDIR` leads: that may be its owner's alone.
     private init() throws {
-        folder = FileManager.default.temporaryDirectory.appending(path: "roost-package-\(UUID().uuidString)")
+        folder = URL(filePath: "/tmp/roost-package-\(UUID().uuidString)")
         for name in ["bin", "certs", "run", "elsewhere"] {
             try FileManager.default.createDirectory(
                 at: folder.appending(path: name), withIntermediateDirectories: true)
         }
+        try #require(chmod(folder.path, 0o755) == 0)
     }
 
     private static func source(_ path: String) throws -> String {
