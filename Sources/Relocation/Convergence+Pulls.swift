@@ -41,7 +41,9 @@ extension Convergence {
         if isOwn {
             for version in merged.latest where mine?.version(version.dot) == nil { noteNewer(version, saidBy: peer) }
         }
-        _ = pulls.add(lacking, of: set.name, from: peer, copies: max(copies, 1), limit: settings.pullsQueuedMax)
+        _ = pulls.add(
+            lacking, of: set.name, from: peer, copies: max(copies, 1), isToStandIn: !isOwn,
+            limit: settings.pullsQueuedMax)
         return true
     }
 
@@ -81,9 +83,9 @@ extension Convergence {
     }
 
     mutating func startPulls(into effects: inout [Effect]) {
-        while let (version, holders) = pulls.start(within: settings.pullsActiveMax) {
+        while let (version, holders, isToStandIn) = pulls.start(within: settings.pullsActiveMax) {
             let callable = holders.filter { view.canCall($0) }
-            if callable.isEmpty || !isWanted(version) {
+            if callable.isEmpty || !(isToStandIn || isWanted(version)) {
                 pulls.finish(version.dot, of: version.name, durable: false)
             } else {
                 effects.append(.pull(version, from: callable))
@@ -95,8 +97,7 @@ extension Convergence {
     /// What this node holds anything of beside it is judged when it has it.
     private func isWanted(_ version: Version) -> Bool {
         let key = version.group(in: cluster)
-        return isOwner(key) || owners(of: key.slot).contains(me) || isSomebodyFull
-            || !groups(in: SlotSet([key.slot])).isEmpty
+        return isOwner(key) || owners(of: key.slot).contains(me) || !groups(in: SlotSet([key.slot])).isEmpty
     }
 
     mutating func finishPull(_ version: Version, _ end: PullEnd, at now: Instant) {

@@ -11,6 +11,8 @@ struct PullQueue: Sendable {
         var versions: [Version]
         var holders: [NodeName]
         var place: Place
+        /// Another node asked for it, to hold it in the place of an owner.
+        var isToStandIn: Bool
         /// The version that is being pulled.
         var active: Version?
     }
@@ -49,13 +51,15 @@ struct PullQueue: Sendable {
     ///
     /// - Returns: whether they are in the queue now; `false` when it is full.
     mutating func add(
-        _ versions: [Version], of name: ResourceName, from holder: NodeName, copies: Int, limit: Int
+        _ versions: [Version], of name: ResourceName, from holder: NodeName, copies: Int, isToStandIn: Bool = false,
+        limit: Int
     ) -> Bool {
         if var entry = entries[name] {
             if !entry.holders.contains(holder), entry.holders.count < Self.holdersMax { entry.holders.append(holder) }
             let news = versions.filter { version in !entry.versions.contains { $0.dot == version.dot } }
             entry.versions = (entry.versions + news).sorted { Version.precedes($1, $0) }
             count += news.count
+            entry.isToStandIn = entry.isToStandIn || isToStandIn
             if copies < entry.place.copies {
                 let waits = entry.active == nil
                 if waits { leaveLine(entry.place) }
@@ -69,7 +73,8 @@ struct PullQueue: Sendable {
         arrivals &+= 1
         let place = Place(copies: copies, order: arrivals, name: name)
         entries[name] = Entry(
-            versions: versions.sorted { Version.precedes($1, $0) }, holders: [holder], place: place)
+            versions: versions.sorted { Version.precedes($1, $0) }, holders: [holder], place: place,
+            isToStandIn: isToStandIn)
         count += versions.count
         enqueue(place)
         return true
@@ -91,7 +96,7 @@ struct PullQueue: Sendable {
     ///
     /// - Parameter streams: blobs that may be under way at once; `unitsPerStream` small ones count as one. A large one that
     ///   has no room is waited for, for it is more endangered than whatever is behind it.
-    mutating func start(within streams: Int) -> (Version, holders: [NodeName])? {
+    mutating func start(within streams: Int) -> (Version, holders: [NodeName], isToStandIn: Bool)? {
         guard let place = line.last, var entry = entries[place.name], let version = entry.versions.first,
             unitsTaken + Self.units(of: version) <= max(1, streams) * Self.unitsPerStream
         else { return nil }
@@ -100,7 +105,7 @@ struct PullQueue: Sendable {
         entries[place.name] = entry
         active += 1
         unitsTaken += Self.units(of: version)
-        return (version, entry.holders)
+        return (version, entry.holders, entry.isToStandIn)
     }
 
     /// Forgets a version that is durable now, and lines the name up for its next one; or forgets the whole name when

@@ -22,7 +22,7 @@ import Vocabulary
         add("large", size: .max, copies: 2)
         add("last", size: 1, copies: 3)
         var started: [Version] = []
-        while let (version, _) = queue.start(within: 2) { started.append(version) }
+        while let (version, _, _) = queue.start(within: 2) { started.append(version) }
         #expect(started.count == 40 && queue.active == 40)
         for version in started.prefix(7) { queue.finish(version.dot, of: version.name, durable: true) }
         let whileFull = queue.start(within: 2)
@@ -83,5 +83,19 @@ import Vocabulary
         for version in begun { subject.feed(.pulled(version, .durable)) }
         let later = subject.effects.compactMap { if case .pull(let version, _) = $0 { version } else { nil } }
         #expect(later == [] && subject.core.totals.pullsQueued == 0)
+    }
+
+    @Test("what another asks to have stood in for is pulled, though it is none of this node's")
+    func standsIn() throws {
+        let all = ["ada", "bob", "cid"]
+        let set = VersionSet(World.version(World.nameOwned(by: ["ada", "bob"], among: all), by: "ada"))
+        var subject = Subject("cid", among: all)
+        for toStandIn in [false, true] {
+            let group = ExchangeGroup(
+                key: set.group(in: World.cluster), sets: [set], copies: 1, toStandIn: toStandIn)
+            subject.feed(.offered(by: World.node("ada"), [group], mine: []))
+            let pulls = subject.effects.compactMap { if case .pull(let version, _) = $0 { version } else { nil } }
+            #expect(pulls == (toStandIn ? [set.head] : []))
+        }
     }
 }
