@@ -12,22 +12,34 @@ enum FileWatch {
         case removed(String)
     }
 
-    private static let listeners = NIOLockedValueBox<[UInt64: @Sendable (Change) -> Void]>([:])
-    private static let next = NIOLockedValueBox<UInt64>(0)
-
-    /// Called on the thread that made the change, before its caller goes on.
-    static func listen(_ body: @escaping @Sendable (Change) -> Void) -> UInt64 {
-        let id = next.withLockedValue { next in
-            next += 1
-            return next
+    /// Those who hear of changes.
+    final class Listeners: Sendable {
+        private struct State {
+            var bodies: [UInt64: @Sendable (Change) -> Void] = [:]
+            var next: UInt64 = 0
         }
-        listeners.withLockedValue { $0[id] = body }
-        return id
+
+        private let state = NIOLockedValueBox(State())
+
+        /// Called on the thread that made the change, before its caller goes on.
+        func add(_ body: @escaping @Sendable (Change) -> Void) -> UInt64 {
+            state.withLockedValue { state in
+                state.next += 1
+                state.bodies[state.next] = body
+                return state.next
+            }
+        }
+
+        func remove(_ id: UInt64) { state.withLockedValue { $0.bodies[id] = nil } }
+
+        func note(_ change: Change) {
+            for listener in state.withLockedValue({ $0.bodies }).values { listener(change) }
+        }
     }
 
-    static func end(_ id: UInt64) { listeners.withLockedValue { $0[id] = nil } }
+    private static let listeners = Listeners()
 
-    static func note(_ change: Change) {
-        for listener in listeners.withLockedValue({ $0 }).values { listener(change) }
-    }
+    static func listen(_ body: @escaping @Sendable (Change) -> Void) -> UInt64 { listeners.add(body) }
+    static func end(_ id: UInt64) { listeners.remove(id) }
+    static func note(_ change: Change) { listeners.note(change) }
 }

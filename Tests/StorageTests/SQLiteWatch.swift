@@ -1,6 +1,5 @@
 import Foundation
 import GRDBSQLite
-import NIOConcurrencyHelpers
 
 @testable import Storage
 
@@ -10,25 +9,16 @@ import NIOConcurrencyHelpers
 /// The shared memory beside the log (`-shm`) is not told of: it says nothing that the log does not, and SQLite makes it anew
 /// after a restart of the machine (https://www.sqlite.org/walformat.html, 2.2).
 enum SQLiteWatch {
-    private static let listeners = NIOLockedValueBox<[UInt64: @Sendable (FileWatch.Change) -> Void]>([:])
-    private static let next = NIOLockedValueBox<UInt64>(0)
+    private static let listeners = FileWatch.Listeners()
 
     /// Called on the thread that made the change, before SQLite goes on. Of what is opened from now on.
     static func listen(_ body: @escaping @Sendable (FileWatch.Change) -> Void) -> UInt64 {
         precondition(isInstalled)
-        let id = next.withLockedValue { next in
-            next += 1
-            return next
-        }
-        listeners.withLockedValue { $0[id] = body }
-        return id
+        return listeners.add(body)
     }
 
-    static func end(_ id: UInt64) { listeners.withLockedValue { $0[id] = nil } }
-
-    fileprivate static func note(_ change: FileWatch.Change) {
-        for listener in listeners.withLockedValue({ $0 }).values { listener(change) }
-    }
+    static func end(_ id: UInt64) { listeners.remove(id) }
+    fileprivate static func note(_ change: FileWatch.Change) { listeners.note(change) }
 
     /// Makes the VFS the one of whatever is opened without another's name, once for the process.
     private static let isInstalled: Bool = {
