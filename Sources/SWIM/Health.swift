@@ -10,6 +10,10 @@ struct Health: Sendable {
     private(set) var lastHeard: Instant
     /// Probes in a row during which nothing at all came in.
     private(set) var deafProbes = 0
+    /// For how long it was cut off, once, when something has come in since: what failed meanwhile says nothing of it any
+    /// more.
+    private(set) var cut: Duration?
+    private var heardAgainAt: Instant?
     /// Of the last probes that said something about this node: a set bit for each that failed.
     private var failures: UInt8 = 0
     /// When this node last doubted itself, and since when.
@@ -23,6 +27,7 @@ struct Health: Sendable {
 
     /// Lifeguard's S.
     static let scoreMax = 8
+    private static let scoreOfUnwell = 3
     private static let samplesMax = 6
     /// So many of the last six failed: with 30 % loss everywhere one window in 50,000 has that.
     private static let failuresOfDoubt = 4
@@ -30,12 +35,19 @@ struct Health: Sendable {
     private static let deafProbesOfDoubt = 3
     /// How long this node must have been well before it contradicts a verdict that fell while it was not.
     private static let probation = Duration.seconds(30)
+    /// Cut off anew so soon, it is blocked by turns, and what it says of others between them would bring them down.
+    private static let relapse = Duration.seconds(120)
     private static let condemnationsKept = Duration.seconds(600)
 
     init(at now: Instant) { lastHeard = now }
 
     /// Something came in from somebody; or the process stood still, and could not have heard it.
     mutating func heard(at now: Instant) {
+        if deafProbes >= Self.deafProbesOfDoubt {
+            let isRelapse = heardAgainAt.map { now - $0 < Self.relapse } ?? false
+            cut = isRelapse ? nil : now - lastHeard
+            heardAgainAt = now
+        }
         lastHeard = now
         deafProbes = 0
     }
@@ -54,6 +66,7 @@ struct Health: Sendable {
     mutating func probeFailed(isOwnFault: Bool, points: Int, isDeaf: Bool, at now: Instant) {
         deafProbes = isDeaf ? deafProbes + 1 : 0
         guard isOwnFault else { return }
+        if !isDeaf { cut = nil }
         failedAt = now
         score = min(Self.scoreMax, score + points)
         note(failed: true)
@@ -94,6 +107,9 @@ struct Health: Sendable {
     /// One of its own probes failed, by what may be its own fault, in the time that a probation lasts.
     func failedOfLate(at now: Instant) -> Bool { failedAt.map { now - $0 < Self.probation } ?? false }
 
+    /// Or it had to defend itself again and again, and so gives others the time in which a bad line lets an answer through.
+    func isUnwell(at now: Instant) -> Bool { failedOfLate(at: now) || score >= Self.scoreOfUnwell }
+
     /// Since when it has doubted itself, when that decides whether it `mayReturn`; nil: it does not matter.
     mutating func wantsToKnowWhetherMutual(at now: Instant) -> Instant? {
         if condemnedAt.map({ now - $0 > Self.condemnationsKept }) ?? false { condemnations = 0 }
@@ -109,16 +125,26 @@ struct Health: Sendable {
     mutating func mayReturn(isMutual: Bool, at now: Instant) -> Bool {
         if isMutual { return true }
         if isDoubtful(at: now) { return false }
-        guard let last = doubtedAt else { return true }
-        let trouble = failedAt.map { max($0, last) } ?? last
-        return now - trouble >= Self.probation * (1 << min(condemnations, 3))
+        // Who is condemned again and again, and finds nothing wrong with itself, is not heard by the others.
+        let since = [doubtedAt, condemnations > 0 ? condemnedAt : nil].compactMap { $0 }.max()
+        guard let since else { return true }
+        let trouble = failedAt.map { max($0, since) } ?? since
+        return now - trouble >= probationNow
     }
 
     /// This node contradicted an accusation, and several judged by it all the same: what it sends does not arrive.
     mutating func wasNotHeard(at now: Instant) { doubtedAt = now }
 
-    mutating func returned(at now: Instant) {
+    /// It learned of a verdict against itself.
+    mutating func condemned(at now: Instant) {
         condemnations = min(condemnations + 1, 8)
         condemnedAt = now
     }
+
+    /// It was condemned before, and has not been well since for as long as that asks for.
+    func wasCondemnedOfLate(at now: Instant) -> Bool {
+        condemnations > 0 && condemnedAt.map { now - $0 < probationNow } ?? false
+    }
+
+    private var probationNow: Duration { Self.probation * (1 << min(condemnations, 3)) }
 }

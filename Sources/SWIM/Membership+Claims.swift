@@ -147,10 +147,19 @@ extension Membership {
         }
         noteLife(of: claim, heardFrom: teller, &turn)
         if known.status == .crashed, !claim.status.isDeparted, teller == claim.name {
+            if settings.isCautious { tellOfVerdict(known, at: claim.endpoint, &turn) }
             // It was away, perhaps with its whole side of a partition: compare everything, not only this. Who has it by
             // hearsay leaves that to those who spoke with it, or a thousand would call one that has just come back.
             exchangeOutOfTurn(with: claim.name, at: claim.endpoint, &turn)
         }
+    }
+
+    /// One that refuted before the verdict fell does not know that nobody heard it, and would be in and out for ever.
+    private mutating func tellOfVerdict(
+        _ verdict: Claim, at endpoint: Endpoint, _ turn: inout Turn<some RandomNumberGenerator>
+    ) {
+        let packet = Packet(from: identity, message: .gossip, claims: [verdict])
+        turn.effects.append(.send(packet, to: endpoint))
     }
 
     /// Somebody may have missed it: the exchanges come at their full pace again.

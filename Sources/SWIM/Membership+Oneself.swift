@@ -123,7 +123,7 @@ extension Membership {
         guard verdict.isAccusation else { return }
         counters.refutations &+= 1
         if settings.isHealthAware, verdict == .suspect || !settings.isCautious { health.refuted() }
-        if verdict == .crashed { health.returned(at: turn.now) }
+        if verdict == .crashed { _ = isCondemnedAnew(by: claim, at: turn.now) }
         tell(
             .refuted, table[ownPlace].claim, previous: verdict, heardFrom: teller, by: claim.accuser ?? teller,
             &turn)
@@ -136,13 +136,19 @@ extension Membership {
         of claim: Claim, from teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>
     ) {
         guard settings.isCautious, presentPeerCount > 1, !isLeaving, let refutedAt,
-            turn.now - refutedAt >= settings.probeInterval * 3,
             // Its own probes fail, too; and those that say so are heard by the others. Two that send and do not hear would
             // bring down whoever is well, else.
-            health.failedOfLate(at: turn.now), let place = table.place(of: teller), table[place].isPresent
+            health.isUnwell(at: turn.now), let place = table.place(of: teller), table[place].isPresent
         else { return }
-        if unheardBy.count < Self.unheardByMin, !unheardBy.contains(teller) { unheardBy.append(teller) }
-        guard unheardBy.count >= Self.unheardByMin else { return }
+        // A verdict that several agreed on, soon after another: its line comes and goes, and so would it.
+        let isRepeated =
+            claim.accusers.count >= Self.unheardByMin && isCondemnedAnew(by: claim, at: turn.now)
+            && !table[place].claim.status.isAccusation
+        if !isRepeated {
+            guard health.failedOfLate(at: turn.now), turn.now - refutedAt >= settings.probeInterval * 3 else { return }
+            if unheardBy.count < Self.unheardByMin, !unheardBy.contains(teller) { unheardBy.append(teller) }
+            guard unheardBy.count >= Self.unheardByMin else { return }
+        }
         health.wasNotHeard(at: turn.now)
         guard !mayReturn(at: turn.now) else { return }
         counters.refutationsWithheld &+= 1
@@ -152,6 +158,16 @@ extension Membership {
 
     private static var unheardByMin: Int { 2 }
 
+    /// Counts each verdict once, however many tell it, and whether this node had contradicted it already or does so now.
+    ///
+    /// - Returns: whether it follows another too soon.
+    private mutating func isCondemnedAnew(by verdict: Claim, at now: Instant) -> Bool {
+        guard condemnedIncarnation.map({ $0 < verdict.incarnation }) ?? true else { return false }
+        condemnedIncarnation = verdict.incarnation
+        defer { health.condemned(at: now) }
+        return health.wasCondemnedOfLate(at: now)
+    }
+
     /// The answer to the accusation before is on its way still. Whoever accuses each incarnation the moment that it is
     /// told would have this node use them all up; an honest accuser lets seconds pass, and says it again.
     private func isAnsweredAlready(at now: Instant) -> Bool {
@@ -159,11 +175,13 @@ extension Membership {
     }
 
     /// A node whose own probes nearly all fail is at fault itself, most likely, and is no use to the others: it lets their
-    /// verdict stand, and comes back when it has been well for a while. It would be in and out again and again, else.
+    /// verdict stand, and comes back when it has been well for a while. It would be in and out again and again, else. A
+    /// suspicion from the time of a cut it contradicts as soon as it hears anybody again, when that was too short for it to
+    /// have condemned others.
     private mutating func mayContradict(_ verdict: Status, at now: Instant) -> Bool {
         guard settings.isCautious, !isLeaving, presentPeerCount > 1 || verdict == .crashed else { return true }
         switch verdict {
-        case .suspect: return !health.isDoubtful(at: now)
+        case .suspect: return !health.isDoubtful(at: now) || health.cut.map { $0 < suspicionTimeoutMax } ?? false
         case .crashed: return mayReturn(at: now)
         case .alive, .draining, .restarting, .left: return true
         }

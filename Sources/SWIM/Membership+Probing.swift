@@ -195,7 +195,9 @@ extension Membership {
             counters.fallbacksAnswered &+= 1
             merge(claims, from: name, &turn)
             // The answer may have been its farewell, with which the probe has ended.
-            guard let place = table.place(of: name), let index = probe() else { return }
+            guard let place = table.place(of: name) else { return }
+            // It was told what it is suspected of, and has answered.
+            guard let index = probe() else { return suspectAnswered(place, &turn) }
             probes.remove(at: index)
             counters.probesOverTLS &+= 1
             answered(place, by: .tls, &turn)
@@ -229,9 +231,9 @@ extension Membership {
         let isDeaf = health.lastHeard < probe.sentAt && presentPeerCount > 1
         if isDeaf { counters.probesDeaf &+= 1 }
         if settings.isHealthAware {
-            // One true crash must not make every prober doubt itself: helpers that have no answer either clear it.
-            let isOwnFault =
-                probe.helpers.isEmpty ? probe.fallback != .refused : probe.nacks.count < probe.helpers.count
+            // One true crash must not make every prober doubt itself: helpers that have no answer either clear it, or its host.
+            let isCleared = !probe.helpers.isEmpty && probe.nacks.count >= probe.helpers.count
+            let isOwnFault = probe.fallback != .refused && !isCleared
             if isOwnFault, settings.isCautious, isPastDoubt(at: turn.now) {
                 health.acquit()
             } else {

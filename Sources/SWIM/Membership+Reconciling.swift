@@ -19,6 +19,7 @@ extension Membership {
     /// The other side of an exchange, or this node's own list from the disk.
     mutating func merge(_ claims: [Claim], from teller: NodeName, _ turn: inout Turn<some RandomNumberGenerator>) {
         let channel: Channel = table.count == 1 ? .firstExchange : .exchange
+        if teller != identity { health.heard(at: turn.now) }
         for claim in claims { hear(claim, from: teller, by: channel, &turn) }
         guard teller != identity, let place = table.place(of: teller) else { return }
         table[place].lastHeard = turn.now

@@ -178,6 +178,8 @@ extension Membership {
                 .expired(after: turn.now - suspicion.startedAt, accusers: known.accusers.count), at: turn.now)
             let judges = [identity] + known.accusers.filter { $0 != identity }
             adopt(known.accused(.crashed, by: judges), at: place, from: identity, &turn)
+            // It may hear, and not be heard.
+            if settings.isCautious { send(.gossip, to: known.endpoint, of: place, &turn) }
         }
     }
 

@@ -114,6 +114,8 @@ public struct Membership: Sendable {
     /// When this node last contradicted an accusation, and who has not heard it since, as it seems.
     var refutedAt: Instant?
     var unheardBy: [NodeName] = []
+    /// The last of its incarnations that was condemned, as far as it knows.
+    var condemnedIncarnation: Incarnation?
     /// The last foreign claim to this node's name that was reported.
     var reportedConflict: Claim?
     public internal(set) var counters = Counters()

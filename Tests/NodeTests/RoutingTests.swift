@@ -45,6 +45,14 @@ import Vocabulary
         return machine
     }
 
+    /// The other one compares lists, and has refuted what it was suspected of.
+    func show(_ other: String, to machine: inout NodeMachine, at now: Instant) throws {
+        let known = try #require(machine.membership.member(node(other)))
+        let incarnation = known.status.isAccusation ? known.incarnation.next : known.incarnation
+        let claim = try claim(other, incarnation: incarnation)
+        drain(&machine, .membership(.merge([claim], from: claim.name)), at: now)
+    }
+
     /// Feeds an input and answers every comparison with "nothing", until there is none left.
     func drain(_ machine: inout NodeMachine, _ input: NodeMachine.Input, at now: Instant = .zero) {
         var rng = SeededGenerator(seed: 1)
@@ -176,7 +184,7 @@ import Vocabulary
             drain(&machine, .tick, at: now)
             // Those that are left show that they are.
             for other in ["bob", "dan"] {
-                drain(&machine, .membership(.merge([try claim(other)], from: try node(other))), at: now)
+                try show(other, to: &machine, at: now)
             }
         }
         #expect(!machine.convergence.owners(of: slot).map(\.text).contains("cid"))
@@ -276,7 +284,7 @@ import Vocabulary
                 drain(&machine, .tick, at: now)
                 // Those that are left show that they are.
                 for other in ["bob", "dan"] {
-                    drain(&machine, .membership(.merge([try claim(other)], from: try node(other))), at: now)
+                    try show(other, to: &machine, at: now)
                 }
             }
         }

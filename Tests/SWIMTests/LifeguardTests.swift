@@ -173,6 +173,47 @@ import Vocabulary
         #expect(solo.membership.oneself.status == .crashed)
     }
 
+    @Test("one that was cut off contradicts a suspicion as soon as it hears again, whatever failed meanwhile")
+    func hearsAgain() {
+        var solo = Solo()
+        for other in ["simba", "chui", "fisi"] { solo.hear(Self.claim(.alive, of: other), from: other) }
+        solo.run(for: .seconds(12))
+        solo.input(
+            .merge([Self.claim(.suspect, of: "mpologoma", epoch: 5, accusers: [name("simba")])], from: name("simba")))
+        #expect(solo.membership.oneself.status == .alive)
+        #expect(solo.membership.oneself.incarnation == Incarnation(1))
+        #expect(solo.events.contains { $0.kind == .refuted })
+    }
+
+    @Test("a verdict on what was contradicted unheard is let stand when it follows another, and several agreed on it")
+    func condemnedAgain() {
+        for accusers in [[name("simba")], [name("simba"), name("chui")]] {
+            var solo = refuted()
+            solo.hear(Self.claim(.crashed, of: "mpologoma", epoch: 5, accusers: accusers), from: "simba")
+            #expect(solo.membership.oneself.status == .alive, "the first time it goes on, and is heard by now")
+            solo.hear(Self.claim(.suspect, of: "mpologoma", epoch: 5, 1, accusers: [name("simba")]), from: "simba")
+            #expect(solo.membership.oneself.incarnation == Incarnation(2))
+            solo.hear(Self.claim(.crashed, of: "mpologoma", epoch: 5, 1, accusers: accusers), from: "simba")
+            #expect(solo.membership.oneself.status == (accusers.count > 1 ? .crashed : .alive))
+        }
+    }
+
+    @Test("a host that refuses clears the prober, also when no helper answers")
+    func refusedClears() {
+        var solo = Solo()
+        for other in ["simba", "chui", "fisi"] { solo.hear(Self.claim(.alive, of: other), from: other) }
+        for _ in 0..<100 {
+            solo.run(for: .milliseconds(100))
+            let asked = solo.effects.compactMap { effect -> (SequenceNumber, NodeName)? in
+                if case .fallback(let sequence, let name, _, _) = effect { (sequence, name) } else { nil }
+            }
+            solo.effects.removeAll { if case .fallback = $0 { true } else { false } }
+            for (sequence, member) in asked { solo.input(.fallback(sequence, of: member, .refused)) }
+        }
+        #expect(solo.events.contains { $0.kind == .suspected })
+        #expect(solo.membership.healthScore == 0)
+    }
+
     @Test("an old word about a node that lets its verdict stand does not end its probation")
     func probation() {
         var solo = condemned()

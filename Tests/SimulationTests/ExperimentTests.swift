@@ -72,6 +72,21 @@ struct ExperimentTests {
         #expect(run.curve.first?.highest == 0 && run.curve.contains { $0.highest == 100 })
     }
 
+    @Test(
+        "a member that is heard or hears by turns only is in and out a few times at most, and evicts nobody",
+        arguments: [Flapping.Kind.inbound, .outbound, .flipflop], [3, 4])
+    func turns(kind: Flapping.Kind, period: Int64) throws {
+        for nodes in [8, 16] {
+            let flapping = Flapping(SwimGroup(nodes: nodes), kind, period: .seconds(period), time: .seconds(300))
+            for seed in UInt64(1)...2 {
+                let run = try flapping.run(seed: seed)
+                // Before it bowed to verdicts that it had contradicted unheard: up to 22 here.
+                #expect(try #require(run[.verdictsOfWorst]) <= 2, "\(nodes) members, seed \(seed)")
+                #expect(run[.falseCrashesAtHealthy] == 0, "\(nodes) members, seed \(seed)")
+            }
+        }
+    }
+
     @Test("a crash is known sooner than by memberlist's rules, which take as long here as where they come from")
     func memberlist() throws {
         func mean(_ settings: Membership.Settings) throws -> Double {

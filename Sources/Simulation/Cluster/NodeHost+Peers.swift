@@ -14,7 +14,7 @@ extension NodeHost {
             tellMembers(machine.membership.claims, id, &context)
         case .probe(let claims):
             feed(.membership(.merge(heard(claims), from: peer)), &context)
-            tellMembers([machine.membership.oneself.claim], id, &context)
+            tellMembers(machine.membership.answer(to: peer), id, &context)
         case .compare(let request):
             let reply = machine.answer(request, from: peer)
             context.answer(id, .compared(reply), bytes: 500 + 60 * reply.groups.count)
