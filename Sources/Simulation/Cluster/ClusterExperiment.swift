@@ -6,7 +6,13 @@ import SWIM
 import Vocabulary
 
 /// One seed: a cluster of whole agents, clients that put, overwrite, delete and get, and faults one after the other,
-/// with the laws checked at every answer, every drop, and every second.
+/// with the laws checked.
+///
+/// When which is: what a client is answered (laws 1, 3, 4, 6, the bytes among them), who fetches (7), how far a read
+/// went (9) and who leaves (2) at that step. That what was acknowledged is on as many disks as it should be (1, 2): of
+/// a disk that changed, at that step, whether it holds what it held; of all, when one of them does not, at every drop
+/// and leave, and each second. That nothing older is left than what was acknowledged, nor anything that was deleted (3,
+/// 4, 5): at rest, for on its way back an old disk may hold that, and only must not answer with it.
 public struct ClusterExperiment: Sendable {
     public internal(set) var simulator: Simulator<NodeHost>
     public internal(set) var laws: Laws
@@ -43,6 +49,8 @@ public struct ClusterExperiment: Sendable {
     /// When something last disturbed the cluster as a whole, or paused a member.
     var disturbedAt = Instant(nanoseconds: .min)
     var snapshots: [CatalogueDisk] = []
+    /// Of each host, the changes of its disk after which it was looked at last.
+    private var changesSeen: [UInt64] = []
     var syncTimes: [Duration] = []
     var wallErrors: [Int64] = []
     private var metadata: [NodeName: Metadata] = [:]
@@ -133,6 +141,7 @@ public struct ClusterExperiment: Sendable {
             simulator.withDisk(of: id) { $0.syncTime = syncTime }
             syncTimes.append(syncTime)
             snapshots.append(CatalogueDisk())
+            changesSeen.append(0)
             wallErrors.append(0)
             if Int.random(in: 0..<6, using: &random) == 0 {
                 wallErrors[number] = Int64.random(in: -3_600_000...3_600_000, using: &random)
@@ -297,6 +306,12 @@ public struct ClusterExperiment: Sendable {
         let limit = simulator.now + time
         while simulator.step(until: limit) {
             for observed in simulator.takeObservations() { take(observed) }
+            for index in hosts.indices {
+                let changes = simulator.diskChanges(of: hosts[index].id)
+                guard changes != changesSeen[index] else { continue }
+                changesSeen[index] = changes
+                laws.checkStore(of: hosts[index].id, simulator)
+            }
         }
         for observed in simulator.takeObservations() { take(observed) }
     }

@@ -50,32 +50,38 @@ public struct Laws: Sendable {
     public private(set) var apartReadCount = 0
     let replicas: Int
     let cluster: ClusterName
-    private var writes: [ResourceName: [Write]] = [:]
+    var writes: [ResourceName: [Write]] = [:]
     /// A disk with copies was emptied, and its copies are not all made anew yet.
     var isShortOfOneDisk = false
     /// When there was rot last that nobody had read: it counts as a copy until then, and a little longer for whoever is
     /// about to drop one on the word of its holder (seed 5786).
-    private var rotUnreadAt: Instant?
+    var rotUnreadAt: Instant?
     /// How long it takes until the others know of what a disk has lost.
     static var timeToHear: Duration { .seconds(15) }
-    /// A cut keeps members from one another, or did so until lately and they have not yet told each other what happened.
-    /// Each side goes on by itself then, as it must, and knows nothing of what the other takes: what is promised of reads
-    /// and of the number of copies is promised of a cluster that is one. What was acknowledged is kept all the same.
+    /// A cut keeps members from one another, or did so until lately and they have not yet told each other what
+    /// happened. Each side goes on by itself then, as it must, and knows nothing of what the other takes: what is
+    /// promised of reads and of the number of copies is promised of a cluster that is one. What was acknowledged is
+    /// kept all the same.
     var isApart = false
     /// When that was so last.
     var apartAt = Instant(nanoseconds: .min)
     /// Who was stopped, and until when: others may have given its place away.
     var pausedUntil: [HostID: Instant] = [:]
     /// On how many disks a version was at least at some time, up to the copies wanted: fewer it must not become.
-    private var floors: [Dot: Int] = [:]
+    var floors: [Dot: Int] = [:]
     /// Versions that have been pushed out of a history by so many greater ones as it keeps: the bound of law 4.
-    private var outrun: Set<Dot> = []
-    /// Of each name, the deletes that were forgotten by the word of all members, and what those had seen: nobody has to hold
-    /// that, and writes need not have seen it.
-    private var forgotten: [ResourceName: CausalContext] = [:]
-    private(set) var forgottenCount = 0
+    var outrun: Set<Dot> = []
+    /// Of each name, the deletes that were forgotten by the word of all members, and what those had seen: nobody has to
+    /// hold that, and writes need not have seen it.
+    var forgotten: [ResourceName: CausalContext] = [:]
+    var forgottenCount = 0
+    /// Of each name the acknowledged versions that no acknowledged one has replaced, and that have not come to the end
+    /// of a history; made anew when one of these changes.
+    var heads: [ResourceName: [Version]] = [:]
+    /// Who held what of those when its disk had changed last.
+    var holders: [Dot: Set<HostID>] = [:]
     /// Hosts that left in good order: what is on their disks counts for nothing.
-    private(set) var departed: Set<HostID> = []
+    var departed: Set<HostID> = []
 
     init(replicas: Int, cluster: ClusterName) {
         self.replicas = replicas
@@ -131,7 +137,9 @@ public struct Laws: Sendable {
             writes[name]?[index].ended = now
             writes[name]?[index].acknowledged = version
             acknowledgedCount += 1
-            noteOutrun(simulator.hostIDs.map { simulator.disk(of: $0).durable })
+            renewHeads(of: name)
+            noteHolders(of: version, simulator)
+            noteOutrun(simulator.hostIDs.map { simulator.disk(of: $0).durable }, of: heads.keys.sorted())
             floors[version.dot] = min(wanted, replicas)
             checkAcknowledged(version, copies, wanted, since: write.issued, simulator)
             checkSeen(version, by: write, at: now)
@@ -139,8 +147,8 @@ public struct Laws: Sendable {
         }
     }
 
-    /// A client's write became a version. One that is made once more when its client has gone on would go before whatever
-    /// was written since, unless what was acknowledged goes before it.
+    /// A client's write became a version. One that is made once more when its client has gone on would go before
+    /// whatever was written since, unless what was acknowledged goes before it.
     mutating func made(_ version: Version, at now: Instant) {
         guard
             let index = writes[version.name]?.firstIndex(where: { $0.digest != nil && $0.digest == version.digest }),
@@ -202,8 +210,8 @@ public struct Laws: Sendable {
         }
     }
 
-    /// Law 4: of writes on the condition that a name is still one version no two are acknowledged, whoever crashes meanwhile. Who is
-    /// taken for dead, and is not, may order writes by itself.
+    /// Law 4: of writes on the condition that a name is still one version no two are acknowledged, whoever crashes
+    /// meanwhile. Who is taken for dead, and is not, may order writes by itself.
     private func bothFollowing(_ version: Version, by write: Write) -> String? {
         guard case .version(let base) = write.precondition, pausedUntil.values.allSatisfy({ $0 < write.issued }) else {
             return nil
@@ -258,100 +266,6 @@ public struct Laws: Sendable {
                 }
                 if !deletes { broken(6, now, "\(name) was answered as missing, but \(version.dot) is of \(ended)") }
             }
-        }
-    }
-
-    // MARK: Copies
-
-    /// Acknowledged versions that no acknowledged one has replaced, and that have not come to the end of a history.
-    var frontier: [Version] {
-        writes.keys.sorted().flatMap { name in
-            let acknowledged = (writes[name] ?? []).compactMap(\.acknowledged)
-            return acknowledged.filter { version in
-                !outrun.contains(version.dot) && !isForgotten(version)
-                    && !acknowledged.contains { $0.context.covers(version.dot) }
-            }
-        }
-    }
-
-    /// Law 2, and the second half of law 1: what was acknowledged is on as many disks as it should be, those of crashed
-    /// hosts included.
-    mutating func checkCopies(_ simulator: Simulator<NodeHost>) {
-        let disks = simulator.hostIDs.filter { !departed.contains($0) }.map { simulator.disk(of: $0).durable }
-        noteOutrun(disks)
-        // One that stands still may have been about to drop its copy, and does so when it goes on.
-        let moving = simulator.hostIDs.filter { !departed.contains($0) && (pausedUntil[$0] ?? .zero) < simulator.now }
-            .map { simulator.disk(of: $0).durable }
-        if disks.contains(where: { !$0.rotten.isEmpty }) { rotUnreadAt = simulator.now }
-        let isRotFresh = rotUnreadAt.map { simulator.now - $0 <= Self.timeToHear } ?? false
-        for version in frontier {
-            let count = disks.count { $0.holds(version) }
-            let floor = max(floors[version.dot] ?? 0, min(moving.count { $0.holds(version) }, replicas))
-            floors[version.dot] = floor
-            let wanted = floor - (isShortOfOneDisk || isRotFresh ? 1 : 0)
-            if count < wanted {
-                broken(2, simulator.now, "\(version.name) \(version.dot) is on \(count) disks, not on \(wanted)")
-            }
-        }
-    }
-
-    /// A host left in good order. It left as many copies of what it held as there are to be, or as others were there to
-    /// own: while members are away for long that may be fewer than before, and the leaver says so.
-    mutating func left(_ host: HostID, copies: Int, _ simulator: Simulator<NodeHost>) {
-        departed.insert(host)
-        guard copies < replicas else { return }
-        let disk = simulator.disk(of: host).durable
-        for version in frontier where disk.holds(version) {
-            floors[version.dot] = floors[version.dot].map { min($0, copies) }
-        }
-    }
-
-    mutating func isBack(_ host: HostID) { departed.remove(host) }
-
-    /// Law 3: a deleted name is forgotten when nobody holds what was deleted, whether it is there or not.
-    mutating func forgot(_ sets: [VersionSet], on host: HostID, _ simulator: Simulator<NodeHost>) {
-        for set in sets {
-            let context = set.context
-            if !isForgotten(set.head) { forgottenCount += 1 }
-            forgotten[set.name, default: CausalContext()].add(context)
-            for other in simulator.hostIDs where other != host {
-                guard let held = simulator.disk(of: other).durable.sets[set.name],
-                    let old = held.versions.first(where: { !$0.isTombstone && context.covers($0.dot) })
-                else { continue }
-                let what = "\(set.name) \(set.head.dot) was forgotten on \(simulator.name(of: host))"
-                broken(3, simulator.now, "\(what), and \(old.dot) is on \(simulator.name(of: other))")
-            }
-        }
-    }
-
-    private func isForgotten(_ version: Version) -> Bool { forgotten[version.name]?.covers(version.dot) ?? false }
-
-    /// For a moment only it may be: a delete among the greater ones takes others with it.
-    mutating func outran(_ version: Version) { outrun.insert(version.dot) }
-
-    private mutating func noteOutrun(_ disks: [CatalogueDisk]) {
-        for version in frontier {
-            let isOutrun = disks.contains { disk in
-                guard let kept = disk.sets[version.name]?.versions, kept.count == VersionSet.versionCountMax,
-                    let least = kept.last
-                else { return false }
-                return Version.precedes(version, least)
-            }
-            if isOutrun { outrun.insert(version.dot) }
-        }
-    }
-
-    /// Whether every acknowledged version is on this many of the hosts, and stays there: one that is about to be dropped by the
-    /// word of others counts for nothing (seed 1295).
-    func isHeld(on hosts: [HostID], count: Int, _ simulator: Simulator<NodeHost>) -> Bool {
-        frontier.allSatisfy { version in
-            let key = version.group(in: cluster)
-            return hosts.count { host in
-                let disk = simulator.disk(of: host).durable
-                guard disk.holds(version) else { return false }
-                return simulator.machine(on: host)?.machine.convergence
-                    .mayStillDrop(key, disk.summary(of: key, cluster).digest) != true
-            } >= count
         }
     }
 

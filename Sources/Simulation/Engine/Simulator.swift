@@ -88,6 +88,8 @@ public struct Simulator<Machine: SimulatedMachine>: Sendable {
     public func machine(on host: HostID) -> Machine? { hosts[host.number].machine }
     public func isRunning(_ host: HostID) -> Bool { hosts[host.number].machine != nil }
     public func disk(of host: HostID) -> SimulatedDisk<Machine.Disk> { hosts[host.number].context.disk }
+    /// Without a copy of the disk.
+    public func diskChanges(of host: HostID) -> UInt64 { hosts[host.number].context.disk.changes }
     public func sent(by host: HostID) -> Traffic { hosts[host.number].sent }
     public func received(by host: HostID) -> Traffic { hosts[host.number].received }
     /// Calls that the host has made and that are not settled.

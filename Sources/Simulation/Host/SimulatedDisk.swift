@@ -49,6 +49,10 @@ public struct SimulatedDisk<State: DiskState>: Sendable {
     /// From asking for a sync to having it.
     public var syncTime = Duration.milliseconds(2)
 
+    /// How often what lasts has changed, from inside or from outside: whoever saw the count needs to look again when it
+    /// is another.
+    public private(set) var changes: UInt64 = 0
+
     public init() {}
 
     public var unsyncedCount: Int { unsynced.count }
@@ -72,6 +76,7 @@ public struct SimulatedDisk<State: DiskState>: Sendable {
         guard target > syncedCount else { return }
         let count = min(Int(target - syncedCount), unsynced.count)
         for write in unsynced.prefix(count) { durable.apply(write) }
+        if count > 0 { changes += 1 }
         unsynced.removeFirst(count)
         syncedCount += UInt64(count)
     }
@@ -111,9 +116,11 @@ public struct SimulatedDisk<State: DiskState>: Sendable {
     public mutating func rot(_ change: (inout State) -> Void) {
         change(&state)
         change(&durable)
+        changes += 1
     }
 
     private mutating func forgetUnsynced() {
+        changes += 1
         state = durable
         // Tickets given out before now must not cover writes that come after.
         syncedCount += UInt64(unsynced.count)
