@@ -41,7 +41,7 @@ test: ## every check: format, warnings as errors, tidiness, unit, simulation, pr
 lint: setup ## swift-format, strict
 	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
 
-sim: setup ## 10,000 seeded clusters of whole agents under all faults, every law checked (40 minutes of two cores), and twelve of 50 with few connections; prints how to see a failure again
+sim: setup ## 10,000 seeded clusters of whole agents under all faults, with what each seed draws on of the product, every law checked (40 minutes of two cores), and twelve of 50 with few connections; prints how to see a failure again
 	@.ci/build roost-sim
 	@.build/release/roost-sim $(SIM)
 ifeq ($(origin SIM),file)

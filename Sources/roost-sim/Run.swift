@@ -49,31 +49,13 @@ struct Run: AsyncParsableCommand {
     @Option(name: .long, help: "A fault planted on purpose, to see it found: \(Defect.names).")
     var defect: String?
 
-    @Flag(name: .long, help: "Let names change their home from write to write.")
-    var movingHomes = false
-
-    @Flag(
-        name: .long,
-        help: ArgumentHelp(
-            "Whoever goes is back before its place is given away, and nothing may move (law 7).",
-            discussion: "For faults after which a member is back by itself: kill,flap,restart,slow-disk,delay."))
-    var keepsPlaces = false
-
-    @Option(
-        name: .long,
-        help: """
-            Forget deleted names after so many virtual seconds, when every member has agreed (1-60000); not within the run, \
-            unless given. Takes minutes: a cycle is 80 s.
-            """)
-    var tombstoneKeep: Int64?
-
-    @Option(name: .long, help: "peers.max of every node: how many others it may be connected with at once (1-50).")
-    var peersMax: Int?
+    @OptionGroup(title: "Parts of the product, each of which a seed draws for itself unless it is given")
+    var features: FeatureOptions
 
     @Option(name: .long, help: "Seeds at once (1-64). As many as there are cores, unless given.")
     var jobs = max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
 
-    @Flag(name: .long, help: "Print one JSON value a seed.")
+    @Flag(name: .long, help: "Print one JSON value a seed, and one of all at the end.")
     var json = false
 
     @Option(name: .long, help: "Lines of the story to print of a seed that fails.")
@@ -91,10 +73,13 @@ struct Run: AsyncParsableCommand {
             plan.seconds = seconds
             plan.nodes = low...high
             plan.minutes = 1...minutes
-            plan.movesHomes = movingHomes
-            plan.keepsPlaces = keepsPlaces
-            plan.peersMax = peersMax
-            plan.tombstoneKeep = tombstoneKeep.map { .seconds($0) }
+            plan.features = features.given
+            plan.drawn = features.drawn
+            if features.keepsPlaces == true, case .drawn(let kinds, _) = plan.faults, !kinds.isEmpty,
+                !kinds.contains(where: \.keepsPlaces)
+            {
+                throw ValidationError("--keeps-places leaves none of --faults \(faults)")
+            }
             if let defect {
                 guard let known = Defect(rawValue: defect) else {
                     throw ValidationError("--defect must be one of \(Defect.names), not \(defect)")
@@ -136,12 +121,6 @@ struct Run: AsyncParsableCommand {
     func validate() throws {
         guard (1...64).contains(jobs) else { throw ValidationError("--jobs must be 1-64, not \(jobs)") }
         guard (1...64).contains(clients) else { throw ValidationError("--clients must be 1-64, not \(clients)") }
-        if let peersMax, !(1...50).contains(peersMax) {
-            throw ValidationError("--peers-max must be 1-50, not \(peersMax)")
-        }
-        if let tombstoneKeep, !(1...60_000).contains(tombstoneKeep) {
-            throw ValidationError("--tombstone-keep must be 1-60000, not \(tombstoneKeep)")
-        }
         if let seconds, !(1...60_000).contains(seconds) {
             throw ValidationError("--seconds must be 1-60000, not \(seconds)")
         }
@@ -172,9 +151,11 @@ struct Run: AsyncParsableCommand {
             outcomes.append(kept)
         }
         progress.finish()
-        if !json {
-            print(ClusterReport.table(outcomes, failed: failed, seconds: (ContinuousClock.now - start).seconds))
-        }
+        let seconds = (ContinuousClock.now - start).seconds
+        print(
+            json
+                ? ClusterReport.summary(outcomes, failed: failed)
+                : ClusterReport.table(outcomes, failed: failed, seconds: seconds))
         if !failed.isEmpty { throw ExitCode(1) }
     }
 
@@ -216,7 +197,8 @@ struct Run: AsyncParsableCommand {
     }
 
     private func tell(_ outcome: ClusterOutcome, of plan: ClusterPlan) {
-        Terminal.error("seed \(outcome.seed), \(outcome.nodes) nodes:")
+        let with = outcome.features == Features() ? "" : ", \(outcome.features)"
+        Terminal.error("seed \(outcome.seed), \(outcome.nodes) nodes\(with):")
         for line in outcome.story.suffix(story) { Terminal.error("  " + line) }
         for violation in outcome.violations { Terminal.error("  \(violation)") }
         var again =
@@ -228,10 +210,7 @@ struct Run: AsyncParsableCommand {
         }
         if plan.clients != 3 { again += " --clients \(plan.clients)" }
         if let seconds = plan.seconds { again += " --seconds \(seconds)" }
-        if movingHomes { again += " --moving-homes" }
-        if keepsPlaces { again += " --keeps-places" }
-        if let tombstoneKeep { again += " --tombstone-keep \(tombstoneKeep)" }
-        if let peersMax { again += " --peers-max \(peersMax)" }
+        again += features.text
         if let defect { again += " --defect \(defect)" }
         Terminal.error("  again: \(again)")
     }
@@ -243,72 +222,4 @@ extension FaultKind {
 
 extension Defect {
     static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
-}
-
-enum ClusterReport {
-    /// One seed's outcome on one line.
-    static func json(_ outcome: ClusterOutcome) -> String {
-        func milliseconds(_ time: Duration?) -> String { time.map { Report.fixed($0.milliseconds, 3) } ?? "null" }
-        let faults = outcome.faults.sorted { $0.key < $1.key }.map { "\(text($0.key)):\($0.value)" }
-        let violations = outcome.violations.map { violation in
-            let at = milliseconds(violation.at - .zero)
-            return "{\"law\":\(violation.law),\"at_ms\":\(at),\"text\":\(text(violation.text))}"
-        }
-        let fields = [
-            ("seed", "\(outcome.seed)"), ("nodes", "\(outcome.nodes)"),
-            ("virtual_ms", Report.fixed(outcome.virtualSeconds * 1000, 0)), ("steps", "\(outcome.steps)"),
-            ("acknowledged", "\(outcome.acknowledged)"), ("short_of_copies", "\(outcome.short)"),
-            ("reads", "\(outcome.reads)"), ("reads_apart", "\(outcome.apartReads)"),
-            ("slowest_read_ms", milliseconds(outcome.slowestRead)), ("hops_most", "\(outcome.hopsMost)"),
-            ("peers_most", "\(outcome.peersMost)"), ("forgotten", "\(outcome.forgotten)"),
-            ("faults", "{\(faults.joined(separator: ","))}"), ("rest_ms", milliseconds(outcome.rest)),
-            ("trace", "\"\(Hexadecimal.text(word: outcome.traceHash))\""),
-            ("violations", "[\(violations.joined(separator: ","))]"),
-        ]
-        return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
-    }
-
-    /// A JSON string (RFC 8259 §7).
-    private static func text(_ value: String) -> String {
-        var escaped = "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": escaped += "\\\(scalar)"
-            case "\u{0}"..<" ":
-                let digits = String(scalar.value, radix: 16)
-                escaped += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-        return escaped + "\""
-    }
-
-    static func table(_ outcomes: [ClusterOutcome], failed: [UInt64], seconds: Double) -> String {
-        let rests = outcomes.compactMap { $0.rest?.seconds }.sorted()
-        let reads = outcomes.map { $0.slowestRead.seconds }.sorted()
-        var faults: [String: Int] = [:]
-        for outcome in outcomes { faults.merge(outcome.faults) { $0 + $1 } }
-        func two(_ value: Double?) -> String { value.map { "\(Double(Int($0 * 100)) / 100)" } ?? "-" }
-        func sum(_ part: (ClusterOutcome) -> Int) -> Int { outcomes.reduce(0) { $0 + part($1) } }
-        let virtual = outcomes.reduce(0) { $0 + $1.virtualSeconds }
-        let hash = outcomes.reduce(UInt64(0)) { ($0 &* 31) ^ $1.traceHash }
-        let peers = outcomes.map(\.peersMost).max() ?? 0
-        let made = faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-        let forgotten = sum { $0.forgotten }
-        return """
-            seeds        \(outcomes.count) (\(two(Double(outcomes.count) / max(seconds, 0.001))) a second), \
-            \(Int(virtual)) virtual s, \(outcomes.reduce(0) { $0 + $1.steps }) steps
-            writes       \(sum { $0.acknowledged }) acknowledged, \(sum { $0.short }) on fewer nodes than wanted\
-            \(forgotten > 0 ? "; \(forgotten) deletes forgotten" : "")
-            reads        \(sum { $0.reads }) answered, \(sum { $0.apartReads }) while members were apart; a seed's slowest: median \
-            \(two(Report.percentile(reads, 0.5))) s, max \(two(reads.last)) s
-            places       a read was at \(1 + (outcomes.map(\.hopsMost).max() ?? 0)) nodes at most\
-            \(peers > 0 ? "; connected with \(peers) at once at most" : "")
-            faults       \(made)
-            at rest      after the last fault: median \(two(Report.percentile(rests, 0.5))) s, p99 \
-            \(two(Report.percentile(rests, 0.99))) s, max \(two(rests.last)) s
-            traces       \(String(hash, radix: 16))
-            violations   \(failed.isEmpty ? "none" : "\(failed.count) seeds: \(failed.prefix(20))")
-            """
-    }
 }

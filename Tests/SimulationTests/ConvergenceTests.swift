@@ -7,7 +7,7 @@ struct ConvergenceTests {
     private func check(_ seeds: ClosedRange<UInt64>, movesHomes: Bool = false) throws {
         var plan = ClusterPlan()
         plan.minutes = 1...1
-        plan.movesHomes = movesHomes
+        plan.features.movesHomes = movesHomes
         for seed in seeds {
             let outcome = try ClusterExperiment.run(seed: seed, plan)
             let story = outcome.story.suffix(40).joined(separator: "\n")
@@ -61,7 +61,7 @@ struct ConvergenceTests {
         var plan = ClusterPlan()
         plan.minutes = 5...5
         plan.faults = .drawn(faults)
-        plan.tombstoneKeep = .seconds(20)
+        plan.features.tombstoneKeep = .seconds(20)
         var forgotten = 0
         for seed in UInt64(1)...8 {
             let outcome = try ClusterExperiment.run(seed: seed, plan)
@@ -158,7 +158,7 @@ struct ConvergenceTests {
         plan.nodes = 20...20
         plan.seconds = 20
         plan.faults = .drawn([], only: nil)
-        plan.peersMax = peersMax
+        plan.features.peersMax = peersMax
         for seed in 1...2 as ClosedRange<UInt64> {
             let outcome = try ClusterExperiment.run(seed: seed, plan)
             #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")
@@ -204,7 +204,7 @@ struct ConvergenceTests {
     @Test("nor what broke one when homes move", arguments: [193, 3404] as [UInt64])
     func movingHomes(seed: UInt64) throws {
         var plan = ClusterPlan()
-        plan.movesHomes = true
+        plan.features.movesHomes = true
         #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
     }
 
@@ -213,7 +213,7 @@ struct ConvergenceTests {
         var plan = ClusterPlan()
         plan.minutes = 1...1
         plan.faults = .drawn([.kill, .flap, .restart, .slowDisk, .delay])
-        plan.keepsPlaces = true
+        plan.features.keepsPlaces = true
         for seed in UInt64(1)...8 {
             let outcome = try ClusterExperiment.run(seed: seed, plan)
             #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")

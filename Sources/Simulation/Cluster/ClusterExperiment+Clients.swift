@@ -70,13 +70,13 @@ extension ClusterExperiment {
         var name = names[Int.random(in: 0..<names.count, using: &random)]
         let what = Int.random(in: 0..<100, using: &random)
         // A name that is deleted has to lie for a while to be forgotten.
-        if plan.tombstoneKeep != nil, what >= 45 {
+        if plan.features.tombstoneKeep != nil, what >= 45 {
             let turn = Int((simulator.now - .zero) / Self.turn) + Int.random(in: 0..<6, using: &random)
             name = names[turn % names.count]
         }
         switch what {
         case ..<45: return .read(name)
-        case ..<(plan.tombstoneKeep == nil ? 58 : 72):
+        case ..<(plan.features.tombstoneKeep == nil ? 58 : 72):
             return .write(WriteRequest(name: name, content: .tombstone, home: nil, precondition: .none))
         default:
             let words = (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }
@@ -87,7 +87,7 @@ extension ClusterExperiment {
             let size = isCommon ? 1_000 : UInt64(1) << UInt64.random(in: 0...22, using: &random)
             let isAtHome = Int.random(in: 0..<5, using: &random) == 0
             let moved = isAtHome ? hosts.filter { $0.state == .running }.randomElement(using: &random)?.id : nil
-            let home = plan.movesHomes ? moved : homes[name]
+            let home = plan.features.movesHomes ? moved : homes[name]
             return .write(
                 WriteRequest(
                     name: name, content: .blob(digest: digest, size: size, mediaType: "text/plain"),

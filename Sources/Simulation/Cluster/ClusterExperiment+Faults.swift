@@ -110,11 +110,10 @@ extension ClusterExperiment {
         case .kill, .powerCut, .emptyDisk, .oldDisk, .flap, .restart, .pause, .leave:
             guard fell(kind, at: index, &dice) else { return false }
         case .clockJump:
-            let error = Int64.random(in: -3_600_000...3_600_000, using: &dice)
+            let before = wallErrors[index]
+            let error = setWallError(Self.drawWallError(using: &dice), at: index)
             text += " to \(error / 1000) s"
-            if error < wallErrors[index] { setBack.insert(index) }
-            wallErrors[index] = error
-            simulator.setWallError(milliseconds: error, of: id)
+            if error < before { setBack.insert(index) }
         case .drift: return false
         case .rot:
             guard let name = spoil(at: index, &dice) else { return false }

@@ -53,6 +53,8 @@ public struct ClusterExperiment: Sendable {
     private var changesSeen: [UInt64] = []
     var syncTimes: [Duration] = []
     var wallErrors: [Int64] = []
+    /// The farthest that any wall clock was off so far, in milliseconds.
+    private(set) var wallErrorMost: Int64 = 0
     private var metadata: [NodeName: Metadata] = [:]
     /// Hosts whose wall clocks have gone back.
     var setBack: Set<Int> = []
@@ -80,7 +82,8 @@ public struct ClusterExperiment: Sendable {
         var experiment = try ClusterExperiment(seed: seed, plan, trace: trace)
         let rest = try experiment.carryOut()
         return ClusterOutcome(
-            seed: seed, nodes: experiment.nodes, violations: experiment.laws.violations,
+            seed: seed, nodes: experiment.nodes, features: experiment.plan.features,
+            violations: experiment.laws.violations,
             traceHash: experiment.simulator.trace.hash, steps: experiment.simulator.stepCount,
             virtualSeconds: (experiment.simulator.now - .zero).seconds,
             acknowledged: experiment.laws.acknowledgedCount, short: experiment.laws.shortCount,
@@ -94,10 +97,11 @@ public struct ClusterExperiment: Sendable {
 
     init(seed: UInt64, _ plan: ClusterPlan, trace: Trace.Keeping) throws {
         self.seed = seed
-        self.plan = plan
         random = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_636c)
         cluster = try ClusterName("sim")
         nodes = Int.random(in: plan.nodes, using: &random)
+        let plan = plan.drawing(seed, nodes: nodes)
+        self.plan = plan
         let replicas = nodes >= 5 && Int.random(in: 0..<4, using: &random) == 0 ? 3 : 2
         let loss = UInt32([0, 0, 1, 5].randomElement(using: &random) ?? 0)
         let link = Link(
@@ -114,19 +118,19 @@ public struct ClusterExperiment: Sendable {
         settings.relocationDelay = .seconds(Int64.random(in: 3...10, using: &random))
         // With as few names as here sums would never go out.
         if !seed.isMultiple(of: 4) { settings.convergence.groupsPerSum = 0 }
-        if plan.keepsPlaces { settings.relocationDelay = .seconds(60) }
+        if plan.features.keepsPlaces { settings.relocationDelay = .seconds(60) }
         // One that crashed often and never comes back must have been given up before all is to be at rest.
         settings.relocationDelayMax = .seconds(40)
-        if let keep = plan.tombstoneKeep {
+        if let keep = plan.features.tombstoneKeep {
             settings.tombstones = TombstoneCollection.Settings(keep: keep)
             settings.tombstones.interval = .seconds(5)
             // Longer than what a cut held back is on its way.
             settings.tombstones.settle = Self.straysLast + .seconds(15)
         }
         configuration = NodeHost.Configuration(cluster: cluster, settings: settings)
-        configuration.collectsTombstones = plan.tombstoneKeep != nil
+        configuration.collectsTombstones = plan.features.tombstoneKeep != nil
         configuration.defects = plan.defects
-        configuration.peersMax = plan.peersMax
+        configuration.peersMax = plan.features.peersMax
         if case .drawn(let kinds, _) = plan.faults { configuration.scrubs = kinds.contains(where: \.spoilsBytes) }
         for number in 0..<nodes + 2 {
             let name = try NodeName("n\(number)")
@@ -144,13 +148,12 @@ public struct ClusterExperiment: Sendable {
             changesSeen.append(0)
             wallErrors.append(0)
             if Int.random(in: 0..<6, using: &random) == 0 {
-                wallErrors[number] = Int64.random(in: -3_600_000...3_600_000, using: &random)
-                simulator.setWallError(milliseconds: wallErrors[number], of: id)
+                setWallError(Self.drawWallError(using: &random), at: number)
             }
         }
         let count = Int.random(in: 6...14, using: &random)
         names = try (0..<count).map { try ResourceName("app/file-\($0)") }
-        if plan.tombstoneKeep != nil { names = try Self.crowded(4 * count, in: cluster) }
+        if plan.features.tombstoneKeep != nil { names = try Self.crowded(4 * count, in: cluster) }
         for (index, name) in names.enumerated() where index % 3 == 0 {
             homes[name] = hosts[Int.random(in: 0..<nodes, using: &random)].id
         }
@@ -163,14 +166,31 @@ public struct ClusterExperiment: Sendable {
         }
     }
 
-    /// In one of three clusters hosts are of different size, in one of three they are in two or three zones, by turns: a zone
-    /// is then more than one member or fewer.
+    /// In one of three clusters hosts are of different size, in one of three they are in two or three zones, by turns:
+    /// a zone is then more than one member or fewer.
     private static func metadata(of number: Int, seed: UInt64, _ plan: ClusterPlan) throws -> Metadata {
         guard plan.faults != .classic, !plan.areAlike else { return .standard }
         var dice = SeededGenerator(seed: seed ^ 0x726f_6f73_742d_7a6f &+ UInt64(number))  // "roost-zo"
         let weight = seed % 3 == 1 ? UInt32.random(in: 1...4, using: &dice) : 1
         let zone = seed / 2 % 3 == 1 ? "zone-\(number % (seed.isMultiple(of: 2) ? 2 : 3))" : nil
         return try Metadata(zone: zone, weight: weight)
+    }
+
+    /// In milliseconds, up to an hour.
+    static func drawWallError(using dice: inout SeededGenerator) -> Int64 {
+        Int64.random(in: -3_600_000...3_600_000, using: &dice)
+    }
+
+    /// Where clocks are near the right time, a thousandth of what was drawn.
+    ///
+    /// - Returns: how wrong it is now, in milliseconds.
+    @discardableResult
+    mutating func setWallError(_ drawn: Int64, at index: Int) -> Int64 {
+        let error = plan.features.nearClocks ? drawn / 1_000 : drawn
+        wallErrors[index] = error
+        wallErrorMost = max(wallErrorMost, abs(error))
+        simulator.setWallError(milliseconds: error, of: hosts[index].id)
+        return error
     }
 
     // MARK: The course of things
@@ -187,6 +207,7 @@ public struct ClusterExperiment: Sendable {
             simulator.schedule(after: wait) { $0.boot(id) }
         }
         tell("\(nodes) nodes, \(laws.replicas) copies, \(link)")
+        if plan.features != Features() { tell("with \(plan.features)") }
         run(for: .seconds(4))
         guard comeToRest(within: .seconds(60)) != nil else { return nil }
         // From now on everybody knows several ways in, should it come back without its disk.
@@ -205,7 +226,7 @@ public struct ClusterExperiment: Sendable {
         var nextCheck = simulator.now
         var nextSnapshot = simulator.now
         faultsBegan = simulator.now
-        isBoundToStay = plan.keepsPlaces
+        isBoundToStay = plan.features.keepsPlaces
         if case .drawn(let kinds, _) = plan.faults {
             schedule = ScheduledFault.draw(kinds, seed: seed, hosts: hosts.count, within: .seconds(drawn))
         }
@@ -275,14 +296,14 @@ public struct ClusterExperiment: Sendable {
     private mutating func askEverywhere() {
         var questions: [(name: ResourceName, host: HostID)] = []
         for host in hosts where simulator.isRunning(host.id) { questions += names.map { ($0, host.id) } }
-        // All in one moment; but where few may be connected at once, as many as there may be clients of a large cluster: a
-        // search for what is not there visits every node.
-        let atOnce = plan.peersMax == nil ? questions.count : nodes
+        // All in one moment; but where few may be connected at once, as many as there may be clients of a large
+        // cluster: a search for what is not there visits every node.
+        let atOnce = plan.features.peersMax == nil ? questions.count : nodes
         var rest = questions[...]
-        // One after the other, its time is that of the unluckiest: where one leg in twenty has to be sent again, and waits
-        // for that, twice for each node that such a search visits.
+        // One after the other, its time is that of the unluckiest: where one leg in twenty has to be sent again, and
+        // waits for that, twice for each node that such a search visits.
         let withLoss = max(15, Int64(nodes) * 4 / 5)
-        let limit = Duration.seconds(plan.peersMax != nil ? 600 : link.loss == .percent(0) ? 3 : withLoss)
+        let limit = Duration.seconds(plan.features.peersMax != nil ? 600 : link.loss == .percent(0) ? 3 : withLoss)
         let end = simulator.now + limit
         repeat {
             let asking = clients.count { $0.request != nil }
@@ -344,12 +365,21 @@ public struct ClusterExperiment: Sendable {
                 let name = simulator.name(of: host.id)
                 return Candidate(name, metadata[name] ?? .standard)
             })
-        let key = version.group(in: cluster)
-        let owners = ring.owners(of: key.slot, home: key.home, count: laws.replicas)
-        guard !owners.contains(simulator.name(of: host)) else { return }
+        var versions = [version]
+        if plan.features.movesHomes {
+            // What is older comes with the newest to where that is at home; and whoever has a copy from before fetches what
+            // has become of it, to have it confirmed and let go (`Convergence.wish`).
+            let sets = hosts.map { simulator.disk(of: $0.id).durable.sets[version.name] }
+            guard sets[host.number] == nil else { return }
+            versions += sets.flatMap { $0?.versions ?? [] }
+        }
+        let keys = Set(versions.map { $0.group(in: cluster) }).sorted()
+        let owners = keys.map { ring.owners(of: $0.slot, home: $0.home, count: laws.replicas) }
+        guard !owners.contains(where: { $0.contains(simulator.name(of: host)) }) else { return }
+        let all = owners.map { "\($0)" }.joined(separator: " or ")
         laws.broken(
             7, simulator.now,
-            "\(simulator.name(of: host)) fetches \(version.name), which \(owners) own: nobody was away for long")
+            "\(simulator.name(of: host)) fetches \(version.name), which \(all) own: nobody was away for long")
     }
 
     /// For the story of a seed that fails: who holds what of the names concerned, and thinks what of it.
@@ -375,7 +405,7 @@ public struct ClusterExperiment: Sendable {
             guard let machine = simulator.machine(on: host.id) else { continue }
             peersMost = max(peersMost, machine.peersMost)
             hopsMost = max(hopsMost, machine.hopsMost)
-            if let allowed = plan.peersMax, machine.peersMost > allowed {
+            if let allowed = plan.features.peersMax, machine.peersMost > allowed {
                 laws.broken(9, simulator.now, "\(simulator.name(of: host.id)) was connected with \(machine.peersMost)")
             }
         }

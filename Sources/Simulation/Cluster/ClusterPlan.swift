@@ -12,25 +12,21 @@ public struct ClusterPlan: Sendable {
     public var clients = 3
     public var faults = FaultSchedule.classic
     public var defects: Set<Defect> = []
-    /// Whoever goes is back before its place is given away: nothing may move then but what was written meanwhile (law 7).
-    public var keepsPlaces = false
+    /// What is on besides; of those in `drawn` each seed decides.
+    public var features = Features()
+    /// None of them, unless a run says so: tests and defects rely on what their plans say.
+    public var drawn: Set<Feature> = []
     /// All hosts are of one size and in no zone, as they were before seeds gave them others.
     public var areAlike = false
-    /// Names change their home from write to write; else a name that has one keeps it.
-    public var movesHomes = false
-    /// Deleted names are forgotten after so long, and clients turn from one name to the next meanwhile; nil: not within the run.
-    public var tombstoneKeep: Duration?
-    /// `peers.max` of every node: how many others it may be connected with at once. Nil: all.
-    public var peersMax: Int?
-    /// Law 5: from the last fault until every view is equal and every version is exactly where it belongs. The net under
-    /// the net is a comparison of everything each 60 s, and a silent host's call takes 60 s to fail.
+    /// Law 5: from the last fault until every view is equal and every version is exactly where it belongs. The net
+    /// under the net is a comparison of everything each 60 s, and a silent host's call takes 60 s to fail.
     public var restWithin = Duration.seconds(150)
     /// Law 6: a read is answered within this, retries included: a silent node is passed over after 15 s, and a crash is
     /// seen after some 6 s.
     ///
-    /// Fifty nodes that may each talk to two others need minutes to be in step after their start, and until then a name that
-    /// there is not is not denied.
-    public var answerWithin: Duration { peersMax == nil ? .seconds(45) : .seconds(300) }
+    /// Fifty nodes that may each talk to two others need minutes to be in step after their start, and until then a name
+    /// that there is not is not denied.
+    public var answerWithin: Duration { features.peersMax == nil ? .seconds(45) : .seconds(300) }
 
     public init() {}
 }
@@ -45,6 +41,8 @@ public struct MadeFault: Hashable, Sendable {
 public struct ClusterOutcome: Sendable {
     public let seed: UInt64
     public let nodes: Int
+    /// What was on, be it drawn or given.
+    public let features: Features
     public let violations: [Violation]
     public let traceHash: UInt64
     public let steps: UInt64
@@ -63,8 +61,8 @@ public struct ClusterOutcome: Sendable {
     public let rest: Duration?
     /// The longest that a read took to be answered.
     public let slowestRead: Duration
-    /// The most that any node was connected with at once, where that is bounded, and the most nodes that a read was passed
-    /// on to.
+    /// The most that any node was connected with at once, where that is bounded, and the most nodes that a read was
+    /// passed on to.
     public let peersMost: Int
     public let hopsMost: Int
     /// Who did what when, the last part: by far the largest, so that whoever keeps many outcomes lets go of it.

@@ -180,9 +180,9 @@ public enum Defect: String, Hashable, Sendable, CaseIterable {
         plan.faults = .drawn(faults)
         // The seeds that show it are of such.
         plan.areAlike = true
-        plan.keepsPlaces = self == .replacesAtOnce
+        plan.features.keepsPlaces = self == .replacesAtOnce
         if self == .collectsUnasked {
-            plan.tombstoneKeep = .seconds(20)
+            plan.features.tombstoneKeep = .seconds(20)
             plan.minutes = 4...4
         }
         // More would soon have overwritten what rots; fewer seldom build on what may have been made.

@@ -71,6 +71,20 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
         }
     }
 
+    /// Whoever it befalls is back, and is heard of, before its place is given away, and nobody has to stand in for it:
+    /// so nothing moves (law 7).
+    ///
+    /// A cut that parts members may last for longer; who leaves or comes changes the owners; what a full disk has no
+    /// room for others fetch in its place.
+    public var keepsPlaces: Bool {
+        switch self {
+        case .kill, .powerCut, .tornFile, .emptyDisk, .oldDisk, .flap, .restart, .pause, .clockJump, .drift, .pairCut,
+            .loss, .delay, .disorder, .slowDisk, .rot:
+            true
+        case .leave, .join, .partition, .oneWay, .fullDisk: false
+        }
+    }
+
     /// Leaves bytes under a name that are not those it stands for, which whoever reads them finds.
     var spoilsBytes: Bool { Self.spoiling.contains(self) }
 
