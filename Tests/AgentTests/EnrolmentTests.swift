@@ -197,7 +197,9 @@ struct EnrolmentTests {
             }
             #expect(try await member.ask("GET", "/v1/members").status == 200)
         }
-        #expect(refused >= EnrolmentThrottle.burstPerSource && refused <= EnrolmentThrottle.burstPerSource + 4)
+        #expect(
+            refused >= StrangerRegister.Bounds.enrolments.failuresPerSourceMax
+                && refused <= StrangerRegister.Bounds.enrolments.failuresPerSourceMax + 4)
         #expect(busy + refused == 20)
     }
 
@@ -225,10 +227,12 @@ struct EnrolmentTests {
         defer {
             for process in held where process.isRunning { process.terminate() }
         }
-        for number in 0..<EnrolmentThrottle.activeMax {
-            held.append(try silent(running, from: "127.0.0.\(66 + number / EnrolmentThrottle.activePerSourceMax)"))
+        for number in 0..<StrangerRegister.Bounds.enrolments.placesMax {
+            held.append(
+                try silent(
+                    running, from: "127.0.0.\(66 + number / StrangerRegister.Bounds.enrolments.placesPerSourceMax)"))
         }
-        #expect(await eventually { desk.underWay == EnrolmentThrottle.activeMax })
+        #expect(await eventually { desk.underWay == StrangerRegister.Bounds.enrolments.placesMax })
         let granted = await eventually {
             let name = try? NodeName("mkango")
             let enrolment = name.map { Enrolment(token: token, name: $0, folder: bed.folder.path + "/new") }
@@ -253,25 +257,27 @@ struct EnrolmentTests {
 }
 
 @Suite("Who may try to enrol")
-struct EnrolmentThrottleTests {
+struct EnrolmentBoundsTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
 
-    /// A throttle, and the numbers of those who ask it.
+    private let bounds = StrangerRegister.Bounds.enrolments
+
+    /// A register, and the numbers of those who ask it.
     private final class Asked {
-        var throttle: EnrolmentThrottle
+        var register: StrangerRegister
         var last: UInt64 = 0
 
-        init(_ now: NIODeadline) { throttle = EnrolmentThrottle(now: now) }
+        init(_ now: NIODeadline) { register = StrangerRegister(bounds: .enrolments, now: now) }
 
-        func admit(_ key: String, _ now: NIODeadline) -> EnrolmentThrottle.Decision {
+        func admit(_ key: String, _ now: NIODeadline) -> StrangerRegister.Decision {
             last += 1
-            return throttle.admit(last, from: key, at: now)
+            return register.begin(last, from: key, at: now)
         }
 
         /// Whether it was let in; then it is over at once.
         func tries(_ key: String, _ now: NIODeadline, succeeds: Bool = false) -> Bool {
             guard admit(key, now) != .refused else { return false }
-            throttle.leave(last, succeeded: succeeds, at: now)
+            register.ended(last, succeeded: succeeds, at: now)
             return true
         }
     }
@@ -280,9 +286,9 @@ struct EnrolmentThrottleTests {
     func perSource() {
         let asked = Asked(start)
         for _ in 0..<200 { #expect(asked.tries("a", start, succeeds: true)) }
-        for _ in 0..<EnrolmentThrottle.burstPerSource { #expect(asked.tries("a", start)) }
+        for _ in 0..<bounds.failuresPerSourceMax { #expect(asked.tries("a", start)) }
         #expect(!asked.tries("a", start))
-        let later = start + EnrolmentThrottle.refillPerSource
+        let later = start + bounds.failurePerSourceRefill
         #expect(asked.tries("a", later))
         #expect(!asked.tries("a", later))
         #expect(asked.admit("b", later) == .admitted, "another is not held up")
@@ -291,14 +297,14 @@ struct EnrolmentThrottleTests {
     @Test("so many at once, of one source and in all; a place comes back")
     func active() {
         let asked = Asked(start)
-        for _ in 0..<EnrolmentThrottle.activePerSourceMax { #expect(asked.admit("a", start) == .admitted) }
+        for _ in 0..<bounds.placesPerSourceMax { #expect(asked.admit("a", start) == .admitted) }
         #expect(asked.admit("a", start) == .refused)
-        for number in EnrolmentThrottle.activePerSourceMax..<EnrolmentThrottle.activeMax {
+        for number in bounds.placesPerSourceMax..<bounds.placesMax {
             #expect(asked.admit("\(number)", start) == .admitted)
         }
         #expect(asked.admit("z", start) == .refused)
-        asked.throttle.leave(1, succeeded: false, at: start)
-        asked.throttle.leave(1, succeeded: false, at: start)
+        asked.register.ended(1, succeeded: false, at: start)
+        asked.register.ended(1, succeeded: false, at: start)
         #expect(asked.admit("z", start) == .admitted)
         #expect(asked.admit("y", start) == .refused)
     }
@@ -306,21 +312,21 @@ struct EnrolmentThrottleTests {
     @Test("with no place left, who has sent no request for long gives way to the next, the oldest first")
     func patience() {
         let asked = Asked(start)
-        for number in 0..<EnrolmentThrottle.activeMax {
-            #expect(asked.admit("\(number / EnrolmentThrottle.activePerSourceMax)", start) == .admitted)
+        for number in 0..<bounds.placesMax {
+            #expect(asked.admit("\(number / bounds.placesPerSourceMax)", start) == .admitted)
         }
-        asked.throttle.requestCame(1)
-        let later = start + EnrolmentThrottle.patience
+        asked.register.spoke(1)
+        let later = start + bounds.silence
         #expect(asked.admit("z", later - .nanoseconds(1)) == .refused)
         #expect(asked.admit("z", later) == .admittedInPlace(of: 2))
         #expect(asked.admit("y", later) == .admittedInPlace(of: 3))
         // Its own number is full: one of its own.
         #expect(asked.admit("3", later) == .admittedInPlace(of: 13))
-        #expect(asked.throttle.activeCount == EnrolmentThrottle.activeMax)
+        #expect(asked.register.underWay == bounds.placesMax)
         // Too late for a right proof: the place is another's.
-        asked.throttle.leave(2, succeeded: true, at: later)
-        #expect(asked.throttle.activeCount == EnrolmentThrottle.activeMax)
-        for id in 1...asked.last { asked.throttle.requestCame(id) }
+        asked.register.ended(2, succeeded: true, at: later)
+        #expect(asked.register.underWay == bounds.placesMax)
+        for id in 1...asked.last { asked.register.spoke(id) }
         #expect(asked.admit("x", later + .hours(1)) == .refused)
     }
 
@@ -336,7 +342,7 @@ struct EnrolmentThrottleTests {
             if !asked.tries("new-\(step)", now, succeeds: true) { refused += 1 }
         }
         #expect(refused <= 1, "in the first burst alone")
-        #expect(failures <= EnrolmentThrottle.burst + 300 * 8)
+        #expect(failures <= bounds.failuresMax + 300 * 8)
     }
 
     @Test("the table of sources is bounded, and the whole rate too, however many sources there are")
@@ -348,8 +354,8 @@ struct EnrolmentThrottleTests {
         for number in 0..<10_000 {
             if asked.tries("\(number)", now) { admitted += 1 }
             now = now + .milliseconds(10)
-            #expect(asked.throttle.sourceCount <= EnrolmentThrottle.sourcesMax)
+            #expect(asked.register.sourceCount <= bounds.sourcesMax)
         }
-        #expect(admitted <= EnrolmentThrottle.burst + 801 && admitted > 100)
+        #expect(admitted <= bounds.failuresMax + 801 && admitted > 100)
     }
 }

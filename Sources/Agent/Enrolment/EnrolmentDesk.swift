@@ -22,7 +22,7 @@ final class EnrolmentDesk: Sendable {
     private let log: Logger
 
     private struct Counter {
-        var throttle: EnrolmentThrottle
+        var register: StrangerRegister
         var next: UInt64 = 1
         /// The connections that have a place: each may have to give way.
         var channels: [UInt64: any Channel] = [:]
@@ -40,7 +40,7 @@ final class EnrolmentDesk: Sendable {
         self.log = log
         self.standing = standing
         self.addresses = addresses
-        counter = NIOLockedValueBox(Counter(throttle: EnrolmentThrottle(now: .now())))
+        counter = NIOLockedValueBox(Counter(register: StrangerRegister(bounds: .enrolments, now: .now())))
     }
 
     convenience init(folder: String, box: CoreBox, revoked: RevocationList, log: Logger) {
@@ -63,7 +63,7 @@ final class EnrolmentDesk: Sendable {
     }
 
     /// Tries that have a place now.
-    var underWay: Int { counter.withLockedValue { $0.throttle.activeCount } }
+    var underWay: Int { counter.withLockedValue { $0.register.underWay } }
 
     /// Takes a place for a connection, where none is left that of one which has kept silent: that one is closed.
     ///
@@ -71,7 +71,7 @@ final class EnrolmentDesk: Sendable {
     func admit(_ channel: any Channel, from source: CallSource) -> UInt64? {
         let (id, instead): (UInt64?, (any Channel)?) = counter.withLockedValue { counter in
             let id = counter.next
-            let decision = counter.throttle.admit(id, from: source.key, at: .now())
+            let decision = counter.register.begin(id, from: source.key, at: .now())
             if case .refused = decision { return (nil, nil) }
             counter.next += 1
             counter.channels[id] = channel
@@ -83,7 +83,7 @@ final class EnrolmentDesk: Sendable {
     }
 
     /// The request of who has this place is whole: from now on it waits for the desk.
-    func requestCame(_ id: UInt64) { counter.withLockedValue { $0.throttle.requestCame(id) } }
+    func requestCame(_ id: UInt64) { counter.withLockedValue { $0.register.spoke(id) } }
 
     /// Whether that name may get another certificate now.
     func admitsRenewal(of name: CertificateName) -> Bool { renewals.withLockedValue { $0.admit(name, at: .now()) } }
@@ -91,7 +91,7 @@ final class EnrolmentDesk: Sendable {
     func leave(_ id: UInt64, succeeded: Bool) {
         counter.withLockedValue { counter in
             counter.channels[id] = nil
-            counter.throttle.leave(id, succeeded: succeeded, at: .now())
+            counter.register.ended(id, succeeded: succeeded, at: .now())
         }
     }
 
