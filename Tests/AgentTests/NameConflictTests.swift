@@ -1,4 +1,5 @@
 import Client
+import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import Node
@@ -15,13 +16,35 @@ struct NameConflictTests {
     init() throws { bed = try TestBed() }
 
     /// Another host with a copy of the certificate, and a disk of its own.
-    private func second(_ name: String, join: [Endpoint]) async throws -> TestAgent {
+    private func second(
+        _ name: String, join: [Endpoint], log: Logger = quietLogger()
+    ) async throws -> TestAgent {
         let folder = bed.folder.path
         let pace = JoinLoop.Pace(first: .milliseconds(50), max: .milliseconds(200))
-        return try await TestAgent.start(bed, name, join: join, pace: pace) { settings in
+        return try await TestAgent.start(bed, name, join: join, pace: pace, log: log) { settings in
             settings.dataFolder = "\(folder)/\(name).second.data"
             settings.socketPath = "\(folder)/\(name).second.sock"
         }
+    }
+
+    @Test("who was refused for its name, and then finds nobody, says in the log that it waits, and for what")
+    func thenNobody() async throws {
+        let lines = NIOLockedValueBox<[String]>([])
+        let log = Logger(label: "test") { _ in
+            LineLogHandler(format: .text, level: .info) { line in lines.withLockedValue { $0.append(line) } }
+        }
+        func says(_ words: String) -> Bool { lines.withLockedValue { $0.contains { $0.contains(words) } } }
+        let a = try await TestAgent.start(bed, "a")
+        let twin = try await second("a", join: [a.endpoint, TestBed.place()], log: log)
+        #expect(await eventually(30) { !conflicts(twin).isEmpty && says("is not let in") })
+        // It is told to whoever waits for the start with the second refusal: that was the end of all words.
+        let refusals = a.core.claims.conflicts.count
+        #expect(await eventually(30) { a.core.claims.conflicts.count > refusals })
+        #expect(!says("too few answer"))
+        await a.stop()
+        #expect(await eventually(30) { says("too few answer of those to join") })
+        #expect(twin.phase == .joining)
+        await twin.stop()
     }
 
     private func conflicts(_ agent: TestAgent) -> [API.Event] {

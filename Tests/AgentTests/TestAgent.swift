@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Logging
 import Node
 import SWIM
 import TLS
@@ -19,7 +20,7 @@ final class TestAgent: Sendable {
     /// Starts it, or starts it again with the disk that it left.
     static func start(
         _ bed: TestBed, _ name: String, at endpoint: Endpoint? = nil, join: [Endpoint] = [],
-        pace: JoinLoop.Pace = .init(), flood: FloodMeter.Bounds = .init(),
+        pace: JoinLoop.Pace = .init(), flood: FloodMeter.Bounds = .init(), log: Logger = quietLogger(),
         _ change: (inout AgentSettings) -> Void = { _ in }
     ) async throws -> TestAgent {
         let certificates = "\(bed.folder.path)/node-\(name)"
@@ -34,7 +35,7 @@ final class TestAgent: Sendable {
         settings.swim.probeTimeout = .milliseconds(100)
         change(&settings)
         return TestAgent(
-            try await AgentService.start(settings, version: "test", log: quietLogger(), pace: pace, flood: flood))
+            try await AgentService.start(settings, version: "test", log: log, pace: pace, flood: flood))
     }
 
     var core: AgentCore { service.core }

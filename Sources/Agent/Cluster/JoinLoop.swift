@@ -63,25 +63,32 @@ struct JoinLoop: Sendable {
     private func enter(waits: () -> Void) async -> Duration? {
         let began = ContinuousClock.now
         let isBlank = isBlank
-        var isWaiting = false
+        // Somebody waits for this start, and was not told yet that it may take for ever.
+        var isAwaited = true
+        // It was said that those who answer are too few, and nothing else since.
+        var saidTooFew = false
+        func tellWaiting() {
+            guard isAwaited else { return }
+            isAwaited = false
+            waits()
+        }
         var pause = pace.first
         var rounds = 0
         var way = WayIn()
         var saidRefusal: ContinuousClock.Instant?
         while !Task.isCancelled {
             // systemd's TimeoutStartSec is for a start that hangs; this one waits for others, and says so.
-            if !isWaiting { notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60)) }
-            await look(&way, isWoken: false, asksAll: isWaiting)
+            if isAwaited { notifier.extendTimeout(by: Self.roundMax + pace.max + .seconds(60)) }
+            await look(&way, isWoken: false, asksAll: !isAwaited)
             if way.hasJoined { return joined() }
             if let refusal = way.refusal {
                 // Not alone either: two of one name would both take writes as the same node. When the other has gone,
                 // the next round gets in, and so it goes on for as long as somebody lets it run. Who waits for its start is
                 // told the second time: a name may be free as soon as the others notice that its last holder is dead.
-                if saidRefusal != nil, !isWaiting {
-                    isWaiting = true
-                    waits()
-                }
-                saidRefusal = sayRefused(refusal, lastSaid: saidRefusal)
+                if saidRefusal != nil { tellWaiting() }
+                let said = sayRefused(refusal, lastSaid: saidRefusal)
+                if said != saidRefusal { saidTooFew = false }
+                saidRefusal = said
                 do { try await Task.sleep(for: pace.max) } catch { return nil }
                 continue
             }
@@ -91,10 +98,10 @@ struct JoinLoop: Sendable {
             let mayBeFirst = {
                 !isBlank || Self.mayFound(joiners: way.joiners, addresses: way.addressCount - way.ownCount)
             }
-            if isTime, !mayBeFirst(), !isWaiting {
-                isWaiting = true
-                sayWaiting()
-                waits()
+            if isTime, !mayBeFirst() {
+                if !saidTooFew { sayTooFew() }
+                saidTooFew = true
+                tellWaiting()
             }
             let due = ContinuousClock.now + pause
             while way.refusal == nil {
@@ -106,7 +113,7 @@ struct JoinLoop: Sendable {
                 }
                 // Who comes meanwhile may have got in, or be the last one to wait for.
                 guard await wait(until: due) else { break }
-                await look(&way, isWoken: true, asksAll: isWaiting)
+                await look(&way, isWoken: true, asksAll: !isAwaited)
                 if way.hasJoined { return joined() }
             }
             if way.refusal == nil { pause = min(pause * 2, pace.max) }
@@ -211,7 +218,7 @@ struct JoinLoop: Sendable {
         joiners.values.allSatisfy(\.isEmpty) && 2 * (joiners.count + 1) > addresses + 1
     }
 
-    private func sayWaiting() {
+    private func sayTooFew() {
         core.log.warning(
             "too few answer of those to join; a node with nothing of its own waits for one that is in the cluster",
             metadata: [
