@@ -8,19 +8,21 @@ public enum FirstBytes {
     case plain(PlainBytes)
 
     /// The length of a TLS record header.
-    static let needed = 5
+    public static let needed = 5
 
     /// RFC 8446 §5.2.
     private static let recordBytesMax = 16_384 + 256
 
     /// Whether there is something to answer: one record whole, as a ClientHello is, or what can not become one.
-    public static func suffice(_ buffer: ByteBuffer) -> Bool {
+    ///
+    /// - Parameter count: how many there are, where the buffer has only the first of them.
+    public static func suffice(_ buffer: ByteBuffer, of count: Int? = nil) -> Bool {
         switch FirstBytes(buffer) {
         case .tooFew: return false
         case .plain: return true
         case .tls:
             guard let length = buffer.getInteger(at: buffer.readerIndex + 3, as: UInt16.self) else { return true }
-            return Int(length) > recordBytesMax || buffer.readableBytes >= needed + Int(length)
+            return Int(length) > recordBytesMax || (count ?? buffer.readableBytes) >= needed + Int(length)
         }
     }
 

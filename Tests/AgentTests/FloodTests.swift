@@ -107,6 +107,45 @@ struct FloodTests {
         for channel in held { try? await channel.close() }
     }
 
+    @Test(
+        "who has sent its ClientHello gets in at once past those who have not, whatever its address holds",
+        arguments: [false, true])
+    func spoken(isKnown: Bool) async throws {
+        let running = try await serve {
+            ($0.handshakes.strangersPerSourceMax, $0.handshakes.knownSilentPerSourceMax) = (4, 4)
+            ($0.handshakes.silence, $0.handshakes.patience) = (.hours(1), .hours(1))
+        }
+        if isKnown { running.server.handshakes.welcome("127.0.0.1") }
+        var held: [any Channel] = []
+        for _ in 0..<4 {
+            let channel = try await ClientBootstrap(group: TestBed.group)
+                .connect(host: "127.0.0.1", port: Int(running.endpoint.port)).get()
+            try await channel.writeAndFlush(ByteBuffer(bytes: [0x16])).get()
+            held.append(channel)
+        }
+        func underWay() -> Int {
+            running.server.handshakes.underWay.strangers + running.server.handshakes.underWay.known
+        }
+        #expect(await eventually { underWay() == 4 })
+        #expect(try await call(running, bed.identity(.reader, "nyota")).ask("GET", "/v1/members").status == 200)
+        // A known address has other places beside those of the silent.
+        #expect(await eventually { held.count { !$0.isActive } == (isKnown ? 0 : 1) })
+        for channel in held { try? await channel.close() }
+    }
+
+    @Test("a connection that says nothing is not even accepted at first: the kernel keeps it")
+    func notAccepted() async throws {
+        let running = try await serve { $0.silentSeconds = 30 }
+        let held = try await stranger(running)
+        let client = try await call(running, bed.identity(.reader, "nyota"))
+        #expect(try await client.ask("GET", "/v1/members").status == 200)
+        #expect(running.server.connections == 1)
+        try await held.writeAndFlush(ByteBuffer(bytes: [0x16])).get()
+        #expect(await eventually { running.server.connections == 2 })
+        #expect(try await client.ask("GET", "/v1/members").status == 200)
+        try? await held.close()
+    }
+
     @Test("half-open connections end with the time that a handshake has, and their places are free again")
     func handshakeTime() async throws {
         let running = try await serve {
@@ -147,16 +186,13 @@ struct FloodTests {
     @Test("a member's address gets in while strangers fill all the places that they have")
     func memberAddress() async throws {
         let running = try await serve {
-            $0.handshakes.strangersMax = 1
-            ($0.handshakes.silence, $0.handshakes.patience) = (.hours(1), .hours(1))
+            // As when all of them are taken.
+            $0.handshakes.strangersMax = 0
         }
-        let held = try await stranger(running)
-        #expect(await eventually { running.server.handshakes.underWay.strangers == 1 })
         let identity = try bed.identity(.node, "mkango")
         await #expect(throws: (any Error).self) { _ = try await call(running, identity).ask("GET", "/v1/members") }
         running.server.handshakes.welcome("127.0.0.1")
         #expect(try await call(running, identity).ask("GET", "/v1/members").status == 200)
-        try? await held.close()
     }
 
     @Test("one certificate's holder has a bounded number of connections: an idle one of its own gives way, others stay")

@@ -22,7 +22,9 @@ struct HandshakeRegisterTests {
         var id: UInt64 = 0
         func begin(_ source: String) -> HandshakeRegister.Decision {
             id += 1
-            return register.begin(id, from: source, at: start)
+            let decision = register.begin(id, from: source, at: start) { true }
+            register.spoke(id, from: source)
+            return decision
         }
         for _ in 0..<bounds.strangersPerSourceMax { #expect(begin("one") == .admitted) }
         #expect(begin("one") == .refused)
@@ -159,6 +161,26 @@ struct HandshakeRegisterTests {
             #expect(register.begin(6, from: "host", at: start + bounds.silence) == .refused)
             #expect(register.strangersUnderWay + register.knownUnderWay == 3)
             #expect(register.ended(1, from: "host", .proven, at: start + bounds.silence) == true)
+        }
+    }
+
+    @Test("who has spoken when it is accepted goes before all that have not, and those are few of a known address")
+    func spoken() {
+        let bounds = bounds {
+            ($0.strangersPerSourceMax, $0.knownPerSourceMax, $0.knownSilentPerSourceMax) = (3, 5, 3)
+        }
+        for isKnown in [false, true] {
+            var register = HandshakeRegister(bounds: bounds, now: start)
+            if isKnown { register.welcome("host", at: start) }
+            func begin(_ id: UInt64, hasSpoken: Bool) -> HandshakeRegister.Decision {
+                register.begin(id, from: "host", at: start) { hasSpoken }
+            }
+            for id in 1...3 as ClosedRange<UInt64> { #expect(begin(id, hasSpoken: false) == .admitted) }
+            #expect(begin(4, hasSpoken: false) == .refused)
+            if isKnown { for id in 4...5 as ClosedRange<UInt64> { #expect(begin(id, hasSpoken: true) == .admitted) } }
+            register.spoke(1, from: "host")
+            #expect(begin(6, hasSpoken: true) == .admittedInPlace(of: 2))
+            #expect(begin(7, hasSpoken: true) == .admittedInPlace(of: 3))
         }
     }
 

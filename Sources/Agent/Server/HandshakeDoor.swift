@@ -45,12 +45,11 @@ final class Handshakes: Sendable {
     /// Asked once for each connection, before anything is made for it.
     ///
     /// - Returns: false when it is to be closed at once.
-    func admit(_ channel: any Channel) -> Bool {
-        let key = CallSource(channel.remoteAddress).key
+    func admit(_ channel: any Channel, from key: String) -> Bool {
         let place = ObjectIdentifier(channel)
         let (isAdmitted, instead): (Bool, (any Channel)?) = state.withLockedValue { state in
             let id = state.next
-            let decision = state.register.begin(id, from: key, at: .now())
+            let decision = state.register.begin(id, from: key, at: .now()) { ArrivedBytes.suffice(on: channel) }
             if case .refused = decision { return (false, nil) }
             state.next += 1
             state.entries[place] = Entry(id: id, key: key, channel: channel)
@@ -138,8 +137,9 @@ final class HandshakeDoor: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = unwrapInboundIn(data)
-        guard handshakes.admit(channel) else {
-            failures.refusedAtTheDoor(CallSource(channel.remoteAddress).key)
+        let key = CallSource(channel.remoteAddress).key
+        guard handshakes.admit(channel, from: key) else {
+            failures.refusedAtTheDoor(key)
             Handshakes.slam(channel)
             return
         }

@@ -15,6 +15,10 @@ struct HandshakeRegister {
         var strangersPerSourceMax = 128
         /// The same from one address that has proven a certificate: a host's scripts, or a company behind one address.
         var knownPerSourceMax = 512
+        /// Of those, for such as have not sent their ClientHello: a tenth of a slow core's time (3,200 a second with `silence`,
+        /// 30 µs each). At double, two tenths; at half, a crowd of honest ones that is accepted before its first bytes have
+        /// come, as in a flood of SYNs alone, is turned away in part.
+        var knownSilentPerSourceMax = 64
         /// Failures of strangers in all: so many at once, then one each so often. 100 a second are some 5 % of a slow core
         /// (half a millisecond each); at double, 10 %.
         var failuresMax = 256
@@ -82,23 +86,35 @@ struct HandshakeRegister {
     var strangersUnderWay: Int { strangers.underWay }
 
     /// Takes a place for a connection; `ended` gives it back.
-    mutating func begin(_ id: UInt64, from key: String, at now: NIODeadline) -> Decision {
+    ///
+    /// - Parameter hasSpoken: whether its ClientHello is there already; asked only where places are few.
+    mutating func begin(
+        _ id: UInt64, from key: String, at now: NIODeadline, hasSpoken: () -> Bool = { false }
+    ) -> Decision {
         // Out of the table: else its list would be copied to be changed.
-        guard var source = known.removeValue(forKey: key) else { return strangers.begin(id, from: key, at: now) }
+        guard var source = known.removeValue(forKey: key) else {
+            return strangers.begin(id, from: key, at: now, hasSpoken: hasSpoken)
+        }
         guard source.isKnown(now) else {
             if !source.isIdle { known[key] = source }
-            return strangers.begin(id, from: key, at: now)
+            return strangers.begin(id, from: key, at: now, hasSpoken: hasSpoken)
         }
         defer { known[key] = source }
+        var isHeard = false
         let decision = source.places.decide(
-            max: bounds.knownPerSourceMax, silence: bounds.silence, patience: bounds.patience, now)
+            max: bounds.knownPerSourceMax, silentMax: bounds.knownSilentPerSourceMax, silence: bounds.silence,
+            patience: bounds.patience, now
+        ) {
+            isHeard = hasSpoken()
+            return isHeard
+        }
         guard let decision else { return .refused }
         if case .admittedInPlace(let old) = decision {
             _ = source.places.remove(old)
         } else {
             knownUnderWay += 1
         }
-        source.places.append(.init(id: id, key: key, since: now))
+        source.places.append(.init(id: id, key: key, since: now, hasSpoken: isHeard))
         return decision
     }
 

@@ -4,6 +4,12 @@ import NIOCore
 import NIOPosix
 import Vocabulary
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// Binds the listeners of one server. They accept nothing until `autoRead` is set: what arrives earlier waits in the
 /// kernel's backlog.
 struct ListenerBinder {
@@ -20,12 +26,23 @@ struct ListenerBinder {
         _ endpoint: Endpoint, _ transport: Connection.Transport, credentials: CurrentCredentials?, key: String
     ) async throws(ListenError) -> any Channel {
         do {
-            return try await bootstrap(transport, credentials)
+            let channel = try await bootstrap(transport, credentials)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .bind(host: endpoint.host, port: Int(endpoint.port)).get()
+            if transport == .tls { await keepSilentOnesOut(of: channel) }
+            return channel
         } catch {
             throw ListenError.from(error, endpoint, .tcp, key: key)
         }
+    }
+
+    /// With TLS the one who calls speaks first: until then the kernel keeps the connection to itself, in a queue that no
+    /// other has to wait in. A kernel that does not know the option is no reason not to listen.
+    private func keepSilentOnesOut(of channel: any Channel) async {
+        #if os(Linux)
+            let option = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_DEFER_ACCEPT))
+            try? await channel.setOption(option, value: .init(limits.silentSeconds)).get()
+        #endif
     }
 
     func bind(unixSocket path: String) async throws(ListenError) -> any Channel {
@@ -46,6 +63,7 @@ struct ListenerBinder {
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: limits.backlog)
             .serverChannelOption(.autoRead, value: false)
+            .serverChannelOption(.maxMessagesPerRead, value: limits.acceptsAtOnce)
             .serverChannelInitializer { [handshakes, failures] channel in
                 channel.eventLoop.makeCompletedFuture {
                     if transport == .tls {

@@ -43,6 +43,13 @@ public struct ServerLimits: Sendable {
     /// Connections that the kernel may queue for us, where its own bound (`net.core.somaxconn`) allows it: a flood of them
     /// must not have the kernel drop a member's, which then would try again after a second.
     public var backlog: Int32 = 4_096
+    /// Connections accepted between two looks at what else is due on the loop. Half a millisecond, when all are turned away;
+    /// at half, a flood of them is looked through slower by a tenth; at double, what is open waits twice as long.
+    var acceptsAtOnce: UInt = 32
+    /// So long the kernel keeps a connection on which nothing was said to itself; then it is accepted as any other. A client
+    /// whose first bytes are lost sends them again within that time. At half, it is nothing (the kernel counts in seconds);
+    /// at double, a silent connection has its end later by as much.
+    var silentSeconds: CInt = 1
     /// Handshakes under way and failed, in all and for each address.
     var handshakes = HandshakeRegister.Bounds()
     /// Connections of one certificate's name: half of all, so that no holder keeps the others out. The one of its own that

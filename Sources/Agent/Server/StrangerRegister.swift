@@ -46,31 +46,48 @@ struct StrangerRegister {
         }
 
         private(set) var all: [Place] = []
+        private var silentCount = 0
 
         var count: Int { all.count }
 
-        func of(_ key: String) -> Places { Places(all: all.filter { $0.key == key }) }
+        func of(_ key: String) -> Places {
+            let own = all.filter { $0.key == key }
+            return Places(all: own, silentCount: own.count { !$0.hasSpoken })
+        }
 
         /// Where a place is to be had of `max`; nil where none is.
-        func decide(max: Int, silence: TimeAmount, patience: TimeAmount?, _ now: NIODeadline) -> Decision? {
-            guard count >= max else { return .admitted }
-            if let silent = all.first(where: { !$0.hasSpoken }), now - silent.since >= silence {
+        ///
+        /// - Parameter hasSpoken: asked where it decides: who has goes before any that has not.
+        func decide(
+            max: Int, silentMax: Int = .max, silence: TimeAmount, patience: TimeAmount?, _ now: NIODeadline,
+            hasSpoken: () -> Bool
+        ) -> Decision? {
+            if count < max, silentCount < silentMax { return .admitted }
+            let isHeard = hasSpoken()
+            if count < max, isHeard { return .admitted }
+            if let silent = all.first(where: { !$0.hasSpoken }), isHeard || now - silent.since >= silence {
                 return .admittedInPlace(of: silent.id)
             }
-            guard let patience, let oldest = all.first, now - oldest.since >= patience else { return nil }
+            guard count >= max, let patience, let oldest = all.first, now - oldest.since >= patience else { return nil }
             return .admittedInPlace(of: oldest.id)
         }
 
-        mutating func append(_ place: Place) { all.append(place) }
+        mutating func append(_ place: Place) {
+            all.append(place)
+            if !place.hasSpoken { silentCount += 1 }
+        }
 
         mutating func remove(_ id: UInt64) -> Place? {
-            all.firstIndex { $0.id == id }.map { all.remove(at: $0) }
+            guard let place = all.firstIndex(where: { $0.id == id }).map({ all.remove(at: $0) }) else { return nil }
+            if !place.hasSpoken { silentCount -= 1 }
+            return place
         }
 
         /// - Returns: false when it is not among them.
         @discardableResult
         mutating func spoke(_ id: UInt64) -> Bool {
             guard let index = all.firstIndex(where: { $0.id == id }) else { return false }
+            if !all[index].hasSpoken { silentCount -= 1 }
             all[index].hasSpoken = true
             return true
         }
@@ -97,16 +114,25 @@ struct StrangerRegister {
     var underWay: Int { places.count }
 
     /// Takes a place; `ended` gives it back.
-    mutating func begin(_ id: UInt64, from key: String, at now: NIODeadline) -> Decision {
+    ///
+    /// - Parameter hasSpoken: whether it is this node's turn already; asked only where places are few.
+    mutating func begin(
+        _ id: UInt64, from key: String, at now: NIODeadline, hasSpoken: () -> Bool = { false }
+    ) -> Decision {
         guard var source = sources[key] ?? newSource(now) else { return .refused }
         source.failures.earn(now, each: bounds.failurePerSourceRefill, max: bounds.failuresPerSourceMax)
         let hasFailed = hasFailedLately(source, now)
         // What a flood is refused by mostly, before its tries are looked through.
         guard source.failures.left > 0, failures.has(isNewcomer: !hasFailed, at: now) else { return .refused }
         let own = places.of(key)
-        guard var decision = decide(own, max: bounds.placesPerSourceMax, now) else { return .refused }
+        var isHeard: Bool?
+        func hears() -> Bool {
+            if isHeard == nil { isHeard = hasSpoken() }
+            return isHeard ?? false
+        }
+        guard var decision = decide(own, max: bounds.placesPerSourceMax, now, hears) else { return .refused }
         if case .admitted = decision {
-            guard let other = decide(places, max: bounds.placesMax, now) else { return .refused }
+            guard let other = decide(places, max: bounds.placesMax, now, hears) else { return .refused }
             decision = other
         }
         // One under way may fail yet: until it is over, its source is none that does not.
@@ -114,12 +140,14 @@ struct StrangerRegister {
         source.failures.spend()
         sources[key] = source
         if case .admittedInPlace(let old) = decision { ended(old, succeeded: false, at: now) }
-        places.append(.init(id: id, key: key, since: now, share: share))
+        places.append(.init(id: id, key: key, since: now, share: share, hasSpoken: isHeard ?? false))
         return decision
     }
 
-    private func decide(_ places: Places, max: Int, _ now: NIODeadline) -> Decision? {
-        places.decide(max: max, silence: bounds.silence, patience: bounds.patience, now)
+    private func decide(
+        _ places: Places, max: Int, _ now: NIODeadline, _ hasSpoken: () -> Bool
+    ) -> Decision? {
+        places.decide(max: max, silence: bounds.silence, patience: bounds.patience, now, hasSpoken: hasSpoken)
     }
 
     /// It is this node's turn now.
