@@ -18,7 +18,7 @@ SOAK ?= --minutes 5
 # What `make test` hands to `swift test`, e.g. TEST="--filter SWIMTests".
 TEST ?=
 
-.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership bench-scale bench-floods deb test-systemd test-upgrade install clean
+.PHONY: help setup build demo test lint sim soak fuzz bench bench-membership bench-scale bench-floods check-tls deb test-systemd test-upgrade install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,11 @@ bench-scale: ## 100,000 resources on three nodes: load, list, restart, leave, re
 bench-floods: ## what a client notices of floods of handshakes, half-open connections and datagrams; six minutes; root
 	@.ci/build roost
 	@exec .ci/bench-floods
+
+check-tls: ## what testssl.sh finds on an agent's port, beyond what docs/SECURITY.md explains; two minutes
+	@.ci/setup tls
+	@.ci/build roost
+	@exec .ci/check-tls
 
 deb: ## the Debian package of the release build, with lintian's verdict; prints where it is
 	@.ci/setup deb
