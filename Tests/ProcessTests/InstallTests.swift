@@ -31,7 +31,8 @@ struct InstallTests {
         let first = try install(folder, prefix: "/opt/roost")
         try #require(first.status == 0, "\(first.said)")
         for path in [
-            "bin/roost", "lib/systemd/system/roost.service", "lib/sysusers.d/roost.conf", "lib/tmpfiles.d/roost.conf",
+            "bin/roost", "lib/systemd/system/roost.service", "lib/systemd/system/roost-certificate.path",
+            "lib/systemd/system/roost-certificate.service", "lib/sysusers.d/roost.conf", "lib/tmpfiles.d/roost.conf",
             "share/bash-completion/completions/roost", "share/zsh/site-functions/_roost",
             "share/fish/vendor_completions.d/roost.fish", "share/man/man1/roost.1", "share/man/man1/roost-put.1",
             "share/doc/roost/examples/roost.yaml",
