@@ -27,6 +27,20 @@ extension AgentClient {
         try await getJSON(API.Where.self, "/v1/where/" + ResourcePath.encode(name))
     }
 
+    /// What one GET of the path brings, asked once: `get` asks again where that may help.
+    ///
+    /// - Parameter limit: bytes, at most.
+    /// - Throws: `ClientError.status` for any status but 2xx.
+    public func fetch(
+        _ path: String, upTo limit: Int, timeouts: ClientTimeouts? = nil
+    ) async throws -> (bytes: [UInt8], version: String?) {
+        let request = ClientRequest("GET", path)
+        let response = try await send(request, timeouts: timeouts)
+        try await Self.check(response, request)
+        let body = try await response.body.collect(upTo: limit)
+        return (Array(body.readableBytesView), response.headers["roost-version"])
+    }
+
     public func members() async throws -> [API.Member] { try await getJSON([API.Member].self, "/v1/members") }
 
     public func why(_ member: String) async throws -> API.Explanation {

@@ -68,6 +68,8 @@ actor DemoCluster {
         let cluster = try ClusterName(name)
         let authority = try CertificateAuthority.create(folder: folder.authority, cluster: cluster)
         _ = try authority.issue(role: .client, name: NodeName("operator"), into: folder.certificates("operator"))
+        // Asks each node what it has itself, as only nodes may; it is no member.
+        _ = try authority.issue(role: .node, name: NodeName("auditor"), into: folder.certificates("auditor"))
         let other = try CertificateAuthority.create(folder: folder.otherAuthority, cluster: cluster)
         _ = try other.issue(role: .client, name: NodeName("stranger"), into: folder.certificates("stranger"))
         // The stranger trusts our nodes, so that it is for them to refuse it.

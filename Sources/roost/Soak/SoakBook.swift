@@ -1,4 +1,4 @@
-import Client
+import FoundationEssentials
 import Vocabulary
 
 /// All that the soak's clients asked and were answered, and what may therefore be seen of each name.
@@ -9,6 +9,14 @@ actor SoakBook {
     struct Attempt: Sendable {
         let isDelete: Bool
         var outcome = Outcome.unknown
+        /// Milliseconds since 1970: when it was asked for, and when that came to an end.
+        var begun: UInt64 = 0
+        var ended = UInt64.max
+        /// Nothing was harmed meanwhile: no node passed it on that may have made it, so there is one version of it at most.
+        var isSingle = false
+
+        /// Its version, when it was acknowledged.
+        var acknowledged: String? { if case .acknowledged(let version) = outcome { version } else { nil } }
     }
 
     enum Outcome: Sendable, Hashable, CustomStringConvertible {
@@ -36,18 +44,29 @@ actor SoakBook {
         var refused = 0
         var unknown = 0
         var reads = 0
-        /// Reads that no node answered in time; what they would have answered is not judged.
+        /// Of them those that had to be answered (`SoakHarms`), and the longest that one of these took.
+        var readsDue = 0
+        var readsDueMillisecondsMax: UInt64 = 0
+        /// Reads that no node answered. One that had to be answered is a violation; the others are not judged.
         var unanswered = 0
         /// Acknowledged writes that are gone: the number that must be 0.
         var lost = 0
+
+        enum CodingKeys: String, CodingKey {
+            case puts, deletes, increments, acknowledged, refused, unknown, reads, unanswered, lost
+            case readsDue = "reads_due"
+            case readsDueMillisecondsMax = "reads_due_max_ms"
+        }
     }
 
     private(set) var counts = Counts()
     /// What must not be, and was seen.
     private(set) var violations: [String] = []
     private var attempts: [String: [Attempt]] = [:]
-    /// Increments of each counter by outcome.
-    private var increments: [String: (acknowledged: Int, unknown: Int)] = [:]
+    /// When the write of a name that is under way began.
+    private var harmsBefore: [String: Int] = [:]
+    /// Increments of each counter: the versions of those acknowledged, and how many may have been made.
+    private var increments: [String: (acknowledged: [String], unknown: Int)] = [:]
     private var incrementsUnderWay = 0
     /// Grows when the node is parted from others, and when they are of one mind again: odd while they are apart. Each side
     /// goes on by itself meanwhile and knows nothing of what the other takes, so what it answers may be old. What is
@@ -55,6 +74,7 @@ actor SoakBook {
     private var partings: [String: Int] = [:]
     /// Of two increments, one on each side of a split, one goes to the history: there are none.
     private var isSplit = false
+    private var harms = SoakHarms()
 
     /// The first few tell the story.
     private static let violationsMax = 20
@@ -70,17 +90,23 @@ actor SoakBook {
     // MARK: Writes
 
     /// - Returns: the number of the attempt, counted from 1; 0 is the name's first absence.
-    func begin(_ name: String, isDelete: Bool) -> Int {
+    func begin(_ name: String, isDelete: Bool, at time: UInt64 = SoakBook.now) -> Int {
         if isDelete { counts.deletes += 1 } else { counts.puts += 1 }
         attempts[name, default: [Attempt(isDelete: true, outcome: .acknowledged(version: ""))]].append(
-            Attempt(isDelete: isDelete))
+            Attempt(isDelete: isDelete, begun: time, isSingle: harms.isCalm))
+        harmsBefore[name] = harms.count
         return (attempts[name]?.count ?? 1) - 1
     }
 
-    func end(_ name: String, _ number: Int, _ outcome: Outcome) {
+    func end(_ name: String, _ number: Int, _ outcome: Outcome, at time: UInt64 = SoakBook.now) {
         attempts[name]?[number].outcome = outcome
+        attempts[name]?[number].ended = time
+        if harmsBefore[name] != harms.count { attempts[name]?[number].isSingle = false }
         count(outcome)
     }
+
+    /// Milliseconds since 1970, by the clock that the agents read.
+    static var now: UInt64 { UInt64(max(0, Date.now.timeIntervalSince1970) * 1000) }
 
     /// - Returns: false while the nodes are apart; else the increment is to be ended.
     func beginIncrement() -> Bool {
@@ -95,8 +121,8 @@ actor SoakBook {
         counts.increments += 1
         count(outcome)
         switch outcome {
-        case .unknown: increments[counter, default: (0, 0)].unknown += 1
-        case .acknowledged: increments[counter, default: (0, 0)].acknowledged += 1
+        case .unknown: increments[counter, default: ([], 0)].unknown += 1
+        case .acknowledged(let version): increments[counter, default: ([], 0)].acknowledged.append(version)
         case .refused: break
         }
     }
@@ -132,6 +158,13 @@ actor SoakBook {
         for node in partings.keys where isApart(node) { partings[node, default: 0] += 1 }
     }
 
+    // MARK: Harms
+
+    func whole() { harms.whole() }
+
+    /// - Parameter node: the only one that suffers; `nil` when others may, too.
+    func harm(_ node: String?) { harms.harm(node) }
+
     // MARK: Reads
 
     /// When a read began.
@@ -139,12 +172,21 @@ actor SoakBook {
         /// Of the attempt that was acknowledged last: no read that begins now may answer with an older one.
         let number: Int
         fileprivate let partings: [String: Int]
+        fileprivate let due: Int?
+        fileprivate let time: ContinuousClock.Instant
     }
+
+    /// So long a read may take that has to be answered. A frozen agent that the client is connected to is given up after 15 s,
+    /// and what was being written as a node went is answered for when that is seen: after 30 s where its host still takes
+    /// connections.
+    static let readMax = Duration.seconds(50)
 
     var names: [String] { attempts.keys.sorted() }
     var counters: [String] { increments.keys.sorted() }
 
-    func mark(_ name: String) -> Mark { Mark(number: acknowledgedLast(name), partings: partings) }
+    func mark(_ name: String, at time: ContinuousClock.Instant = .now) -> Mark {
+        Mark(number: acknowledgedLast(name), partings: partings, due: harms.due, time: time)
+    }
 
     private func acknowledgedLast(_ name: String) -> Int {
         attempts[name]?.lastIndex { attempt in
@@ -158,7 +200,7 @@ actor SoakBook {
     ///   - number: which attempt's bytes came; `nil` for "there is no such name".
     ///   - version: of these bytes, as the node tells.
     func saw(_ name: String, _ number: Int?, version: String? = nil, since begun: Mark, at node: String) {
-        counts.reads += 1
+        answered(name, since: begun)
         let known = attempts[name] ?? []
         let wasApart = isApart(node) || begun.partings[node] != partings[node]
         let mark = wasApart ? 0 : begun.number
@@ -182,81 +224,46 @@ actor SoakBook {
         number >= mark || attempt.outcome == .unknown
     }
 
-    func unanswered(_ name: String, _ error: any Error) {
+    /// A read was answered.
+    func answered(_ name: String, since begun: Mark, at time: ContinuousClock.Instant = .now) {
+        counts.reads += 1
+        guard isDue(begun) else { return }
+        counts.readsDue += 1
+        let took = time - begun.time
+        counts.readsDueMillisecondsMax = max(
+            counts.readsDueMillisecondsMax, UInt64(max(0, took.saturatingNanoseconds)) / 1_000_000)
+        if took > Self.readMax { broken("\(name) was answered after \(took) while one node at most was harmed") }
+    }
+
+    /// A read got no answer so far.
+    ///
+    /// - Returns: whether it has to get one, and so is to be asked again.
+    func mustAsk(_ name: String, since begun: Mark, after error: any Error, at time: ContinuousClock.Instant = .now)
+        -> Bool
+    {
+        let (took, isDue) = (time - begun.time, isDue(begun))
+        if isDue, took < Self.readMax { return true }
         counts.unanswered += 1
         diary.note("no answer about \(name): \(error)")
+        if isDue { broken("\(name) was not answered for \(took) while one node at most was harmed: \(error)") }
+        return false
     }
+
+    private func isDue(_ begun: Mark) -> Bool { begun.due != nil && begun.due == harms.due }
 
     // MARK: The end
-
-    /// What every history of a name must have.
-    struct Expectation: Sendable {
-        struct Write: Sendable, Equatable {
-            let number: Int
-            let version: String
-        }
-
-        /// Acknowledged last, the latest first; none where that may have been deleted since.
-        var writes: [Write] = []
-        /// The first of them is a delete, which may be forgotten.
-        var isDeleted = false
-    }
-
-    /// A history keeps five, and a write that was given to a second node may be in it twice.
-    private static let expectedMax = 3
-
-    /// Of the writes that were acknowledged since the last delete the latest; where the outcome of one that came after them is not
-    /// known, the latest alone, unless there are so many of those that they may have pushed it out.
-    func expectation(_ name: String) -> Expectation {
-        var expected = Expectation()
-        var unknown = 0
-        for (number, attempt) in (attempts[name] ?? []).enumerated().dropFirst().reversed() {
-            switch attempt.outcome {
-            case .refused: continue
-            case .unknown:
-                unknown += 1
-                if attempt.isDelete || unknown >= Self.expectedMax || !expected.writes.isEmpty { return expected }
-            case .acknowledged(let version):
-                if attempt.isDelete, !expected.writes.isEmpty { return expected }
-                expected.writes.append(Expectation.Write(number: number, version: version))
-                expected.isDeleted = attempt.isDelete
-                if attempt.isDelete || unknown > 0 || expected.writes.count >= Self.expectedMax { return expected }
-            }
-        }
-        return expected
-    }
 
     func lost(_ text: String) {
         counts.lost += 1
         broken(text)
     }
 
+    /// What is known of a name's writes.
+    func known(_ name: String) -> SoakAudit.Known { .attempts(attempts[name] ?? []) }
+
     /// What a counter may show: each acknowledged increment once, and those whose outcome nobody knows or not.
-    func range(of counter: String) -> ClosedRange<Int> {
-        let (acknowledged, unknown) = increments[counter] ?? (0, 0)
-        return acknowledged...(acknowledged + unknown)
-    }
-}
-
-/// The bytes of a soak's resource: they say which write they are of, and can be made again to compare.
-enum SoakContent {
-    static func bytes(_ name: String, _ number: Int) -> [UInt8] {
-        var bytes = Array("\(number) \(name)\n".utf8)
-        var random = SeededGenerator(seed: SipHash(key0: 0x736f_616b, key1: UInt64(number)).hash(name.utf8))
-        // Most are small; now and then one takes a while.
-        let exponent = UInt64.random(in: 0...21, using: &random)
-        let size = Int.random(in: 0...(1 << exponent), using: &random)
-        bytes.reserveCapacity(bytes.count + size + 8)
-        while bytes.count < size { withUnsafeBytes(of: random.next()) { bytes.append(contentsOf: $0) } }
-        return bytes
-    }
-
-    /// Which write the bytes are of, when they are just those.
-    static func number(of bytes: [UInt8], _ name: String) -> Int? {
-        guard let space = bytes.prefix(20).firstIndex(of: UInt8(ascii: " ")),
-            let number = Int(String(decoding: bytes[..<space], as: UTF8.self)), number > 0,
-            bytes == Self.bytes(name, number)
-        else { return nil }
-        return number
+    func known(counter: String) -> SoakAudit.Known {
+        let (acknowledged, unknown) = increments[counter] ?? ([], 0)
+        return .counter(acknowledged.count...(acknowledged.count + unknown), acknowledged)
     }
 }

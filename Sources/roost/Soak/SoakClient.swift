@@ -46,17 +46,31 @@ struct SoakClient: Sendable {
 
     private func read(_ name: String) async {
         let mark = await book.mark(name)
-        do {
-            let (bytes, download) = try await agent.getBytes(name)
-            guard let number = SoakContent.number(of: bytes, name) else {
-                return await book.broken("\(name) was answered by \(download.node ?? "?") with bytes that nobody wrote")
+        while true {
+            do {
+                let (bytes, download) = try await agent.getBytes(name)
+                guard let number = SoakContent.number(of: bytes, name) else {
+                    return await book.broken(
+                        "\(name) was answered by \(download.node ?? "?") with bytes that nobody wrote")
+                }
+                return await book.saw(
+                    name, number, version: download.version, since: mark, at: download.node ?? "?")
+            } catch ClientError.status(404, _, _, let node) {
+                return await book.saw(name, nil, since: mark, at: node ?? "?")
+            } catch {
+                guard !Task.isCancelled, await book.mustAsk(name, since: mark, after: error), await pause() else {
+                    return
+                }
             }
-            await book.saw(name, number, version: download.version, since: mark, at: download.node ?? "?")
-        } catch ClientError.status(404, _, _, let node) {
-            await book.saw(name, nil, since: mark, at: node ?? "?")
-        } catch {
-            await book.unanswered(name, error)
         }
+    }
+
+    /// - Returns: false when the client is to end.
+    private func pause() async -> Bool {
+        do {
+            try await Task.sleep(for: .milliseconds(200))
+            return true
+        } catch { return false }
     }
 
     private func increment(_ counter: String) async {
@@ -66,23 +80,30 @@ struct SoakClient: Sendable {
     }
 
     private func count(up counter: String) async {
-        var options = AgentClient.WriteOptions()
-        var value = 0
-        do {
-            let (bytes, download) = try await agent.getBytes(counter)
-            guard let found = Int(String(decoding: bytes, as: UTF8.self)), let version = download.version else {
-                return await book.broken("\(counter) was answered with bytes that nobody wrote")
+        let mark = await book.mark(counter)
+        while true {
+            var options = AgentClient.WriteOptions()
+            var value = 0
+            do {
+                let (bytes, download) = try await agent.getBytes(counter)
+                guard let found = SoakContent.value(of: bytes), let version = download.version else {
+                    return await book.broken("\(counter) was answered with bytes that nobody wrote")
+                }
+                value = found
+                options.ifVersion = version
+            } catch ClientError.status(404, _, _, _) {
+                options.ifAbsent = true
+            } catch {
+                guard !Task.isCancelled, await book.mustAsk(counter, since: mark, after: error), await pause() else {
+                    return
+                }
+                continue
             }
-            value = found
-            options.ifVersion = version
-        } catch ClientError.status(404, _, _, _) {
-            options.ifAbsent = true
-        } catch {
-            return await book.unanswered(counter, error)
+            await book.answered(counter, since: mark)
+            let bytes = Array("\(value + 1)".utf8)
+            let result = await outcome { [options] in try await agent.put(counter, bytes: bytes, options: options) }
+            return await book.incremented(counter, result)
         }
-        let bytes = Array("\(value + 1)".utf8)
-        let result = await outcome { [options] in try await agent.put(counter, bytes: bytes, options: options) }
-        await book.incremented(counter, result)
     }
 
     private func outcome(_ write: @Sendable () async throws -> AgentClient.WriteAnswer) async -> SoakBook.Outcome {

@@ -11,9 +11,11 @@ struct SoakCommand: AsyncParsableCommand {
         discussion: """
             Agents as processes of their own on 127.0.0.1, clients that put, overwrite, delete, read and count, and \
             SIGKILL, SIGSTOP, SIGTERM, restarts and emptied disks by a seed; with --rough each agent in a network of its \
-            own, which loses packets or falls in two. When the time is over all come back, and \
-            every write that was acknowledged is looked for at every node. What the seed draws is the same each time; \
-            when things happen is not.
+            own, which loses packets or falls in two. When the time is over all come back, and every node is asked for \
+            everything: every write that was acknowledged must be there, or be gone for a reason that the history shows; \
+            the bytes on every owner's disk must be right, and all must say the same. A read fails the soak that has no \
+            answer within 50 s while one node at most is harmed, or within 10 s at the end; what else is not answered is \
+            counted. What the seed draws is the same each time; when things happen is not.
             """)
 
     @Option(help: "How many nodes, 3-9.")
@@ -94,6 +96,7 @@ struct SoakCommand: AsyncParsableCommand {
         for name in names.dropFirst() { try await cluster.start(name, joining: names[0]) }
         let verdict = SoakVerdict(cluster: cluster, names: names, book: book)
         _ = try await verdict.rest()
+        await book.whole()
 
         let start = ContinuousClock.now
         let end = start + .seconds(60 * minutes)
@@ -117,7 +120,6 @@ struct SoakCommand: AsyncParsableCommand {
             try await group.waitForAll()
         }
         let rest = try await verdict.rest()
-        await book.reunite()
         try await verdict.check()
         let violations = await book.violations
         let counts = await book.counts
@@ -136,6 +138,8 @@ struct SoakCommand: AsyncParsableCommand {
             """
             operations  \(counts.puts) puts, \(counts.deletes) deletes, \(counts.increments) conditional increments, \
             \(counts.reads) reads answered and right, \(counts.unanswered) not answered
+            due         \(counts.readsDue) of them while one node at most was harmed: all answered, the slowest after \
+            \(HumanUnits.duration(milliseconds: counts.readsDueMillisecondsMax))
             writes      \(counts.acknowledged) acknowledged, \(counts.refused) refused, \(counts.unknown) of unknown outcome
             faults      \(faults.isEmpty ? "none" : faults)
             rest        \(HumanUnits.duration(milliseconds: result.restMilliseconds)) after the last one was back

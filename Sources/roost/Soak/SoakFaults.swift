@@ -44,6 +44,15 @@ struct SoakFaults {
     /// From a split or a cut until all have told each other what happened.
     private var isApart = false
     private var split = Split.none
+    /// Everybody was there and had all that is its own, and nothing was done since.
+    private var isWhole = true
+    /// When to look next whether it is so.
+    private var looks = ContinuousClock.now
+    /// Nothing fails until all are whole: then one harm is judged by itself (`SoakHarms`).
+    private var isResting = false
+
+    /// At half, all would ask one another how they are for most of a rest; at double, less of it is known to be one.
+    private static let lookInterval = Duration.milliseconds(500)
 
     /// - Parameter ground: `nil` without a network and mounts of our own.
     init(cluster: DemoCluster, names: [String], book: SoakBook, seed: UInt64, ground: SoakGround?) {
@@ -70,6 +79,11 @@ struct SoakFaults {
         while ContinuousClock.now < end {
             try await bringBack(all: false, tell)
             if split == .wanted { try await makeSplit(tell) }
+            await look()
+            if isResting, isWhole {
+                isResting = false
+                next = ContinuousClock.now + .milliseconds(Int64.random(in: 1000...4000, using: &random))
+            }
             if next <= ContinuousClock.now {
                 try await make(tell)
                 next = ContinuousClock.now + .milliseconds(Int64.random(in: 500...8000, using: &random))
@@ -80,13 +94,34 @@ struct SoakFaults {
         try await bringBack(all: true, tell)
     }
 
+    /// Whether it is whole again, when there is nothing that harms it.
+    private mutating func look() async {
+        guard !isWhole, looks <= ContinuousClock.now, running.count == names.count, weather == .clear, emptied == nil,
+            !isApart
+        else { return }
+        looks = ContinuousClock.now + Self.lookInterval
+        guard await allSettled() else { return }
+        isWhole = true
+        await book.whole()
+    }
+
+    /// - Parameter node: the only one that suffers; `nil` when others may, too.
+    private mutating func harm(_ node: String?) async {
+        isWhole = false
+        await book.harm(node)
+    }
+
     private mutating func make(_ tell: (String) -> Void) async throws {
         guard let kind = Kind.allCases.randomElement(using: &random),
             let name = running.randomElement(using: &random)
         else { return }
-        guard split == .none else { return }
+        guard split == .none, !isResting else { return }
+        if Int.random(in: 0..<10, using: &random) == 0 {
+            isResting = true
+            return
+        }
         switch kind {
-        case .fill: return try fill(tell)
+        case .fill: return try await fill(tell)
         case .loss, .cut: return try await change(kind, name, tell)
         case .split:
             if ground != nil { split = .wanted }
@@ -100,10 +135,11 @@ struct SoakFaults {
         if kind == .stop, running.count < names.count || cut != nil { return }
         if isHealing || kind == .wipe {
             // Somebody is short of a copy, or is about to be: first all must be whole.
-            guard running.count == names.count, cut == nil, await isWhole() else { return }
+            guard running.count == names.count, cut == nil, await allSettled() else { return }
             isHealing = false
         }
         let back = ContinuousClock.now + .milliseconds(Int64.random(in: 200...20_000, using: &random))
+        await harm(name)
         switch kind {
         case .kill:
             try await cluster.kill(name)
@@ -132,8 +168,9 @@ struct SoakFaults {
         tell("\(kind.rawValue) \(name)")
     }
 
-    private mutating func fill(_ tell: (String) -> Void) throws {
+    private mutating func fill(_ tell: (String) -> Void) async throws {
         guard let ground, emptied == nil else { return }
+        await harm(ground.narrow)
         try ground.fill()
         emptied = harmEnds()
         counts[.fill, default: 0] += 1
@@ -152,7 +189,8 @@ struct SoakFaults {
 
     /// Two sides that hear nothing of one another, for a while.
     private mutating func makeSplit(_ tell: (String) -> Void) async throws {
-        guard weather == .clear, emptied == nil, running.count == names.count, await isWhole(), await book.split(names)
+        guard weather == .clear, emptied == nil, running.count == names.count, await allSettled(),
+            await book.split(names)
         else { return }
         isHealing = false
         isApart = true
@@ -164,6 +202,7 @@ struct SoakFaults {
     }
 
     private mutating func become(_ weather: SoakGround.Weather) async throws {
+        await harm(nil)
         self.weather = weather
         clears = harmEnds()
         try await ground?.become(weather)
@@ -196,7 +235,7 @@ struct SoakFaults {
             try await ground?.become(weather)
             tell("every packet passes again")
         }
-        if isApart, weather == .clear, running.count == names.count, await isWhole() {
+        if isApart, weather == .clear, running.count == names.count, await allSettled() {
             isApart = false
             split = .none
             await book.reunite()
@@ -229,7 +268,7 @@ struct SoakFaults {
     }
 
     /// Whether everybody is there and has all that is its own; one that does not say so has not.
-    private func isWhole() async -> Bool {
+    private func allSettled() async -> Bool {
         do { return try await cluster.unrest(names) == nil } catch { return false }
     }
 }

@@ -1,7 +1,10 @@
 import Client
+import Vocabulary
 
 /// What must hold when the faults are over: one view, exactly the right copies, and every acknowledged write, by bytes
-/// and by history, at every node.
+/// and by history, at every node (`SoakAudit` says what that is).
+///
+/// Every node is asked for everything. What each has on its own disk is asked for as nodes ask one another.
 struct SoakVerdict: Sendable {
     let cluster: DemoCluster
     let names: [String]
@@ -9,7 +12,15 @@ struct SoakVerdict: Sendable {
 
     /// How long a cluster may take to come to rest; a node that crashed often keeps its place for a while first.
     static let restMax = Duration.seconds(180)
+    /// Of a cluster at rest every node answers within so long, the first time that it is asked. Some milliseconds is what it
+    /// takes; this is what a machine under load may add.
+    private static let answerMax = Duration.seconds(10)
+    /// So long deleted names may take to be on their owners only: nothing counts them as misplaced.
+    private static let deletedMax = Duration.seconds(60)
     private static let copies = 2
+    /// Looks at a name until two in a row find the same on the disks: a write that nobody waited for may come that late.
+    private static let looksMax = 20
+    private static let bytesMax = 4 << 20
 
     /// - Returns: how long it took.
     func rest() async throws -> Duration {
@@ -24,71 +35,205 @@ struct SoakVerdict: Sendable {
     }
 
     func check() async throws {
-        for name in await book.names {
-            try await checkHistory(name, await book.expectation(name))
-            try await checkPlaces(name)
-            for node in names { try await read(name, at: node) }
-        }
-        for counter in await book.counters { try await check(counter: counter) }
-    }
-
-    private func read(_ name: String, at node: String) async throws {
-        let mark = await book.mark(name)
-        do {
-            let (bytes, _) = try await cluster.client(node).getBytes(name)
-            guard let number = SoakContent.number(of: bytes, name) else {
-                return await book.broken("\(name) has bytes at \(node) that nobody wrote")
-            }
-            await book.saw(name, number, since: mark, at: node)
-        } catch ClientError.status(404, _, _, _) {
-            await book.saw(name, nil, since: mark, at: node)
-        }
-    }
-
-    /// What was acknowledged last is there, as the head, or beside one that nobody knows the outcome of.
-    private func checkHistory(_ name: String, _ expected: SoakBook.Expectation) async throws {
-        var histories: [API.History] = []
+        var auditors: [String: AgentClient] = [:]
         for node in names {
-            do { histories.append(try await cluster.client(node).history(name)) } catch ClientError.status(404, _, _, _)
-            {
-                // A name of which nothing but a collected tombstone is left.
-                if !expected.writes.isEmpty, !expected.isDeleted {
-                    await book.lost("\(name) has no history at \(node)")
+            auditors[node] = try AgentClient(
+                agents: [.https(try await cluster.endpoint(node))],
+                certificates: cluster.folder.certificates("auditor"), node: node, connectTimeout: Self.answerMax,
+                timeouts: ClientTimeouts(idle: Self.answerMax))
+        }
+        var live: Set<String> = []
+        for name in await book.names where try await audit(name, await book.known(name), auditors) { live.insert(name) }
+        for counter in await book.counters where try await audit(counter, await book.known(counter: counter), auditors)
+        {
+            live.insert(counter)
+        }
+        try await checkCounts(live)
+        for (_, auditor) in auditors { await auditor.close() }
+    }
+
+    // MARK: One name
+
+    /// - Returns: whether it is there, and not deleted.
+    private func audit(
+        _ name: String, _ known: SoakAudit.Known, _ auditors: [String: AgentClient]
+    ) async throws -> Bool {
+        let audit = SoakAudit(name: name, known: known, nodes: names, copies: Self.copies)
+        let deadline = ContinuousClock.now + Self.deletedMax
+        while true {
+            let evidence: SoakEvidence
+            do { evidence = try await look(at: name, known, auditors) } catch let error as SoakSilence {
+                await book.broken("\(error)")
+                return true
+            }
+            let findings = audit.findings(evidence)
+            let unsettled = findings.contains { if case .unsettled = $0 { true } else { false } }
+            if unsettled, ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(500))
+                continue
+            }
+            for finding in findings {
+                switch finding {
+                case .lost(let text): await book.lost(text)
+                case .broken(let text), .unsettled(let text): await book.broken(text)
                 }
             }
-        }
-        if Set(histories).count > 1 { await book.broken("the history of \(name) differs from node to node") }
-        guard let history = histories.first else { return }
-        for write in expected.writes where !history.versions.contains(where: { $0.version == write.version }) {
-            await book.lost("\(name): write \(write.number), \(write.version), was acknowledged and is gone")
+            return evidence.holdings.values.contains { $0.first.map { $0.sha256 != nil } ?? false }
         }
     }
 
-    private func checkPlaces(_ name: String) async throws {
-        guard let first = names.first else { return }
-        do {
-            let place = try await cluster.client(first).whereIs(name)
-            if Set(place.holders) != Set(place.owners) || place.holders.count != min(Self.copies, names.count) {
-                await book.broken("\(name) is on \(place.holders), and belongs on \(place.owners)")
+    private func look(
+        at name: String, _ known: SoakAudit.Known, _ auditors: [String: AgentClient]
+    ) async throws -> SoakEvidence {
+        var evidence = SoakEvidence()
+        for _ in 0..<Self.looksMax {
+            evidence = SoakEvidence()
+            for node in names { evidence.holdings[node] = try await holding(name, node, auditors) }
+            for node in names { evidence.answers[node] = try await answer(name, known, node) }
+            let holders = names.filter { evidence.holdings[$0]?.isEmpty == false }
+            // Of one who has it not itself, where there is one: so it is passed on.
+            let asked = names.first { !holders.contains($0) } ?? names.first ?? ""
+            for holder in holders {
+                for version in evidence.holdings[holder] ?? [] {
+                    guard let sha256 = version.sha256 else { continue }
+                    let text = version.dot.text
+                    evidence.held[holder, default: [:]][text] = Self.judged(
+                        try await bytes("/v1/peer/blobs/\(sha256)", auditors[holder], holder), name, known)
+                    guard evidence.given[text] == nil else { continue }
+                    let path = ResourcePath.with(
+                        "/v1/resources/" + ResourcePath.encode(name), query: [("version", text)])
+                    evidence.given[text] = Self.judged(
+                        try await bytes(path, await cluster.client(asked), asked), name, known)
+                }
             }
-        } catch ClientError.status(404, _, _, _) {
-            // Deleted, as the reads tell.
+            var after: [String: [SoakEvidence.Version]] = [:]
+            for node in names { after[node] = try await holding(name, node, auditors) }
+            if after == evidence.holdings { break }
+        }
+        return evidence
+    }
+
+    private func holding(
+        _ name: String, _ node: String, _ auditors: [String: AgentClient]
+    ) async throws -> [SoakEvidence.Version] {
+        struct Held: Decodable { let versions: [SoakEvidence.Version] }
+        let path = "/v1/peer/versions/" + ResourcePath.encode(name)
+        return try await asked(node, "what it has of \(name)") {
+            try await auditors[node]?.getJSON(Held.self, path).versions ?? []
         }
     }
 
-    private func check(counter: String) async throws {
-        let range = await book.range(of: counter)
-        var value = 0
-        do {
-            let (bytes, _) = try await cluster.client(names.first ?? "").getBytes(counter)
-            value = Int(String(decoding: bytes, as: UTF8.self)) ?? -1
-        } catch ClientError.status(404, _, _, _) {
-            // Nobody has counted.
+    private func answer(
+        _ name: String, _ known: SoakAudit.Known, _ node: String
+    ) async throws -> SoakEvidence.Answer {
+        var answer = SoakEvidence.Answer()
+        let client = try await cluster.client(node)
+        let got = try await bytes("/v1/resources/" + ResourcePath.encode(name), client, node)
+        answer.bytes = Self.judged(got, name, known)
+        answer.version = got?.version
+        answer.history = try await asked(node, "the history of \(name)") {
+            do { return try await client.history(name).versions } catch ClientError.status(404, _, _, _) { return [] }
         }
-        if !range.contains(value) {
-            await book.lost(
-                "\(counter) is \(value), but \(range.lowerBound) conditional writes were acknowledged and \(range.count - 1) may have been"
-            )
+        answer.place = try await asked(node, "where \(name) is") {
+            do { return try await client.whereIs(name) } catch ClientError.status(404, _, _, _) { return nil }
+        }
+        return answer
+    }
+
+    private static func judged(
+        _ got: (bytes: [UInt8], version: String?)?, _ name: String, _ known: SoakAudit.Known
+    ) -> SoakEvidence.Bytes {
+        guard let got else { return .missing }
+        let number: Int?
+        switch known {
+        case .attempts: number = SoakContent.number(of: got.bytes, name)
+        case .counter: number = SoakContent.value(of: got.bytes)
+        }
+        return number.map { .write($0) } ?? .foreign
+    }
+
+    /// Asks once: what is not answered then is not answered.
+    ///
+    /// - Returns: `nil` where there is nothing.
+    private func bytes(
+        _ path: String, _ client: AgentClient?, _ node: String
+    ) async throws -> (bytes: [UInt8], version: String?)? {
+        guard let client else { return nil }
+        return try await asked(node, path) {
+            do {
+                return try await client.fetch(
+                    path, upTo: Self.bytesMax, timeouts: ClientTimeouts(idle: Self.answerMax))
+            } catch ClientError.status(404, _, _, _) { return nil }
         }
     }
+
+    /// - Throws: `SoakSilence` when there is no answer, or it comes late.
+    private func asked<T: Sendable>(
+        _ node: String, _ what: String, _ ask: () async throws -> T
+    ) async throws -> T {
+        let start = ContinuousClock.now
+        do {
+            let answer = try await ask()
+            let took = ContinuousClock.now - start
+            guard took <= Self.answerMax else { throw SoakSilence(text: "it answered after \(took)") }
+            return answer
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw SoakSilence(text: "the cluster is at rest, and \(node) was asked for \(what) in vain: \(error)")
+        }
+    }
+
+    // MARK: All of them
+
+    /// Lists and figures, at every node.
+    private func checkCounts(_ live: Set<String>) async throws {
+        var lists: [String: [API.ResourceInfo]] = [:]
+        var held = 0
+        for node in names {
+            let client = try await cluster.client(node)
+            do {
+                lists[node] = try await asked(node, "its list") { try await list(client, node) }
+                let status = try await asked(node, "its status") { try await client.status() }
+                held += status.resources.held
+                if !status.converged || status.resources.underReplicated > 0 || status.resources.misplaced > 0
+                    || status.resources.held != status.resources.owned || status.members.alive != names.count
+                {
+                    await book.broken(
+                        "\(node) is at rest no more: \(status.members.alive) members, \(status.resources), \(status.moves)"
+                    )
+                }
+            } catch let error as SoakSilence { await book.broken("\(error)") }
+        }
+        let copies = min(Self.copies, names.count)
+        if held != copies * live.count {
+            await book.broken(
+                "the nodes hold \(held) copies of \(live.count) resources, which are to be on \(copies) each")
+        }
+        for node in names {
+            guard let list = lists[node] else { continue }
+            if list != lists[names.first ?? ""] { await book.broken("\(node) lists other resources than the others") }
+            if Set(list.map(\.name)) != live || list.contains(where: { $0.holders.count != copies }) {
+                await book.broken(
+                    "\(node) lists \(list.map { "\($0.name) on \($0.holders)" }); there are \(live.sorted())")
+            }
+        }
+    }
+
+    private func list(_ client: AgentClient, _ node: String) async throws -> [API.ResourceInfo] {
+        var all: [API.ResourceInfo] = []
+        var page = try await client.list(limit: 1000)
+        while true {
+            guard page.unreachable.isEmpty else { throw SoakSilence(text: "it does not reach \(page.unreachable)") }
+            all += page.resources
+            guard let next = page.next else { return all }
+            page = try await client.list(limit: 1000, after: next)
+        }
+    }
+}
+
+/// Somebody who had to answer did not.
+struct SoakSilence: Error, CustomStringConvertible {
+    let text: String
+    var description: String { text }
 }
