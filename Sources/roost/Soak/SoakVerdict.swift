@@ -89,22 +89,24 @@ struct SoakVerdict: Sendable {
         for _ in 0..<Self.looksMax {
             evidence = SoakEvidence()
             for node in names { evidence.holdings[node] = try await holding(name, node, auditors) }
-            for node in names { evidence.answers[node] = try await answer(name, known, node) }
             let holders = names.filter { evidence.holdings[$0]?.isEmpty == false }
-            // Of one who has it not itself, where there is one: so it is passed on.
-            let asked = names.first { !holders.contains($0) } ?? names.first ?? ""
+            // The disks first: an owner that is asked for the name and meets rotten bytes answers with another's, and mends
+            // its own.
             for holder in holders {
                 for version in evidence.holdings[holder] ?? [] {
                     guard let sha256 = version.sha256 else { continue }
-                    let text = version.dot.text
-                    evidence.held[holder, default: [:]][text] = Self.judged(
+                    evidence.held[holder, default: [:]][version.dot.text] = Self.judged(
                         try await bytes("/v1/peer/blobs/\(sha256)", auditors[holder], holder), name, known)
-                    guard evidence.given[text] == nil else { continue }
-                    let path = ResourcePath.with(
-                        "/v1/resources/" + ResourcePath.encode(name), query: [("version", text)])
-                    evidence.given[text] = Self.judged(
-                        try await bytes(path, await cluster.client(asked), asked), name, known)
                 }
+            }
+            for node in names { evidence.answers[node] = try await answer(name, known, node) }
+            // Of one who has it not itself, where there is one: so it is passed on.
+            let asked = names.first { !holders.contains($0) } ?? names.first ?? ""
+            for version in Set(evidence.holdings.values.joined()) where version.sha256 != nil {
+                let text = version.dot.text
+                let path = ResourcePath.with("/v1/resources/" + ResourcePath.encode(name), query: [("version", text)])
+                evidence.given[text] = Self.judged(
+                    try await bytes(path, await cluster.client(asked), asked), name, known)
             }
             var after: [String: [SoakEvidence.Version]] = [:]
             for node in names { after[node] = try await holding(name, node, auditors) }
