@@ -108,6 +108,46 @@ extension ProcessTests {
             }
         }
 
+        /// By factors: the line is the slowest by far, yet a machine with much else to do adds to what was measured.
+        @Test(
+            "where the line decides, a join takes about as long as was planned",
+            .enabled("a slow network of its own needs root, ip, tc and nsenter") { try await TestNetwork.mayBeMade() })
+        func duration() async throws {
+            try await TestCluster.run { cluster in
+                let network = try await TestNetwork(cluster, [:], megabits: 48)
+                _ = try await network.start("meru")
+                for name in Self.nodes.dropFirst() { _ = try await network.start(name, joining: ["meru"]) }
+                try await network.settled(Self.nodes)
+                let client = try network.client("meru")
+                for number in 0..<32 {
+                    try await cluster.put("file-\(number)", Sample.bytes(1 << 20, seed: number), through: client)
+                }
+                try await network.settled(Self.nodes)
+
+                let plan = try await client.plan("join", node: "nakuru")
+                let planned = Duration.milliseconds(Int64(try #require(plan.durationMilliseconds)))
+                await client.close()
+                _ = try await network.start("nakuru", joining: ["meru"])
+                let newcomer = try network.client("nakuru")
+                let began = try await Self.moment(newcomer, "it begins to fetch") { $0.active > 0 || $0.bytes > 0 }
+                let ended = try await Self.moment(newcomer, "all has come") { $0.bytes * 50 >= plan.bytes * 49 }
+                let took = ended - began
+                #expect(
+                    took < planned * 3 && planned < took * 2, "planned \(planned) for \(plan.bytes) B, took \(took)")
+                try await network.settled(Self.nodes + ["nakuru"])
+                await newcomer.close()
+            }
+        }
+
+        private static func moment(
+            _ client: AgentClient, _ what: String, _ isIt: (API.MoveCounts) -> Bool
+        ) async throws -> ContinuousClock.Instant {
+            try await Patience.wait(atMost: .seconds(60), for: what) { () -> Patience.Look<ContinuousClock.Instant> in
+                let moves = try await client.status().moves
+                return isIt(moves) ? .done(.now) : .notYet("\(moves)")
+            }
+        }
+
         @Test("the command says what would move, and refuses what makes no sense")
         func command() async throws {
             try await TestCluster.run { cluster in
