@@ -138,7 +138,7 @@ struct SoakCommand: AsyncParsableCommand {
             """
             operations  \(counts.puts) puts, \(counts.deletes) deletes, \(counts.increments) conditional increments, \
             \(counts.reads) reads answered and right, \(counts.unanswered) not answered
-            due         \(counts.readsDue) of them while one node at most was harmed: all answered, the slowest after \
+            due         \(counts.readsDue) of the answers had to come, as one node at most was harmed; the slowest after \
             \(HumanUnits.duration(milliseconds: counts.readsDueMillisecondsMax))
             writes      \(counts.acknowledged) acknowledged, \(counts.refused) refused, \(counts.unknown) of unknown outcome
             faults      \(faults.isEmpty ? "none" : faults)
