@@ -68,10 +68,22 @@ public struct PeerPlaces: Sendable, Hashable {
             ?? .none
     }
 
+    /// How long a peer that asks keeps its place.
+    public enum Stay: Sendable, Hashable {
+        /// To answer it takes nobody but the caller.
+        case brief
+        /// Until others have been asked, or many bytes have gone.
+        case long
+    }
+
     /// The same for a peer that asks. It gets no place that would leave none for asking others: to answer it may take just
-    /// that, and two nodes that serve each other's callers in all their places answer nobody.
-    public func placeForCaller<Use: PeerUse>(_ name: NodeName, among peers: [NodeName: Use]) -> Place {
-        guard peers.count >= peersMax - 1 else { return .free }
+    /// that, and two nodes that serve each other's callers in all their places answer nobody. Whoever is answered without
+    /// that may have the last one: three nodes with two places each, that take writes for others and are to offer them to
+    /// each other, would else wait until all of those writes are out of time.
+    public func placeForCaller<Use: PeerUse>(
+        _ name: NodeName, for stay: Stay, among peers: [NodeName: Use]
+    ) -> Place {
+        guard stay == .long, peers.count >= peersMax - 1 else { return place(for: name, among: peers) }
         let busy = peers.filter { $0.key != name && $0.value.isBusy }.count
         guard peersMax == 1 || peers[name]?.isBusy == true || busy < peersMax - 1 else { return .none }
         return place(for: name, among: peers)

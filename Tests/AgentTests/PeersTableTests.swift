@@ -184,6 +184,27 @@ struct PeersTableTests {
         #expect(snapshot.first?.inboundConnections == 1)
     }
 
+    @Test("who is answered without asking others gets in while a place is left for that alone, as an offer does")
+    func lastPlace() async throws {
+        let gate = try table("simba", max: 2)
+        let server = try await serve("simba-host", gate: gate)
+        let host = try NodeName("simba-host")
+        let one = try table("one", max: 1)
+        let two = try table("two", max: 1)
+        let endpoint = try server.endpoint
+        let held = try await one.request(to: host, at: endpoint, get("/v1/large"), idempotent: true)
+        for (path, isRefused) in [
+            ("/v1/peer/write", true), ("/v1/resources/peer/offer", true), ("/v1/peer/blobs/00", true),
+            ("/v1/peer/offer", false), ("/v2/peer/compare", false), ("/v1/peer/versions/a", false),
+        ] {
+            let answer = try await two.request(to: host, at: endpoint, get(path), idempotent: true)
+            _ = try await answer.body.collect(upTo: 4096)
+            #expect((answer.status == 503) == isRefused, "\(path): \(answer.status)")
+        }
+        #expect(await gate.snapshot.map(\.name.text).sorted() == ["one", "two"])
+        for try await _ in held.body {}
+    }
+
     @Test("requests of one kind that last leave places for every other kind", arguments: PeersTable.Kind.allCases)
     func kinds(kind: PeersTable.Kind) async throws {
         let a = try await serve("a")

@@ -212,9 +212,9 @@ public actor PeersTable {
     }
 
     /// The same for a peer that asks.
-    func makePlace(forCaller name: NodeName) -> Bool {
+    func makePlace(forCaller name: NodeName, _ stay: PeerPlaces.Stay) -> Bool {
         dropClosed()
-        return settle(settings.places.placeForCaller(name, among: peers))
+        return settle(settings.places.placeForCaller(name, for: stay, among: peers))
     }
 
     private func settle(_ place: PeerPlaces.Place) -> Bool {

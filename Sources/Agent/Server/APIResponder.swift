@@ -43,7 +43,7 @@ struct APIResponder: Sendable {
         guard let gate, let peer, peer != node else {
             return try await answer(request, writer, connection)
         }
-        guard await gate.begin(peer, on: connection) else {
+        guard await gate.begin(peer, for: request.uri.path, on: connection) else {
             let refusal = APIError.unavailable(
                 "\(node) is connected to as many peers as peers.max allows, and all are busy",
                 code: PeersError.busyCode,

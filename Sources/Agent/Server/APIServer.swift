@@ -11,7 +11,7 @@ import Vocabulary
 /// Who may be connected, as the peers table decides it: asked before each request of another node.
 public protocol InboundGate: Sendable {
     /// False when the table is full of busy peers: the request is answered 503.
-    func begin(_ peer: NodeName, on connection: Connection) async -> Bool
+    func begin(_ peer: NodeName, for path: String, on connection: Connection) async -> Bool
     func end(_ peer: NodeName, on connection: Connection) async
 }
 

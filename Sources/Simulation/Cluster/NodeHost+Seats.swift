@@ -55,8 +55,8 @@ struct Seats: Sendable {
         return true
     }
 
-    mutating func admit(_ id: CallID, from node: NodeName, at now: Instant) -> Bool {
-        guard connect(node, places.placeForCaller(node, among: peers), at: now) else { return false }
+    mutating func admit(_ id: CallID, from node: NodeName, for stay: PeerPlaces.Stay, at now: Instant) -> Bool {
+        guard connect(node, places.placeForCaller(node, for: stay, among: peers), at: now) else { return false }
         peers[node]?.inbound += 1
         peers[node]?.lastUsed = now
         serving[id] = node
@@ -106,12 +106,12 @@ extension NodeHost {
     }
 
     mutating func admit(
-        _ id: CallID, from peer: NodeName, within limit: Duration, _ context: inout Context
+        _ id: CallID, from peer: NodeName, for request: Request, _ context: inout Context
     ) -> Bool {
         guard seats != nil else { return true }
-        guard seats?.admit(id, from: peer, at: context.now) == true else { return false }
+        guard seats?.admit(id, from: peer, for: request.stay, at: context.now) == true else { return false }
         // Whoever asked has gone by then, and its connection with it.
-        after(limit, &context) { host, context in host.leave(id, &context) }
+        after(request.patience, &context) { host, context in host.leave(id, &context) }
         return true
     }
 
@@ -141,6 +141,14 @@ extension NodeHost.Request {
         case .compare, .compareSums, .tombstones: .seconds(30)
         case .read: .seconds(15)
         case .members, .probe, .begin, .versions: .seconds(10)
+        }
+    }
+
+    /// How long its place is kept where it is answered.
+    var stay: PeerPlaces.Stay {
+        switch self {
+        case .write, .blob, .read: .long
+        case .offer, .members, .probe, .compare, .compareSums, .exchange, .tombstones, .begin, .versions: .brief
         }
     }
 

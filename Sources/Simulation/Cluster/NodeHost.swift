@@ -132,7 +132,7 @@ public struct NodeHost: SimulatedMachine {
             let packet = has(.neverRefutes) ? packet.telling(heard(packet.claims)) : packet
             feed(.membership(.packet(packet, from: source)), &context)
         case .request(let request, let id, let peer):
-            guard admit(id, from: peer, within: request.patience, &context) else { return context.answer(id, .busy) }
+            guard admit(id, from: peer, for: request, &context) else { return context.answer(id, .busy) }
             serve(request, id, from: peer, &context)
         case .stalled(let id):
             guard let (sequence, node) = fallbacks[id] else { return }
