@@ -7,7 +7,8 @@ import Vocabulary
 public struct WriteEnd: Hashable, Sendable {
     /// The nodes that hold it durably, the writer first; none when the writer stopped before.
     public var copies: [NodeName] = []
-    /// With fewer copies than so many it is a 202.
+    /// With fewer copies than so many it is a 202. An owner that is there and was not told of the write in time counts as a
+    /// copy that is missing, however many there are.
     public var wanted = 1
     /// Those that could not take it. Whether they made another one themselves, a delete say, which needs no room, is to be asked
     /// before a condition of this one is said to hold (`heard`).
@@ -25,7 +26,8 @@ public struct WriteEnd: Hashable, Sendable {
 
     init(_ write: WriteTracker) {
         copies = write.copies
-        wanted = write.wanted
+        // Whoever stood in made up the number perhaps; the owner that was not told goes on answering with what was before.
+        wanted = write.untold.isEmpty ? write.wanted : max(write.wanted, copies.count + write.untold.count)
         declined = write.declined
         silent = write.silent
         isOfStandIn = write.isStandIn

@@ -166,7 +166,11 @@ public struct WriteTracker: Sendable {
 
     /// Members that are there, have a word in what the name is, and have not heard of this write. They may order another
     /// on the same version, and nobody would learn of it: a condition that was met is not known to hold.
-    public var silent: [NodeName] { givenUp + mustAnswer }
+    public var silent: [NodeName] { givenUp + untold }
+
+    /// Those of them that are yet to be told, or to answer. A write that ends before they have is not known to whoever reads
+    /// there (law 6).
+    public var untold: [NodeName] { mustAnswer }
 
     /// What somebody said to whom the version was offered.
     public mutating func note(_ reply: OfferReply, by node: NodeName) {
