@@ -57,6 +57,8 @@ public struct NodeMachine: Sendable {
         /// The version is durable here; its group's new summary came by `Convergence.Input.wrote` before.
         /// - leaving: the group that the name was in before, when that is another.
         case wrote(WriteID, Version, leaving: GroupKey?)
+        /// A write of the name, judged by these, is durable here: to be fed before the next one is judged.
+        case judged(ResourceName, by: Testimonies)
         /// A node answered an offer of a write, or did not.
         case offerAnswered(WriteID, by: NodeName, OfferOutcome)
         /// The client will not wait longer.
@@ -112,6 +114,7 @@ public struct NodeMachine: Sendable {
     /// Started or joined by hand, and not yet synced with those found.
     private var isNewcomer = false
     var writes: [WriteID: WriteTracker] = [:]
+    var halfHeardNames = HalfHeardNames()
     /// When a crashed member next loses its place; `nil` when none is about to.
     private var eligibilityEnds: Instant?
     /// When the last input came.
@@ -154,6 +157,7 @@ public struct NodeMachine: Sendable {
         case .lifecycle(let step): feed(step, at: now, using: &rng, into: &effects)
         case .wrote(let id, let version, let former):
             beginWrite(id, version, leaving: former, at: now, into: &effects)
+        case .judged(let name, let testimonies): noteJudged(name, by: testimonies)
         case .offerAnswered(let id, let node, let outcome):
             offerAnswered(id, by: node, outcome, at: now, into: &effects)
         case .writeTimedOut(let id): endWrite(id, into: &effects)

@@ -76,7 +76,16 @@ extension NodeMachine {
         // by the home: until then it may have of such a name only what was written since.
         let isToldLater = key.home != nil && key.home != identity.name && convergence.isUnsettled(slot)
         return convergence.isSynced(slot) && !convergence.knowsUnseen(by: held, of: name)
-            && convergence.isOwner(key) && !isToldLater
+            && convergence.isOwner(key) && !isToldLater && !halfHeardNames.contains(name, in: slot)
+    }
+
+    /// Takes note of whether those heard of the name, before a write of it was made here, were enough to know it.
+    mutating func noteJudged(_ name: ResourceName, by testimonies: Testimonies) {
+        if mayJudge(name, by: testimonies, everybody: true) {
+            halfHeardNames.remove(name)
+        } else {
+            halfHeardNames.insert(name, in: Slot(ofName: name.text, in: identity.cluster))
+        }
     }
 
     /// Whom to ask what they hold of a name before a write of it is judged and made here: its precondition and what it

@@ -151,8 +151,18 @@ struct PeerCalls: Sendable {
 
     func testimony(of name: ResourceName, from node: NodeName) async throws -> Testimony {
         let path = "/v1/peer/versions/" + ResourcePath.encode(name.text)
-        let answer: PeerVersions = try await get(node, path, within: .seconds(5))
-        return answer.testimony
+        let clock = ContinuousClock()
+        let end = clock.now + PeerPlaces.placeTimeout
+        while true {
+            do {
+                let answer: PeerVersions = try await get(node, path, within: .seconds(5))
+                return answer.testimony
+            } catch {
+                guard PeersError.isBusy(error), clock.now < end else { throw error }
+                // It is there, and has no place for the question: that is no silence.
+                try await Task.sleep(for: PeerPlaces.busyPause)
+            }
+        }
     }
 
     func forget(_ node: NodeName, on member: NodeName) async throws {

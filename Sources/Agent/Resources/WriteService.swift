@@ -198,13 +198,17 @@ struct WriteService: Sendable {
         let name = request.name
         let driver = core.driver
         let told = driver.read { $0.convergence.unseen(by: nil, of: name) }
-        let known = try await beforeMaking(name) { try await testimony(for: request) }
+        let testimonies = try await beforeMaking(name) { try await testimony(for: request) }
+        let known = testimonies?.seen
         let outcome = try await core.store.write(
             request, knowing: known, wallMilliseconds: WallClock.milliseconds, holding: lease,
             unless: { seen in
                 request.dependsOnState && driver.read { $0.isOvertaken(writeOf: name, seen: seen, told: told) }
             },
-            committed: { outcome in driver.feed(.convergence(.wrote(outcome.groups, outcome.version))) })
+            committed: { outcome in
+                if let testimonies { driver.feed(.judged(name, by: testimonies)) }
+                driver.feed(.convergence(.wrote(outcome.groups, outcome.version)))
+            })
         return (known, outcome)
     }
 
@@ -215,7 +219,7 @@ struct WriteService: Sendable {
     ///
     /// A plain put is taken whoever keeps silent: it would wait for a dead node. What depends on the name's present
     /// state, a precondition or a delete, is judged only when those heard are enough to know it.
-    private func testimony(for request: WriteRequest) async throws -> VersionSet? {
+    private func testimony(for request: WriteRequest) async throws -> Testimonies? {
         let name = request.name
         let held = try await core.store.versions(of: name)
         guard
@@ -224,7 +228,7 @@ struct WriteService: Sendable {
         var testimonies = Testimonies(of: name, held: held)
         for (node, testimony) in await ask(witnesses, of: name) { testimonies.heard(testimony, from: node) }
         guard request.dependsOnState, !mayJudge(name, by: testimonies, everybody: false) else {
-            return testimonies.seen
+            return testimonies
         }
         // Those who have answered, too: what one has given away since then, another may have that had it not.
         let silent = testimonies.silent
@@ -243,7 +247,7 @@ struct WriteService: Sendable {
             let isOwnDoubt = core.driver.read { $0.isHalfHeard(name) }
             throw isOwnDoubt ? WriteFailure.unreachable(name, doubts) : WriteFailure.undecided(name, doubts)
         }
-        return testimonies.seen
+        return testimonies
     }
 
     private func mayJudge(_ name: ResourceName, by testimonies: Testimonies, everybody: Bool) -> Bool {

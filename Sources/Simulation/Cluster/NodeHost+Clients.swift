@@ -120,7 +120,7 @@ extension NodeHost {
         }
         guard let witnesses = machine.witnesses(writing: request.name, held: held, at: context.now), !has(.judgesAlone)
         else {
-            return commit(request, seen: nil, told: told, &context, then: unlessOvertaken)
+            return commit(request, by: nil, told: told, &context, then: unlessOvertaken)
         }
         let testimonies = Testimonies(of: request.name, held: held)
         let inquiry = Inquiry(request: request, told: told, asked: witnesses, testimonies: testimonies)
@@ -128,15 +128,17 @@ extension NodeHost {
     }
 
     mutating func commit(
-        _ request: WriteRequest, seen: VersionSet?, told: Set<Dot>, _ context: inout Context, then: @escaping Wrote
+        _ request: WriteRequest, by testimonies: Testimonies?, told: Set<Dot>, _ context: inout Context,
+        then: @escaping Wrote
     ) {
         var request = request
+        let seen = testimonies?.seen
         if has(.judgesTooEarly), request.precondition != .none {
             let held = context.disk.durable.sets[request.name]
             if request.precondition.holds(for: seen.map { held?.merged(with: $0.versions) ?? $0 } ?? held) {
                 request.precondition = .none
                 return after(.milliseconds(20), &context) { [request] host, context in
-                    host.commit(request, seen: seen, told: told, &context, then: then)
+                    host.commit(request, by: testimonies, told: told, &context, then: then)
                 }
             }
         }
@@ -145,6 +147,7 @@ extension NodeHost {
             switch done {
             case .wrote(let version, let groups):
                 context.observe(.made(version))
+                if let testimonies { host.feed(.judged(version.name, by: testimonies), &context) }
                 host.feed(.convergence(.wrote(groups, version)), &context)
                 let own = version.group(in: host.cluster)
                 let former = groups.map(\.key).first { $0 != own } ?? seen?.group(in: host.cluster)
@@ -289,6 +292,8 @@ extension NodeHost {
         var isSomebodyBehind = false
         /// Those that could not be asked without waiting for a place.
         var postponed: [NodeName] = []
+        /// Those of them that had none to the end: they are there, and what they hold is not known.
+        var unasked: [NodeName] = []
         var patience = PeerPlaces.Patience.hasOthers
         var rounds = 0
         let began: Instant

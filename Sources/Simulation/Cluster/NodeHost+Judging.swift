@@ -24,9 +24,8 @@ extension NodeHost {
         let id = inquiryNumber
         inquiries[id] = inquiry
         for node in inquiry.asked {
-            call(node, .versions(inquiry.request.name), within: .seconds(5), &context) { host, response, context in
+            testimony(of: inquiry.request.name, from: node, since: context.now, &context) { host, testimony, context in
                 guard var inquiry = host.inquiries.removeValue(forKey: id) else { return }
-                let testimony: Testimony? = if case .versions(let theirs) = response { theirs } else { nil }
                 inquiry.testimonies.heard(testimony, from: node)
                 inquiry.answers += 1
                 if inquiry.answers == inquiry.asked.count { return host.judge(inquiry, &context, then: then) }
@@ -35,11 +34,29 @@ extension NodeHost {
         }
     }
 
+    private typealias Told = @Sendable (inout NodeHost, Testimony?, inout HostContext<NodeHost>) -> Void
+
+    /// One that has no place for the question is there, and is asked again.
+    private mutating func testimony(
+        of name: ResourceName, from node: NodeName, since began: Instant, _ context: inout Context,
+        then: @escaping Told
+    ) {
+        call(node, .versions(name), within: .seconds(5), &context) { host, response, context in
+            if case .versions(let theirs) = response { return then(&host, theirs, &context) }
+            guard case .busy = response, context.now < began + PeerPlaces.placeTimeout else {
+                return then(&host, nil, &context)
+            }
+            host.after(PeerPlaces.busyPause, &context) { host, context in
+                host.testimony(of: name, from: node, since: began, &context, then: then)
+            }
+        }
+    }
+
     private mutating func judge(_ inquiry: Inquiry, _ context: inout Context, then: @escaping Wrote) {
-        let (request, seen) = (inquiry.request, inquiry.testimonies.seen)
+        let request = inquiry.request
         guard request.dependsOnState,
             !machine.mayJudge(request.name, by: inquiry.testimonies, everybody: inquiry.hasAskedAll)
-        else { return commit(request, seen: seen, told: inquiry.told, &context, then: then) }
+        else { return commit(request, by: inquiry.testimonies, told: inquiry.told, &context, then: then) }
         guard !inquiry.hasAskedAll else {
             // Who has not heard all there is may be the only one who is in doubt.
             return then(&self, machine.isHalfHeard(request.name) ? .unavailable : .undecided, &context)
@@ -89,9 +106,9 @@ extension NodeHost {
         _ context: inout Context, then: @escaping Heard
     ) {
         guard let node = declined.first else { return then(&self, end, silent, &context) }
-        call(node, .versions(version.name), within: .seconds(5), &context) { host, response, context in
+        testimony(of: version.name, from: node, since: context.now, &context) { host, testimony, context in
             var (end, silent) = (end, silent)
-            if case .versions(let testimony) = response {
+            if let testimony {
                 end.heard(testimony, from: node, besides: version)
             } else {
                 silent.append(node)
