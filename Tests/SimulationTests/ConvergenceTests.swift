@@ -167,6 +167,24 @@ struct ConvergenceTests {
         }
     }
 
+    /// - 9, 17: an owner that had no place for the offer of a write answered with what was before, though that was acknowledged.
+    /// - 1485: a put of which the home of the earlier version had not been told was all that the next write was judged by.
+    /// - 255: one that owned nothing of the name answered with what it had, while the one that had more had no place for the
+    ///   question.
+    @Test(
+        "nor does it break any law that somebody has no place",
+        arguments: [(9, 2, []), (17, 3, []), (1485, 3, [.keepsPlaces, .movesHomes]), (255, 2, [.keepsPlaces])]
+            as [(UInt64, Int, Set<Feature>)])
+    func noPlace(seed: UInt64, peersMax: Int, features: Set<Feature>) throws {
+        var plan = ClusterPlan()
+        plan.faults = .drawn(FaultKind.allCases)
+        plan.features.peersMax = peersMax
+        plan.features.movesHomes = features.contains(.movesHomes)
+        plan.features.keepsPlaces = features.contains(.keepsPlaces)
+        let outcome = try ClusterExperiment.run(seed: seed, plan)
+        #expect(outcome.violations.isEmpty, "seed \(seed): \(outcome.violations)")
+    }
+
     /// - 1005: who had handed over and dropped what it wrote as a stand-in vouched for it when it wrote the name again, cut
     ///   off, and took with its delete what that had seen.
     /// - 2012: two owners each took a conditional write on one version, neither knowing of the other's.

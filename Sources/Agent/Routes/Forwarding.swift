@@ -71,6 +71,7 @@ struct Forwarding: Sendable {
             round += 1
         }
         nobody.silent += rest
+        nobody.unasked += rest
         nobody.failures += rest.map { "\($0) is busy" }
         throw nobody
     }
@@ -148,6 +149,8 @@ struct NobodyAnswered: Error {
 
     /// Those that gave no word at all.
     var silent: [NodeName] = []
+    /// Those of them that had no place for the question: they are there, and what they hold is not known.
+    var unasked: [NodeName] = []
     var isSomebodyBehind = false
     /// Somebody had no place for the question, and whoever passed it on here is to ask again.
     private(set) var isBusy = false

@@ -146,12 +146,13 @@ struct ResourceRoutes: Sendable {
             do {
                 return try await forwarding.answer(request, by: nodes.dropLast(), visited: visited, unsure: unsure)
             } catch var nobody as NobodyAnswered {
-                // What this node holds without being its owner may be older than what somebody has who is not in step; and
-                // "there is none" is not its to say while those who may hold it are not in step, or silent.
+                // What this node holds without being its owner may be older than what somebody has who is not in step, or has
+                // no place for the question; and "there is none" is not its to say while those who may hold it are not in
+                // step, or silent.
                 let slot = Slot(ofName: name.text, in: core.cluster)
                 guard !nobody.isSomebodyBehind,
                     held?.live != nil
-                        ? unsureBefore.isEmpty
+                        ? unsureBefore.isEmpty && nobody.unasked.isEmpty
                         : core.driver.read({
                             $0.hasHeardEnough(of: slot, besides: nobody.silent + unsure, asked: visited + nodes)
                         })

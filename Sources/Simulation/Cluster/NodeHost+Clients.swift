@@ -345,7 +345,7 @@ extension NodeHost {
             guard
                 !search.isSomebodyBehind,
                 search.held?.live != nil
-                    ? search.unsure.allSatisfy({ $0 == self.name })
+                    ? search.unsure.allSatisfy({ $0 == self.name }) && search.unasked.isEmpty
                     : machine.hasHeardEnough(
                         of: slot, besides: search.silent + search.unsure, asked: search.visited + search.asked)
             else {
@@ -373,6 +373,9 @@ extension NodeHost {
                 return then(&host, result, answerer, &context)
             case .read(.behind, nil): search.isSomebodyBehind = true
             case .read(.unavailable, nil): break
+            case .busy:
+                search.silent.append(node)
+                search.unasked.append(node)
             default: search.silent.append(node)
             }
             host.forward(search, to: nodes.dropFirst(), &context, then: then)
