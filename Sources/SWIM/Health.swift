@@ -21,8 +21,7 @@ struct Health: Sendable {
     private var doubtedSince: Instant?
     /// When one of its own probes failed last by what may be its own fault.
     private var failedAt: Instant?
-    /// Verdicts against this node in this life, of late.
-    private var condemnations = 0
+    /// When it learned of the last verdict against itself, as long as that counts.
     private var condemnedAt: Instant?
 
     /// Lifeguard's S.
@@ -37,7 +36,7 @@ struct Health: Sendable {
     private static let probation = Duration.seconds(30)
     /// Cut off anew so soon, it is blocked by turns, and what it says of others between them would bring them down.
     private static let relapse = Duration.seconds(120)
-    private static let condemnationsKept = Duration.seconds(600)
+    private static let condemnationKept = Duration.seconds(600)
 
     init(at now: Instant) { lastHeard = now }
 
@@ -112,21 +111,21 @@ struct Health: Sendable {
 
     /// Since when it has doubted itself, when that decides whether it `mayReturn`; nil: it does not matter.
     mutating func wantsToKnowWhetherMutual(at now: Instant) -> Instant? {
-        if condemnedAt.map({ now - $0 > Self.condemnationsKept }) ?? false { condemnations = 0 }
-        guard condemnations == 0, let doubtedAt else { return nil }
+        if condemnedAt.map({ now - $0 > Self.condemnationKept }) ?? false { condemnedAt = nil }
+        guard condemnedAt == nil, let doubtedAt else { return nil }
         return doubtedSince ?? doubtedAt
     }
 
     /// Whether this node may contradict a verdict against it now. One that was cut off for a moment, or loses most of
     /// what it sends, would be in and out of everybody's list, and each time data would move: it comes back when it has
-    /// been well for a while, and for longer each time that it happens.
+    /// been well for a while, and for twice as long when it happens again.
     ///
     /// - Parameter isMutual: this node has given up most of the others too: a whole cut, which ended for both sides.
     mutating func mayReturn(isMutual: Bool, at now: Instant) -> Bool {
         if isMutual { return true }
         if isDoubtful(at: now) { return false }
         // Who is condemned again and again, and finds nothing wrong with itself, is not heard by the others.
-        let since = [doubtedAt, condemnations > 0 ? condemnedAt : nil].compactMap { $0 }.max()
+        let since = [doubtedAt, condemnedAt].compactMap { $0 }.max()
         guard let since else { return true }
         let trouble = failedAt.map { max($0, since) } ?? since
         return now - trouble >= probationNow
@@ -136,15 +135,12 @@ struct Health: Sendable {
     mutating func wasNotHeard(at now: Instant) { doubtedAt = now }
 
     /// It learned of a verdict against itself.
-    mutating func condemned(at now: Instant) {
-        condemnations = min(condemnations + 1, 8)
-        condemnedAt = now
-    }
+    mutating func condemned(at now: Instant) { condemnedAt = now }
 
     /// It was condemned before, and has not been well since for as long as that asks for.
     func wasCondemnedOfLate(at now: Instant) -> Bool {
-        condemnations > 0 && condemnedAt.map { now - $0 < probationNow } ?? false
+        condemnedAt.map { now - $0 < probationNow } ?? false
     }
 
-    private var probationNow: Duration { Self.probation * (1 << min(condemnations, 3)) }
+    private var probationNow: Duration { condemnedAt == nil ? Self.probation : Self.probation * 2 }
 }
