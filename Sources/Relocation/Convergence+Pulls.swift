@@ -76,8 +76,9 @@ extension Convergence {
     mutating func decline(_ version: Version, from peer: NodeName, byDisk: Bool, at now: Instant) {
         let key = version.group(in: cluster)
         if byDisk { noteRefusal(of: version, at: now) }
-        // Also where the name leaves the slot's owners for another home by this: what this one knew of it is not the newest.
-        guard isOwner(key) || owners(of: key.slot).contains(me) else { return }
+        // Also where the name leaves the slot's owners, or its home before, for another home by this: what this one knew of it is
+        // not the newest.
+        guard isOwner(key) || ownsAny(of: key.slot) else { return }
         noteNewer(version, saidBy: peer)
         lookAgain(with: [peer], in: key.slot, at: now)
     }

@@ -81,10 +81,15 @@ extension Convergence {
     var isInStep: Bool { knowsRing && !isPassedOver && slotsUnsynced == 0 }
 
     /// Whether a version of the name may be about to come here: to whoever asks what is held of it this node can not say that it
-    /// is all.
+    /// is all. What it knows of that is for others to have does not come; what its disk refused is known as an owner's, or is
+    /// asked for anew by who holds it, and says so.
     public func isExpecting(_ name: ResourceName) -> Bool {
-        pulls.contains(name) || newerElsewhere.knows(of: name)
-            || refused.contains(Slot(ofName: name.text, in: cluster))
+        pulls.contains(name) || newerElsewhere.known(of: name).contains { isOwner($0.group(in: cluster)) }
+    }
+
+    /// Whether this node owns the slot, or is the home of names of it.
+    func ownsAny(of slot: Slot) -> Bool {
+        owners(of: slot).contains(me) || groups(in: SlotSet([slot])).contains(where: isOwner)
     }
 
     /// Slots that still wait to be heard of.

@@ -253,7 +253,9 @@ public struct Convergence: Sendable {
         case .exchanged(let id, let told, let reply): finishExchange(id, told: told, reply, at: now)
         case .failed(let id): fail(id, at: now)
         case .offered(let peer, let offered, let mine): consider(offered, by: peer, mine: mine)
-        case .forgot(let sets): forgotten.forgot(sets, at: now)
+        case .forgot(let sets):
+            forgotten.forgot(sets, at: now)
+            for set in sets { for version in set.versions { newerElsewhere.has(version) } }
         case .pulled(let version, let end): finishPull(version, end, at: now)
         case .dropped(let key, let end): finishDrop(key, end, at: now)
         case .told(let peer, let status): noteTold(by: peer, status)

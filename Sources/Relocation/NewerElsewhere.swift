@@ -67,8 +67,6 @@ struct NewerElsewhere: Sendable {
         entries[version.name] = entry.known.isEmpty ? nil : entry
     }
 
-    func knows(of name: ResourceName) -> Bool { entries[name] != nil }
-
     /// Whether somebody holds a newer version of the name than `held`.
     func isNewer(than held: VersionSet?, of name: ResourceName) -> Bool {
         guard let newest = entries[name]?.known.first else { return false }

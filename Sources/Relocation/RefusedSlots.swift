@@ -48,8 +48,6 @@ struct RefusedSlots: Sendable {
     /// Names, as far as they are counted, that this node is to have as an owner.
     var ownedCount: Int { refusals.values.reduce(0) { $0 + ($1.isOwned ? $1.names.count : 0) } }
 
-    func contains(_ slot: Slot) -> Bool { refusals[slot] != nil }
-
     func slots(of asked: SlotSet) -> SlotSet {
         refusals.isEmpty ? SlotSet() : SlotSet(refusals.keys.filter { asked.contains($0) })
     }

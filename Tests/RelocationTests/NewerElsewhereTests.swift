@@ -24,6 +24,17 @@ import Vocabulary
         #expect(!subject.core.knowsNewer(than: old, of: old.name))
     }
 
+    @Test("a home whose disk refuses the write by which a name leaves it knows that what it has is not the newest")
+    func leavesRefusingHome() {
+        let name = World.nameOwned(by: ["ada", "bob"], among: names)
+        let old = VersionSet(World.version(name, by: "cid", home: "cid"))
+        let newer = World.version(name, by: "ada", counter: 2, time: 2000, seen: old, home: "bob")
+        var subject = Subject("cid", among: names)
+        subject.feed(.loaded(World.summary([old])))
+        subject.feed(.declined(newer, from: World.node("ada"), byDisk: true))
+        #expect(subject.core.knowsNewer(than: old, of: old.name))
+    }
+
     @Test("what only somebody has who is gone is not waited for, whether it went before or after")
     func newerOnGoneNode() {
         let name = World.nameOwned(by: ["cid", "ada"], among: names)

@@ -270,6 +270,18 @@ import Vocabulary
         #expect(!collector.isAsking)
     }
 
+    @Test("what is for others to have is not expected, and of what is forgotten nothing is known any more")
+    func othersOwn() {
+        let name = Self.deleted.name
+        let moved = World.version(name.text, by: "ada", counter: 3, seen: Self.deleted, home: "cid", deleted: true)
+        var subject = Subject("bob", among: Self.names)
+        subject.feed(.declined(moved, from: World.node("ada"), byDisk: true))
+        #expect(subject.core.knowsNewer(than: nil, of: name), "an owner of the slot denies nothing for all that")
+        #expect(!subject.core.isExpecting(name))
+        subject.feed(.forgot([VersionSet(moved)]))
+        #expect(!subject.core.knowsNewer(than: nil, of: name))
+    }
+
     @Test("what is confirmed is that nothing else is held")
     func confirmed() {
         let request = TombstoneRequest(members: [], sets: [Self.deleted], isLast: false)
