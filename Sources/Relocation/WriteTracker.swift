@@ -65,7 +65,8 @@ public struct WriteTracker: Sendable {
         self.version = version
         self.former = former
         copies = [me]
-        mustAnswer = former.filter { $0 != me }
+        // An owner of both is named twice, and holds one copy.
+        for node in former where node != me && !mustAnswer.contains(node) { mustAnswer.append(node) }
     }
 
     /// Takes note of who owns the version's group now and who can be called.
@@ -145,7 +146,7 @@ public struct WriteTracker: Sendable {
         countedOn.removeAll { $0 == node }
         switch answer {
         case .durable:
-            if eligible.contains(node) { copies.append(node) }
+            if eligible.contains(node), !copies.contains(node) { copies.append(node) }
             mustAnswer.removeAll { $0 == node }
         case .declined:
             declined.append(node)

@@ -36,6 +36,15 @@ import Vocabulary
         #expect(write.copies == [node("ada"), node("bob")])
     }
 
+    @Test("one that owned the name's group before, and its new one until a moment ago, is one copy (seed 4378)")
+    func twiceFormer() {
+        var write = tracker(
+            me: "cid", owners: ["ada", "bob", "cid"], ranked: ["cid", "dan"], former: ["dan", "dan"])
+        #expect(write.nextOffers(at: now) == [node("dan")])
+        write.answered(by: node("dan"), .durable, at: now)
+        #expect(write.copies == [node("cid"), node("dan")] && !write.isSatisfied)
+    }
+
     @Test(
         "a greater write outranks; who stands in for an owner can not tell what became of a lesser one that it finds there"
     )
