@@ -108,7 +108,7 @@ struct ReadmeTests {
     func targets() throws {
         let makefile = try Self.read("Makefile")
         for path in Self.texts {
-            for match in try Self.read(path).matches(of: /(?:^|`|\n|&& |sudo )make ([a-z]+)/) {
+            for match in try Self.read(path).matches(of: /(?:^|`|\n|&& |sudo )make ([a-z][a-z-]*)/) {
                 #expect(makefile.contains("\n\(match.1):"), "\(path) names make \(match.1)")
             }
         }
