@@ -40,6 +40,7 @@ extension Convergence {
         // Who only stands in for an owner answers for nothing.
         if isOwn {
             for version in merged.latest where mine?.version(version.dot) == nil { noteNewer(version, saidBy: peer) }
+            if mine == nil, group.home == nil, cameBack.contains(peer) { hearsay.insert(group.slot) }
         }
         _ = pulls.add(
             lacking, of: set.name, from: peer, copies: max(copies, 1), isToStandIn: !isOwn,
@@ -62,10 +63,12 @@ extension Convergence {
         doubt(SlotSet([slot]), until: [teller])
     }
 
-    /// A home that is no owner of the slot got a name of its group: from somebody who came back, perhaps, with what the
-    /// name was before it got another home. The slot's owners know, and are heard before the home answers for it.
-    private mutating func hearSlotOwners(of key: GroupKey) {
+    /// What this node got may be what the name was before it got another home, from somebody who came back. A home that is no
+    /// owner of the slot then hears those, for they know. An owner of the slot who had nothing of the name hears everybody: of
+    /// two owners the other one alone may own what is at that home, and it may be the one who came back.
+    private mutating func hearOthers(of key: GroupKey, at now: Instant) {
         let slotOwners = owners(of: key.slot)
+        if key.home == nil, isOwner(key), hearsay.contains(key.slot) { doubt(SlotSet([key.slot]), at: now) }
         guard key.home != nil, isOwner(key), !slotOwners.contains(me) else { return }
         doubt(
             SlotSet([key.slot]),
@@ -108,7 +111,7 @@ extension Convergence {
         case .durable:
             refused.took(version.name, in: slot)
             newerElsewhere.has(version)
-            hearSlotOwners(of: version.group(in: cluster))
+            hearOthers(of: version.group(in: cluster), at: now)
         case .refused, .unavailable:
             if end == .refused { noteRefusal(of: version, at: now) }
             // Found again by comparing with those who told of it, after a while.

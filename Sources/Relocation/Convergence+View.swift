@@ -11,6 +11,7 @@ extension Convergence {
         let fresh = next.contactable.filter { !view.canCall($0) || restarted.contains($0) }
         let ringChanged = next.ring.candidates != view.ring.candidates
         noteVouched(next, hear: hear, fresh: fresh)
+        noteReturns(of: fresh, hear: hear, at: now)
         let past = view
         // The same ring stays the same one: that the table of owners belongs to it is then seen at one look.
         if !ringChanged {
@@ -199,6 +200,13 @@ extension Convergence {
         guard gathering == nil else { return }
         let unsynced = unsyncedSlots
         for key in groups.unvouched where !unsynced.contains(key.slot) { groups[key]?.vouched = true }
+    }
+
+    /// Remembers who came back to this node, which was there all along. Who was away itself hears everybody anyhow.
+    private mutating func noteReturns(of fresh: [NodeName], hear: Hear, at now: Instant) {
+        guard !fresh.isEmpty, case .asOwnersChange = hear else { return }
+        cameBack.formUnion(fresh)
+        returnsUntil = now + settings.settling
     }
 
     /// After a join: whom this node has met is heard when it has met them all.

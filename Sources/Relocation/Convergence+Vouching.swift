@@ -34,7 +34,8 @@ extension Convergence {
         guard let (version, tellers) = newerElsewhere.newest(than: held, of: name) else { return nil }
         let key = version.group(in: cluster)
         let holders = tellers.filter { view.canCall($0) }
-        guard !holders.isEmpty, isOwner(key), knowsWhatItLacks(of: key.slot) else { return nil }
+        let isHearsay = key.home == nil && hearsay.contains(key.slot)
+        guard !holders.isEmpty, isOwner(key), !isHearsay, knowsWhatItLacks(of: key.slot) else { return nil }
         return Vouched(dot: version.dot, holders: holders)
     }
 

@@ -215,6 +215,11 @@ public struct Convergence: Sendable {
     /// Slots whose owners changed lately, until `settledAt`.
     var unsettled = SlotSet()
     var settledAt = Instant.zero
+    /// Who came back lately, and slots of which this node, an owner, takes from them names that it had nothing of. Until
+    /// `returnsUntil`, when whoever came back has heard the others, and told.
+    var cameBack: Set<NodeName> = []
+    var hearsay = SlotSet()
+    var returnsUntil = Instant.zero
     /// The rings of a moment ago, the latest last.
     var pastRings: [PastRing] = []
     /// Slots in which this node had still to hear somebody who is gone now, until `halfHeardUntil`.
@@ -263,6 +268,7 @@ public struct Convergence: Sendable {
         }
         if settledAt <= now, !unsettled.isEmpty { unsettled = SlotSet() }
         if halfHeardUntil <= now, !halfHeard.isEmpty { halfHeard = SlotSet() }
+        if returnsUntil <= now, !cameBack.isEmpty { (cameBack, hearsay) = ([], SlotSet()) }
         refused.forget(at: now)
         forgotten.expire(at: now)
         advance(at: now, into: &effects)

@@ -1,5 +1,5 @@
 import Placement
-import Relocation
+@testable import Relocation
 import Resources
 import Testing
 import Vocabulary
@@ -33,6 +33,54 @@ import Vocabulary
         subject.feed(.loaded(World.summary([old])))
         subject.feed(.declined(newer, from: World.node("ada"), byDisk: true))
         #expect(subject.core.knowsNewer(than: old, of: old.name))
+    }
+
+    /// What the name was before it moved to bob, perhaps: of cid and ada, the slot's owners, ada alone owns what is there.
+    @Test("of a name that an owner has nothing of but by who has just come back, everybody is heard before it answers")
+    func hearsay() {
+        let name = World.nameOwned(by: ["cid", "ada"], among: names)
+        let version = World.version(name, by: "ada")
+        let old = VersionSet(version)
+        let key = old.group(in: World.cluster)
+        for returns in [false, true] {
+            var subject = Subject("cid", among: names)
+            for away in returns ? [["ada"], []] : [] {
+                let view = World.view(names, for: "cid", away: away)
+                subject.feed(.view(view, hear: .asOwnersChange, restarted: []))
+            }
+            #expect(subject.core.isSynced(key.slot))
+            subject.feed(.offered(by: World.node("ada"), [ExchangeGroup(key: key, sets: [old], copies: 1)], mine: []))
+            #expect((subject.core.vouched(newerThan: nil, of: old.name) == nil) == returns)
+            subject.feed(.stored(World.summary([old])))
+            subject.feed(.pulled(version, .durable))
+            #expect(subject.core.vouches(for: key) == !returns)
+            #expect((subject.core.peers[World.node("bob")]?.mustHear.contains(key.slot) ?? false) == returns)
+            // Not for good: whoever came back has heard the others by then.
+            subject.feed(.tick, after: subject.core.settings.settling)
+            #expect(subject.core.hearsay.isEmpty)
+        }
+    }
+
+    /// cid, its home, has let go of the name, for it heard that it moved to bob: ada, who did not, would have it take it anew for
+    /// ever, and answer with it.
+    @Test("what the other owner never confirms may have left it: whoever owns the slot and has no part in it is asked")
+    func leftItsHome() {
+        let name = World.nameOwned(by: ["ada", "bob"], among: names)
+        let old = VersionSet(World.version(name, by: "ada", home: "cid"))
+        let newer = VersionSet(World.version(name, by: "bob", counter: 2, time: 2000, seen: old, home: "bob"))
+        let key = old.group(in: World.cluster)
+        var subject = Subject("ada", among: names)
+        #expect(subject.core.owners(of: key) == [World.node("cid"), World.node("ada")])
+        subject.feed(.loaded(World.summary([old])))
+        #expect(subject.takeCompare(with: "bob") == nil)
+        subject.feed(.tick, after: subject.core.settings.antiEntropy)
+        let there = World.summary([newer]).map { GroupStatus(key: $0.key, digest: $0.digest, owner: true) }
+        guard let id = subject.takeCompare(with: "bob") else {
+            Issue.record("nothing was compared with bob")
+            return
+        }
+        subject.feed(.compared(id, CompareReply(groups: there)))
+        #expect(subject.takeExchange(with: "bob")?.intents.contains { $0.key == key } == true)
     }
 
     @Test("what only somebody has who is gone is not waited for, whether it went before or after")

@@ -254,7 +254,10 @@ import Vocabulary
             subject.feed(.forgot([Self.deleted]))
             subject.feed(.offered(by: World.node("ada"), told, mine: []))
             #expect(subject.core.isExpecting(given.name) == isWanted)
-            subject.feed(.tick, after: .seconds(600))
+            subject.feed(.tick, after: .seconds(30))
+            subject.feed(.offered(by: World.node("ada"), told, mine: []))
+            #expect(subject.core.isExpecting(given.name) == isWanted)
+            subject.feed(.tick, after: .seconds(30))
             subject.feed(.offered(by: World.node("ada"), told, mine: []))
             #expect(subject.core.isExpecting(given.name))
         }

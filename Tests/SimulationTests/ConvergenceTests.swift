@@ -226,6 +226,17 @@ struct ConvergenceTests {
         #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
     }
 
+    /// - 812, 2816: an owner took from one who had just come back what a name was before it moved, and judged and answered by it.
+    /// - 5019, 7676: one who had missed that a name moved offered it without end to its home, which had let go of it.
+    /// - 6314: one who had not heard that a deleted name is forgotten was refused a second copy of it for ten minutes.
+    @Test("nor what broke one with what those seeds draw", arguments: [812, 2816, 5019, 6314, 7676] as [UInt64])
+    func drawnFeatures(seed: UInt64) throws {
+        var plan = ClusterPlan()
+        plan.faults = .drawn(FaultKind.allCases)
+        plan.drawn = Set(Feature.allCases)
+        #expect(try ClusterExperiment.run(seed: seed, plan).violations.isEmpty)
+    }
+
     @Test("while whoever goes is back in time, nothing moves but what was written meanwhile (law 7)")
     func noStorm() throws {
         var plan = ClusterPlan()

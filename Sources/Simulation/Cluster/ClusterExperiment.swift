@@ -307,7 +307,14 @@ public struct ClusterExperiment: Sendable {
         // One after the other, its time is that of the unluckiest: where one leg in twenty has to be sent again, and
         // waits for that, twice for each node that such a search visits.
         let withLoss = max(15, Int64(nodes) * 4 / 5)
-        let limit = Duration.seconds(plan.features.peersMax != nil ? 600 : link.loss == .percent(0) ? 3 : withLoss)
+        // Somebody who came back went for good before the others had heard it: they say for a while that they can not know of
+        // what nobody has that it was not there alone.
+        let isHalfHeard = hosts.contains { host in
+            simulator.machine(on: host.id).map { node in names.contains { node.machine.isHalfHeard($0) } } ?? false
+        }
+        let unheard = isHalfHeard ? Convergence.Settings().settling : .zero
+        let limit =
+            Duration.seconds(plan.features.peersMax != nil ? 600 : link.loss == .percent(0) ? 3 : withLoss) + unheard
         let end = simulator.now + limit
         repeat {
             let asking = clients.count { $0.request != nil }
