@@ -312,8 +312,11 @@ public struct NodeMachine: Sendable {
         case .joined(let claims, let teller, let absences):
             isNewcomer = true
             feed(.merge(claims, from: teller), at: now, using: &rng, into: &effects)
+            var keeping = absences.keeping
+            // Of whom the teller has not heard that it crashed, and this node has by a datagram, it did just now.
+            for claim in claims where !claim.status.isDeparted { keeping[claim.name] = settings.relocationDelay }
             placesKept.heard(
-                absences.keeping, at: now, limit: max(settings.relocationDelay, settings.relocationDelayMax),
+                keeping, at: now, limit: max(settings.relocationDelay, settings.relocationDelayMax),
                 whereCrashed: { membership.member($0)?.status == .crashed })
             if absences.losses.isEmpty {
                 let lost = membership.members.filter { absences.lost.contains($0.name) && $0.status == .crashed }

@@ -36,25 +36,24 @@ extension Convergence {
         for (name, peer) in peers where !peer.noRoom.isEmpty { open[name, default: SlotSet()].formUnion(peer.noRoom) }
         for (owner, slots) in open { peers[owner, default: PeerState()].dirty.formUnion(slots) }
         for (owner, slots) in held.quiet { peers[owner, default: PeerState()].review.formUnion(slots) }
-        lookForNewHomes()
+        // With more than these the owners are still being told, most likely, and lists of so many slots would hold that up.
+        if groups.unconfirmed.count <= Self.newHomesMax { for key in groups.unconfirmed { lookForNewHome(of: key) } }
     }
 
-    /// What stays unconfirmed may have left its home: the other owner takes it, hears from those who own it now that there is newer,
-    /// and lets go of both; who still holds it hears of that from the slot's owners, of whom one owns whatever the home is.
-    private mutating func lookForNewHomes() {
-        guard groups.unconfirmed.count <= Self.newHomesMax else { return }
-        for key in groups.unconfirmed where key.home != nil && isOwner(key) {
-            let group = owners(of: key)
-            for owner in owners(of: key.slot) where !group.contains(owner) {
-                peers[owner, default: PeerState()].dirty.insert(key.slot)
-                // They share nothing of it, so that by sums it would pass for the same.
-                peers[owner]?.byList.insert(key.slot)
-            }
+    private static let newHomesMax = 1_024
+
+    /// What the other owner does not confirm, or holds no more, may have left it: that one took it, heard from those who own it now
+    /// that there is newer, and let go of both. Who still holds it hears of that from the slot's owners, of whom one owns the
+    /// name whatever its home is.
+    private mutating func lookForNewHome(of key: GroupKey) {
+        guard key.home != nil, isOwner(key) else { return }
+        let group = owners(of: key)
+        for owner in owners(of: key.slot) where !group.contains(owner) {
+            peers[owner, default: PeerState()].dirty.insert(key.slot)
+            // They share nothing of it, so that by sums it would pass for the same.
+            peers[owner]?.byList.insert(key.slot)
         }
     }
-
-    /// With more than these the owners are still being told, most likely, and lists of so many slots would hold that up.
-    private static let newHomesMax = 1_024
 
     /// Whether there is still something to settle with the peer in this slot.
     private func isOpen(_ slot: Slot, with name: NodeName, _ peer: PeerState) -> Bool {
@@ -165,6 +164,7 @@ extension Convergence {
             guard let there = theirs[key] else {
                 // What is held of a group only grows, until all of it is let go of, or lost.
                 takeBackWord(of: name, for: key)
+                if groups[key]?.confirmed.contains(name) == true { lookForNewHome(of: key) }
                 withdrawConfirmation(by: name, of: key)
                 continue
             }

@@ -53,6 +53,20 @@ extension RoutingTests {
         #expect(!machine.hasHeardEnough(of: slot, besides: [try node("bob")]), "and says nothing")
     }
 
+    /// Seed 3314: the newcomer gave the place of one that had just crashed to another, and had things fetched for it.
+    @Test("who comes in counts one whose crash it heard of before the one that lets it in did: it is a moment ago")
+    func crashedJustNow() throws {
+        for isKnown in [false, true] {
+            var newcomer = try unmet("dan")
+            let crash = try claim("bob", status: .crashed)
+            drain(&newcomer, .membership(.merge([try claim("cid"), crash], from: try node("cid"))))
+            let told = [try claim("ada"), try claim("cid"), isKnown ? crash : try claim("bob")]
+            drain(&newcomer, .lifecycle(.joined(told, from: try node("ada"), Absences())))
+            #expect(newcomer.convergence.view.ring.contains(try node("bob")) == !isKnown)
+            #expect(!newcomer.convergence.view.canCall(try node("bob")))
+        }
+    }
+
     @Test("what was with two that were lost no owner of now denies alone, until both are back and have handed over")
     func contested() throws {
         var machine = try machine("ada")

@@ -227,9 +227,12 @@ struct ConvergenceTests {
     }
 
     /// - 812, 2816: an owner took from one who had just come back what a name was before it moved, and judged and answered by it.
-    /// - 5019, 7676: one who had missed that a name moved offered it without end to its home, which had let go of it.
+    /// - 5019, 5840, 7676: one who had missed that a name moved offered it without end to its home, which had let go of it.
+    /// - 3314: a newcomer did not count one that had just crashed.
     /// - 6314: one who had not heard that a deleted name is forgotten was refused a second copy of it for ten minutes.
-    @Test("nor what broke one with what those seeds draw", arguments: [812, 2816, 5019, 6314, 7676] as [UInt64])
+    @Test(
+        "nor what broke one with what those seeds draw",
+        arguments: [812, 2816, 3314, 5019, 5840, 6314, 7676] as [UInt64])
     func drawnFeatures(seed: UInt64) throws {
         var plan = ClusterPlan()
         plan.faults = .drawn(FaultKind.allCases)
