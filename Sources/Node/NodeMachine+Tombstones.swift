@@ -48,7 +48,7 @@ extension NodeMachine {
         guard unlisted.isEmpty, listed.contains(identity.name) else { return ([], unlisted) }
         // Others may have gone on without this node, which is about to be told.
         guard !stoodStill(at: now), !isDeaf(at: now), !isJoining else { return ([], [:]) }
-        return (request.sets.filter { !convergence.isExpecting($0.name) }, [:])
+        return (request.sets.filter { !convergence.isExpecting(moreThan: $0) }, [:])
     }
 
     /// The members that are here, this node among them.

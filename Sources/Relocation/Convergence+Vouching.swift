@@ -81,11 +81,13 @@ extension Convergence {
     /// Whether this node has heard all that there is of what it owns.
     var isInStep: Bool { knowsRing && !isPassedOver && slotsUnsynced == 0 }
 
-    /// Whether a version of the name may be about to come here: to whoever asks what is held of it this node can not say that it
-    /// is all. What it knows of that is for others to have does not come; what its disk refused is known as an owner's, or is
-    /// asked for anew by who holds it, and says so.
-    public func isExpecting(_ name: ResourceName) -> Bool {
-        pulls.contains(name) || newerElsewhere.known(of: name).contains { isOwner($0.group(in: cluster)) }
+    /// Whether a version of the name that has not been seen with `held` may be about to come here: to whoever asks what is held of
+    /// it this node can not say that it is all. What it knows of that is for others to have does not come; what its disk refused
+    /// is known as an owner's, or is asked for anew by who holds it, and says so. What was told of while a later write came here,
+    /// which had seen it, is not held by anybody any more, and stays known (seed 9130).
+    public func isExpecting(moreThan held: VersionSet) -> Bool {
+        pulls.contains(held.name)
+            || newerElsewhere.known(of: held.name).contains { isOwner($0.group(in: cluster)) && held.misses($0) }
     }
 
     /// Whether this node owns the slot, or is the home of names of it.

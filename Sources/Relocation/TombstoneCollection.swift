@@ -190,7 +190,7 @@ public struct TombstoneCollection: Sendable {
     ) {
         let mine = sets.filter { set in
             convergence.owners(of: set.group(in: convergence.cluster)).first == convergence.me
-                && set.versions.allSatisfy(\.isTombstone) && !convergence.isExpecting(set.name)
+                && set.versions.allSatisfy(\.isTombstone) && !convergence.isExpecting(moreThan: set)
         }
         guard !mine.isEmpty else {
             if next == nil { waitsFor = [] }
@@ -208,7 +208,7 @@ public struct TombstoneCollection: Sendable {
         waitsFor = known.filter { !convergence.view.canCall($0) }.sorted()
         // Who was met since has not been asked in the round before.
         guard waitsFor.isEmpty, members == known.sorted(), convergence.isInStep else { return giveUp(at: now) }
-        for index in pages.indices { pages[index].removeAll { convergence.isExpecting($0.name) } }
+        for index in pages.indices { pages[index].removeAll(where: convergence.isExpecting) }
         state = .asking(round)
         line = pages.indices.reversed().flatMap { page in
             pages[page].isEmpty ? [] : members.reversed().map { (member: $0, page: page) }

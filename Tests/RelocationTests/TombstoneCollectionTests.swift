@@ -253,13 +253,13 @@ import Vocabulary
             let told = [ExchangeGroup(key: given.group(in: World.cluster), sets: [given], copies: 1)]
             subject.feed(.forgot([Self.deleted]))
             subject.feed(.offered(by: World.node("ada"), told, mine: []))
-            #expect(subject.core.isExpecting(given.name) == isWanted)
+            #expect(subject.core.isExpecting(moreThan: given) == isWanted)
             subject.feed(.tick, after: .seconds(30))
             subject.feed(.offered(by: World.node("ada"), told, mine: []))
-            #expect(subject.core.isExpecting(given.name) == isWanted)
+            #expect(subject.core.isExpecting(moreThan: given) == isWanted)
             subject.feed(.tick, after: .seconds(30))
             subject.feed(.offered(by: World.node("ada"), told, mine: []))
-            #expect(subject.core.isExpecting(given.name))
+            #expect(subject.core.isExpecting(moreThan: given))
         }
     }
 
@@ -268,9 +268,20 @@ import Vocabulary
         var collector = Collector("ada")
         let newer = World.version(Self.deleted.name.text, by: "cid", counter: 9, time: 9000, seen: Self.deleted)
         collector.subject.feed(.declined(newer, from: World.node("cid"), byDisk: true))
-        #expect(collector.subject.core.isExpecting(Self.deleted.name))
+        #expect(collector.subject.core.isExpecting(moreThan: Self.deleted))
         collector.load()
         #expect(!collector.isAsking)
+    }
+
+    @Test("what the delete had seen is not expected, though somebody told of it just before")
+    func seenByTheDelete() {
+        let older = World.version(Self.deleted.name.text, by: "cid", counter: 9, time: 9000)
+        let deleted = World.version(
+            older.name.text, by: "cid", counter: 10, time: 9001, seen: VersionSet(older), deleted: true)
+        var subject = Subject("ada", among: Self.names)
+        subject.feed(.declined(older, from: World.node("cid"), byDisk: false))
+        #expect(subject.core.isExpecting(moreThan: Self.deleted))
+        #expect(!subject.core.isExpecting(moreThan: VersionSet(deleted)))
     }
 
     @Test("what is for others to have is not expected, and of what is forgotten nothing is known any more")
@@ -280,7 +291,7 @@ import Vocabulary
         var subject = Subject("bob", among: Self.names)
         subject.feed(.declined(moved, from: World.node("ada"), byDisk: true))
         #expect(subject.core.knowsNewer(than: nil, of: name), "an owner of the slot denies nothing for all that")
-        #expect(!subject.core.isExpecting(name))
+        #expect(!subject.core.isExpecting(moreThan: Self.deleted))
         subject.feed(.forgot([VersionSet(moved)]))
         #expect(!subject.core.knowsNewer(than: nil, of: name))
     }

@@ -230,9 +230,10 @@ struct ConvergenceTests {
     /// - 5019, 5840, 7676: one who had missed that a name moved offered it without end to its home, which had let go of it.
     /// - 3314: a newcomer did not count one that had just crashed.
     /// - 6314: one who had not heard that a deleted name is forgotten was refused a second copy of it for ten minutes.
+    /// - 9130: what an owner was told of while the delete that had seen it came kept the name from being forgotten.
     @Test(
         "nor what broke one with what those seeds draw",
-        arguments: [812, 2816, 3314, 5019, 5840, 6314, 7676] as [UInt64])
+        arguments: [812, 2816, 3314, 5019, 5840, 6314, 7676, 9130] as [UInt64])
     func drawnFeatures(seed: UInt64) throws {
         var plan = ClusterPlan()
         plan.faults = .drawn(FaultKind.allCases)

@@ -380,7 +380,7 @@ public struct ClusterExperiment: Sendable {
                 if let machine = simulator.machine(on: host.id)?.machine {
                     let convergence = machine.convergence
                     view =
-                        "\(machine.phase), owners \(convergence.owners(of: slot)), synced \(convergence.isSynced(slot)), unsettled \(convergence.isUnsettled(slot)), expects it \(convergence.isExpecting(name)), calls \(convergence.view.contactable)"
+                        "\(machine.phase), owners \(convergence.owners(of: slot)), synced \(convergence.isSynced(slot)), unsettled \(convergence.isUnsettled(slot)), expects more \(set.map(convergence.isExpecting)?.description ?? "-"), calls \(convergence.view.contactable)"
                 }
                 tell("\(name) in \(slot) on \(simulator.name(of: host.id)), \(host.state): \(held ?? []); \(view)")
             }
