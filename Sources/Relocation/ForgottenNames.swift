@@ -19,6 +19,8 @@ struct ForgottenNames: Sendable {
     var isEmpty: Bool { recent.isEmpty && earlier.isEmpty }
 
     mutating func forgot(_ fresh: [VersionSet], at now: Instant) {
+        // A turn that is long over would take these with it.
+        expire(at: now)
         if isEmpty { turnsAt = now + Self.turn }
         if recent.count + fresh.count > Self.countMax { recent = [:] }
         for set in fresh.prefix(Self.countMax) { recent[set.name] = set }

@@ -263,6 +263,18 @@ import Vocabulary
         }
     }
 
+    @Test("nor is it when nothing has happened since others were forgotten long before")
+    func notTakenBackAfterAPause() {
+        let earlier = VersionSet(World.version("earlier", by: "ada", deleted: true))
+        var subject = Subject("bob", among: Self.names)
+        let told = [ExchangeGroup(key: Self.deleted.group(in: World.cluster), sets: [Self.deleted], copies: 1)]
+        subject.feed(.forgot([earlier]))
+        subject.feed(.tick, after: .seconds(31))
+        subject.feed(.forgot([Self.deleted]), after: .seconds(100))
+        subject.feed(.offered(by: World.node("ada"), told, mine: []))
+        #expect(!subject.core.isExpecting(moreThan: Self.deleted))
+    }
+
     @Test("a name of which a write is known that is not here is not asked for")
     func expected() {
         var collector = Collector("ada")
