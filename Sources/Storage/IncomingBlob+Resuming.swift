@@ -26,7 +26,7 @@ extension IncomingBlob {
                 var offset = try file.size()
                 if offset > size { offset = 0 }
                 try file.truncate(to: offset)
-                try blobs.streams.promise(size - offset)
+                try blobs.streams.promise(size - offset, to: kind)
                 promised = size - offset
                 return try IncomingBlob(pull: digest, size: size, file: file, offset: offset, in: blobs)
             } catch {

@@ -97,8 +97,8 @@ public final class IncomingBlob: Sendable {
 
     /// Takes the next bytes.
     ///
-    /// - Throws: `.full` when the disk is, `.tooManyStreams` from the first one; the stream has ended then, and nothing
-    ///   of it is left.
+    /// - Throws: `.full` when the disk is, `.tooManyStreams` and `.shareTaken` from the first one; the stream has ended then,
+    ///   and nothing of it is left.
     public func write(_ buffer: ByteBuffer) async throws(StorageError) {
         if buffer.readableBytes == 0 { return }
         let (chunks, isFirst): ([ByteBuffer]?, Bool) = pending.withLockedValue { pending in
@@ -213,7 +213,7 @@ public final class IncomingBlob: Sendable {
             disk.written &+= count
             let kept = min(count, disk.missing)
             disk.missing -= kept
-            blobs.streams.wrote(kept)
+            blobs.streams.wrote(kept, of: kind)
         }
         if disk.written >= disk.syncAt {
             try file.sync()
@@ -229,7 +229,7 @@ public final class IncomingBlob: Sendable {
         case .waiting:
             let path = try blobs.streams.begin(kind)
             do throws(StorageError) {
-                try blobs.streams.promise(uploadBytes ?? 0)
+                try blobs.streams.promise(uploadBytes ?? 0, to: kind)
                 disk.missing = uploadBytes ?? 0
                 let file = try Files.open(path, O_RDWR | O_CREAT | O_TRUNC)
                 disk.stage = .open(file)

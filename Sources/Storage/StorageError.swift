@@ -36,6 +36,8 @@ public enum StorageError: Error, Hashable, Sendable {
     /// Another stream is already bringing these bytes.
     case alreadyReceiving(ContentDigest)
     case tooManyStreams(count: Int)
+    /// The caller's other uploads have been promised what one caller's may be.
+    case shareTaken(promisedBytes: UInt64, shareBytes: UInt64)
     case valueTooLarge(key: String, bytes: Int, bytesMax: Int)
     /// The stream was finished, aborted, suspended, or has failed before.
     case streamClosed
@@ -47,7 +49,8 @@ public enum StorageError: Error, Hashable, Sendable {
         switch error as? StorageError {
         case .full, .io, .database, .damaged: true
         case .inUse, .notOurs, .belongsTo, .newerSchema, .refused, .missingBlob, .rotten, .digestMismatch,
-            .sizeMismatch, .alreadyReceiving, .tooManyStreams, .valueTooLarge, .streamClosed, .cancelled, .closed, nil:
+            .sizeMismatch, .alreadyReceiving, .tooManyStreams, .shareTaken, .valueTooLarge, .streamClosed, .cancelled,
+            .closed, nil:
             false
         }
     }
@@ -57,8 +60,8 @@ public enum StorageError: Error, Hashable, Sendable {
         switch self {
         case .digestMismatch, .sizeMismatch: true
         case .inUse, .notOurs, .belongsTo, .newerSchema, .full, .damaged, .io, .database, .refused, .missingBlob,
-            .rotten,
-            .alreadyReceiving, .tooManyStreams, .valueTooLarge, .streamClosed, .cancelled, .closed:
+            .rotten, .alreadyReceiving, .tooManyStreams, .shareTaken, .valueTooLarge, .streamClosed, .cancelled,
+            .closed:
             false
         }
     }
@@ -122,6 +125,9 @@ extension StorageError: CustomStringConvertible {
             "\(actual) bytes were received, but \(expected) were announced: nothing was kept; send again"
         case .alreadyReceiving(let digest): "the bytes \(digest) are already being received: wait for that stream"
         case .tooManyStreams(let count): "\(count) streams are being received already: try again shortly"
+        case .shareTaken(let promised, let share):
+            "your uploads under way still bring \(promised) bytes, and may bring \(share) together: "
+                + "let one of them end, then try again"
         case .valueTooLarge(let key, let bytes, let max):
             "the value for \(key) has \(bytes) bytes, more than the \(max) allowed: nothing was saved"
         case .streamClosed: "the stream of incoming bytes has ended already: open a new one"

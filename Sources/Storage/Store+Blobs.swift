@@ -13,7 +13,8 @@ extension Store {
     ///   - size: what was announced, if anything was: kept free for it, or refused before its first byte.
     ///   - owner: who brings them, for the bound on how many one caller may bring at once.
     /// - Throws: `.full` when the announced size does not fit; `.tooManyStreams` past `Settings.uploadsMax` or
-    ///   `uploadsPerOwnerMax`. The first `write` may still throw both, as others may have come first.
+    ///   `uploadsPerOwnerMax`; `.shareTaken` when it and the owner's other uploads bring more than three quarters of what is free. The
+    ///   first `write` may still throw each, as others may have come first.
     public func receive(announcing size: UInt64? = nil, owner: String = "") async throws(StorageError) -> IncomingBlob {
         let blobs = blobs
         let kind = Streams.Kind.upload(owner: owner)

@@ -71,10 +71,11 @@ extension Store {
         guard actual == digest else { throw .digestMismatch(expected: digest, actual: actual) }
         let size = UInt64(bytes.readableBytes)
         // In the place of what an earlier pull of it may have left.
-        let path = try blobs.streams.begin(.pull(digest))
-        defer { blobs.streams.end(.pull(digest), missing: 0) }
-        try blobs.streams.promise(size)
-        defer { blobs.streams.wrote(size) }
+        let kind = Streams.Kind.pull(digest)
+        let path = try blobs.streams.begin(kind)
+        defer { blobs.streams.end(kind, missing: 0) }
+        try blobs.streams.promise(size, to: kind)
+        defer { blobs.streams.wrote(size, of: kind) }
         do throws(StorageError) {
             let file = try Files.open(path, O_WRONLY | O_CREAT | O_TRUNC)
             let written: Result<Void, StorageError> = bytes.withUnsafeReadableBytes { raw in

@@ -5,7 +5,8 @@ import Vocabulary
 ///
 /// Uploads and pulls have allowances of their own: however many clients upload, and however slowly, other nodes'
 /// copies still arrive. What a stream has announced and not yet written counts as taken, so that streams which only
-/// fit one by one are refused before their first byte and not at their last.
+/// fit one by one are refused before their first byte and not at their last. One caller's uploads are promised three quarters
+/// of what others leave free, at most, as they are of the places: what else it announces waits, and others' puts fit.
 final class Streams: Sendable {
     struct Limits: Sendable {
         let uploadsMax: Int
@@ -20,8 +21,15 @@ final class Streams: Sendable {
         case pull(ContentDigest)
     }
 
+    /// What one caller's uploads have taken.
+    private struct Own {
+        var count = 0
+        /// Announced and not yet written, in bytes.
+        var promisedBytes: UInt64 = 0
+    }
+
     private struct State {
-        var uploads: [String: Int] = [:]
+        var uploads: [String: Own] = [:]
         var uploadCount = 0
         var receiving: Set<ContentDigest> = []
         /// Announced by open streams and not yet written, in bytes.
@@ -46,8 +54,9 @@ final class Streams: Sendable {
 
     /// Refuses what could not begin now, and takes nothing: so that a client hears it before it sends a byte. Blocks.
     func expect(_ kind: Kind, announcing size: UInt64?) throws(StorageError) {
-        if let refusal = state.withLockedValue({ refusal(kind, $0) }) { throw refusal }
-        try checkSpace(for: size ?? 0, promised: promisedBytes)
+        let (no, promised, own) = state.withLockedValue { (refusal(kind, $0), $0.promisedBytes, uploads(of: kind, $0)) }
+        if let no { throw no }
+        try checkSpace(for: size ?? 0, promised: promised, ofOwn: own)
     }
 
     /// Counts a stream in and gives its file a path.
@@ -56,7 +65,7 @@ final class Streams: Sendable {
             if let refusal = refusal(kind, state) { return .failure(refusal) }
             switch kind {
             case .upload(let owner):
-                state.uploads[owner, default: 0] += 1
+                state.uploads[owner, default: Own()].count += 1
                 state.uploadCount += 1
                 state.serial &+= 1
                 return .success("\(folder.incoming)/\(state.serial).tmp")
@@ -68,46 +77,63 @@ final class Streams: Sendable {
         return try outcome.get()
     }
 
-    /// Keeps space free for what a stream still brings. Blocks.
+    /// Keeps space free for what a stream that has begun still brings. Blocks.
     ///
-    /// - Throws: `.full`, with nothing promised, when it does not fit beside what others were promised.
-    func promise(_ bytes: UInt64) throws(StorageError) {
+    /// - Throws: `.full` or `.shareTaken`, with nothing promised, when it does not fit beside what others were promised, or beside
+    ///   the same caller's other uploads in its share.
+    func promise(_ bytes: UInt64, to kind: Kind) throws(StorageError) {
         // Counted first: two that ask at once see each other, and at worst both are refused.
-        let others: UInt64? = state.withLockedValue { state in
+        let before: (promised: UInt64, own: Own?)? = state.withLockedValue { state in
             let (sum, overflow) = state.promisedBytes.addingReportingOverflow(bytes)
             if overflow { return nil }
-            defer { state.promisedBytes = sum }
-            return state.promisedBytes
+            var own = uploads(of: kind, state)
+            own?.count -= 1
+            defer {
+                state.promisedBytes = sum
+                if case .upload(let owner) = kind { state.uploads[owner]?.promisedBytes += bytes }
+            }
+            return (state.promisedBytes, own)
         }
-        guard let others else { throw .full(folder: folder.path, freeBytes: Files.space(at: folder.path)?.free ?? 0) }
-        do throws(StorageError) { try checkSpace(for: bytes, promised: others) } catch {
-            wrote(bytes)
+        guard let before else { throw .full(folder: folder.path, freeBytes: Files.space(at: folder.path)?.free ?? 0) }
+        do throws(StorageError) { try checkSpace(for: bytes, promised: before.promised, ofOwn: before.own) } catch {
+            wrote(bytes, of: kind)
             throw error
         }
     }
 
     /// Some of what was promised is on disk now, or is not wanted any more.
-    func wrote(_ bytes: UInt64) { state.withLockedValue { $0.promisedBytes -= min($0.promisedBytes, bytes) } }
+    func wrote(_ bytes: UInt64, of kind: Kind) { state.withLockedValue { takeBack(bytes, from: kind, &$0) } }
 
     /// - Parameter bytes: what was promised and never written.
     func end(_ kind: Kind, missing bytes: UInt64) {
         state.withLockedValue { state in
-            state.promisedBytes -= min(state.promisedBytes, bytes)
+            takeBack(bytes, from: kind, &state)
             switch kind {
             case .upload(let owner):
                 state.uploadCount -= 1
-                let left = (state.uploads[owner] ?? 1) - 1
-                state.uploads[owner] = left > 0 ? left : nil
+                state.uploads[owner]?.count -= 1
+                if state.uploads[owner]?.count == 0 { state.uploads[owner] = nil }
             case .pull(let digest): state.receiving.remove(digest)
             }
         }
+    }
+
+    private func takeBack(_ bytes: UInt64, from kind: Kind, _ state: inout State) {
+        state.promisedBytes -= min(state.promisedBytes, bytes)
+        guard case .upload(let owner) = kind, let own = state.uploads[owner] else { return }
+        state.uploads[owner]?.promisedBytes -= min(own.promisedBytes, bytes)
+    }
+
+    private func uploads(of kind: Kind, _ state: State) -> Own? {
+        guard case .upload(let owner) = kind else { return nil }
+        return state.uploads[owner] ?? Own()
     }
 
     private func refusal(_ kind: Kind, _ state: State) -> StorageError? {
         switch kind {
         case .upload(let owner):
             if state.uploadCount >= limits.uploadsMax { return .tooManyStreams(count: limits.uploadsMax) }
-            let own = state.uploads[owner] ?? 0
+            let own = state.uploads[owner]?.count ?? 0
             return own >= limits.uploadsPerOwnerMax ? .tooManyStreams(count: limits.uploadsPerOwnerMax) : nil
         case .pull(let digest):
             if state.receiving.contains(digest) { return .alreadyReceiving(digest) }
@@ -119,15 +145,25 @@ final class Streams: Sendable {
     ///
     /// - Throws: `.full`.
     func checkRoom(for bytes: UInt64) throws(StorageError) {
-        try checkSpace(for: bytes, promised: state.withLockedValue { $0.promisedBytes })
+        try checkSpace(for: bytes, promised: promisedBytes, ofOwn: nil)
     }
 
-    private func checkSpace(for bytes: UInt64, promised: UInt64) throws(StorageError) {
+    /// - Parameters:
+    ///   - promised: to all streams, in bytes.
+    ///   - own: what the caller's other uploads have of it; nil for what is nobody's upload.
+    private func checkSpace(for bytes: UInt64, promised: UInt64, ofOwn own: Own?) throws(StorageError) {
         // A file system that does not tell is found full when it is.
         guard bytes > 0, let free = Files.space(at: folder.path)?.free else { return }
         let taken = limits.reserveBytes.addingReportingOverflow(promised)
         guard !taken.overflow, taken.partialValue <= free, bytes <= free - taken.partialValue else {
             throw .full(folder: folder.path, freeBytes: free)
+        }
+        guard let own, own.count > 0 else { return }
+        // Neither sum can overflow: all of it was found to be within what is free.
+        let left = free - taken.partialValue + own.promisedBytes
+        let share = left - left / 4
+        guard own.promisedBytes + bytes <= share else {
+            throw .shareTaken(promisedBytes: own.promisedBytes, shareBytes: share)
         }
     }
 }

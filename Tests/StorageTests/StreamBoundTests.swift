@@ -110,6 +110,36 @@ struct StreamBoundTests {
         }
     }
 
+    @Test("one caller's uploads together are promised a share, and a single one what there is")
+    func shares() async throws {
+        let scratch = try Scratch()
+        try await withStore(scratch) { store in
+            let free = try #require(Files.space(at: scratch.data)?.free)
+            let some = free / 10 * 4
+            func isRefused(_ body: () async throws -> Void) async {
+                do {
+                    try await body()
+                    Issue.record("\(some) bytes beside as many are in the share of \(free)")
+                } catch StorageError.shareTaken {} catch { Issue.record("\(error)") }
+            }
+            let one = try await store.receive(announcing: some, owner: "simba")
+            let early = try await store.receive(announcing: some, owner: "simba")
+            try await one.write(byte)
+            await isRefused { _ = try await store.receive(announcing: some, owner: "simba") }
+            await isRefused { try await early.write(byte) }
+            #expect(store.blobs.streams.promisedBytes == some)
+            let others = try await store.receive(announcing: some, owner: "nala")
+            try await others.write(byte)
+            await others.abort()
+            try await store.receive(owner: "simba").write(byte)
+            await one.abort()
+            #expect(store.blobs.streams.promisedBytes == 0)
+            let alone = try await store.receive(announcing: free / 10 * 8, owner: "simba")
+            try await alone.write(byte)
+            await alone.abort()
+        }
+    }
+
     @Test("an ended pull may be taken up again at once, however often")
     func atOnce() async throws {
         try await withStore(Scratch()) { store in

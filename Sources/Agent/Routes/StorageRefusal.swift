@@ -48,7 +48,7 @@ enum StorageRefusal {
         case .refused(.overdue), .refused(.overtaken):
             return APIError.unavailable("\(error)", code: "no_owner", retryAfterSeconds: 1)
         case .refused(.builtUpon): return outcomeUnknown("\(error)")
-        case .tooManyStreams, .closed, .alreadyReceiving, .cancelled:
+        case .tooManyStreams, .shareTaken, .closed, .alreadyReceiving, .cancelled:
             return APIError.unavailable("\(error)", code: "busy", retryAfterSeconds: 1)
         case .inUse, .notOurs, .belongsTo, .newerSchema, .damaged, .io, .database, .missingBlob, .rotten,
             .valueTooLarge, .streamClosed:
