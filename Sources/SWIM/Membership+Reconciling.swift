@@ -41,12 +41,25 @@ extension Membership {
             turn.effects.append(.exchange(with: claim.name, at: claim.endpoint))
             return
         }
-        guard let place = randomPeers(1, besides: nil, &turn, where: { $0.claim.status != .suspect }).first else {
+        let peer = isNew(at: turn.now) ? heardPeer(&turn) : nil
+        guard let place = peer ?? randomPeers(1, besides: nil, &turn, where: { $0.claim.status != .suspect }).first
+        else {
             if isAlone { nextExchange = nil }
             return
         }
         let claim = table[place].claim
         turn.effects.append(.exchange(with: claim.name, at: claim.endpoint))
+    }
+
+    private func isNew(at now: Instant) -> Bool { now - startedAt < settings.pushPullInterval }
+
+    /// A random present one that this node has heard since it started. Of a list from the disk, or from somebody who has just
+    /// started as well, others are elsewhere by now, and each call to an address that is nobody's lasts ten seconds.
+    private func heardPeer(_ turn: inout Turn<some RandomNumberGenerator>) -> MemberTable.Place? {
+        table.allPlaces.filter { place in
+            let member = table[place]
+            return place != ownPlace && member.isPresent && member.claim.status != .suspect && member.lastHeard != nil
+        }.randomElement(using: &turn.random)
     }
 
     /// A node that has just started compares soon and more and more seldom: when many start at once, the list that it was

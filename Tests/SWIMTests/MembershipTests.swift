@@ -275,6 +275,20 @@ import Vocabulary
         #expect(exchanges(agreeing: false) >= 3)
     }
 
+    @Test("who has just started compares with one that it has heard since, for others of its list may be elsewhere")
+    func exchangesWithWhomItHears() {
+        for seed in UInt64(1)...10 {
+            var solo = Solo()
+            solo.generator = SeededGenerator(seed: seed)
+            solo.input(.merge((0..<20).map { claim(.alive, of: "m\($0)") }, from: solo.membership.identity))
+            solo.hear(from: "m7")
+            solo.effects = []
+            solo.run(for: .seconds(6))
+            let partners = solo.effects.compactMap { if case .exchange(let name, _) = $0 { name } else { nil } }
+            #expect(Set(partners) == [name("m7")])
+        }
+    }
+
     @Test("exchanges come every pushPullInterval after news, and a quarter as often when nothing changes")
     func exchanges() {
         var wire = VirtualWire.settled(3, seed: 2)
